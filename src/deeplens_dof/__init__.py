@@ -1,0 +1,81 @@
+"""DeepLens: shallow depth of field for one ordinary photo, with the focus and the aperture chosen after the shot.
+
+    import deeplens_dof as dl
+    dl.blur("in.jpg", focus=(0.4, 0.6), f_number=1.8).save("out.jpg")
+
+Names are loaded when they are first used, so that importing the package is quick and loads no weights.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .color import linear_to_srgb, srgb_to_linear
+    from .depth.files import read_depth_file, write_depth_file
+    from .depth.predict import predict_depth
+    from .inverse_depth import InverseDepth
+    from .lens import Lens
+    from .lens_blur.aperture import Aperture
+    from .lens_blur.render import render
+    from .photo import Photo, PhotoError, read
+    from .pipeline import Result, Scene, analyse, blur, refocus
+    from .settings import Settings
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Aperture": "lens_blur.aperture",
+    "InverseDepth": "inverse_depth",
+    "Lens": "lens",
+    "Photo": "photo",
+    "PhotoError": "photo",
+    "Result": "pipeline",
+    "Scene": "pipeline",
+    "Settings": "settings",
+    "analyse": "pipeline",
+    "blur": "pipeline",
+    "linear_to_srgb": "color",
+    "predict_depth": "depth.predict",
+    "read": "photo",
+    "read_depth_file": "depth.files",
+    "refocus": "pipeline",
+    "render": "lens_blur.render",
+    "srgb_to_linear": "color",
+    "write_depth_file": "depth.files",
+}
+
+__all__ = [
+    "Aperture",
+    "InverseDepth",
+    "Lens",
+    "Photo",
+    "PhotoError",
+    "Result",
+    "Scene",
+    "Settings",
+    "__version__",
+    "analyse",
+    "blur",
+    "linear_to_srgb",
+    "predict_depth",
+    "read",
+    "read_depth_file",
+    "refocus",
+    "render",
+    "srgb_to_linear",
+    "write_depth_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

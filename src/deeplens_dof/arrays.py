@@ -1,0 +1,56 @@
+"""numpy arrays of sRGB pixels as photos, and back to arrays of the same kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .color import linear_to_srgb
+from .photo import Photo
+
+_SHAPES = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+
+
+def as_photo(array: npt.NDArray[Any]) -> Photo:
+    """sRGB of (H, W) and 0, 1, 3 or 4 channels, uint8, uint16 or floats, as a photo; alpha is left out.
+
+    Floats are clipped to 0..1 and carried at 16 bits. Raises ValueError for other shapes and types, NaN and
+    infinity, and for floats that look like 0..255.
+    """
+    if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ValueError(f"the picture has shape {array.shape}, expected {_SHAPES} and at least one pixel")
+    colour = array[..., None] if array.ndim == 2 else array[..., : min(3, array.shape[2])]
+    if colour.dtype.kind == "f":
+        colour = _at_16_bits(colour)
+    elif colour.dtype.kind != "u" or colour.dtype.itemsize > 2:
+        raise ValueError(
+            f"the picture is of type {array.dtype}, expected uint8, uint16 or a float type in 0..1"
+        )
+    native = np.broadcast_to(colour, (*colour.shape[:2], 3)).astype(colour.dtype.newbyteorder("="))
+    return Photo(np.ascontiguousarray(native), source="the array")
+
+
+def like(original: npt.NDArray[Any], linear: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Linear light (H, W, 3) as sRGB of the shape and type of `original`, whose alpha is passed on."""
+    if original.ndim == 2 or original.shape[2] == 1:
+        linear = linear[..., 1] if original.ndim == 2 else linear[..., 1:2]
+    encoded = linear_to_srgb(linear, original.dtype.newbyteorder("=")).astype(original.dtype, copy=False)
+    if original.ndim == 3 and original.shape[2] == 4:
+        return np.concatenate((encoded, original[..., 3:]), axis=2, dtype=original.dtype)
+    return encoded
+
+
+def _at_16_bits(colour: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    if not np.isfinite(colour).all():
+        raise ValueError("the picture holds NaN or infinite values, expected sRGB from 0 to 1")
+    if float(np.abs(colour).max()) > 16:
+        raise ValueError(
+            f"the picture is of type {colour.dtype} with values up to {float(np.abs(colour).max()):g}, "
+            "expected sRGB from 0 to 1; divide it by its full scale, or give uint8 or uint16"
+        )
+    codes: npt.NDArray[np.uint16] = np.rint(np.clip(colour.astype(np.float32), 0, 1) * 65535).astype(
+        np.uint16
+    )
+    return codes

@@ -1,0 +1,145 @@
+"""Depth borders: a soft ramp of the network becomes a step that lies on the edge of the object.
+
+From coarse to fine: where the map has a step (not a slope), every pixel in the band of doubt round it is
+given to the near or to the far side. Witnesses are the pixels around it whose side is sure; each side's
+likelihood is how well their colours match (a kernel density estimate), the prior is how much of the
+neighbourhood is near (a mean-field step). Everywhere else the map stays as the network gave it, so that no
+texture gets into the depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.upsample import for_bands, resize, resize_picture
+
+Map = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+_COLOUR_SIGMA = 20.0  # sRGB codes: how far apart two colours of one thing may be
+_STEP = (
+    0.08,
+    0.18,
+)  # of the depth range: below the first it is left alone, above the second it is sharpened fully
+_SLOPE = (1.3, 1.7)  # depth range in a window twice as large: a pure step gives 1, a plane 2
+_FEW = 1.0  # times the coarse size: a picture no larger than the map has nothing finer to tell
+_WIDE_WINDOW_PX = 8  # beyond this radius every second witness is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass. Lengths are in pixels of the coarse map.
+
+    enlargement: working size over the coarse size (None: the picture's own size). doubt: half width of the
+    band in which a step may lie. window: how far witnesses are looked for. prior: weight of the neighbourhood
+    against the colours.
+    """
+
+    enlargement: float | None
+    doubt: float
+    window: float
+    prior: float
+
+
+FROM_NETWORK = (Pass(2, 7, 8, 2.0), Pass(2, 4, 4, 5.0), Pass(6, 1.5, 1.35, 4.5), Pass(None, 0.5, 0.4, 4.5))
+FROM_SENSOR = (Pass(2, 1.5, 3, 3.0), Pass(None, 1.0, 1.5, 4.5))
+
+
+def refine(
+    coarse: Map, rgb: Picture, passes: tuple[Pass, ...] = FROM_NETWORK, threads: int | None = None
+) -> Map:
+    """`coarse` (h, w) inverse depth, float32 (H, W) of the size of `rgb`, with its borders on the picture's
+    edges.
+
+    coarse: any scale, near is larger. rgb: sRGB uint8 (H, W, 3). passes: FROM_NETWORK for maps whose borders
+    are ramps of several pixels, FROM_SENSOR for measured ones. No value leaves the range of `coarse`.
+    threads: None is one per core.
+    """
+    height, width = rgb.shape[:2]
+    far, near = float(coarse.min()), float(coarse.max())
+    full = max(height, width) / max(coarse.shape)
+    depth, scale = coarse, 1.0
+    for step in passes:
+        finer = min(full, step.enlargement or full)
+        if (
+            finer < scale
+            or (step.enlargement is None and finer == scale)
+            or full < min(_FEW, step.enlargement or _FEW)
+        ):
+            continue
+        size = (
+            (height, width) if finer == full else (round(height * finer / full), round(width * finer / full))
+        )
+        guide = resize_picture(rgb, max(1, size[0]), max(1, size[1]))
+        depth = _snap(
+            depth,
+            guide,
+            near - far,
+            round(step.doubt * scale),
+            round(step.window * finer),
+            step.prior,
+            threads,
+        )
+        scale = finer
+    return np.clip(resize(depth, height, width), far, near)
+
+
+def _snap(
+    depth: Map,
+    guide: Picture,
+    depth_range: float,
+    doubt_px: int,
+    window_px: int,
+    prior: float,
+    threads: int | None,
+) -> Map:
+    """`depth` at the size of `guide`, its steps moved onto the guide's edges."""
+    from deeplens_dof.depth.snap import affinity_table, snap_rows
+
+    height, width = guide.shape[:2]
+    large = resize(depth, height, width)
+    low, high, gate = _steps(depth, max(1, doubt_px), depth_range)
+    if not gate.any():
+        return large
+    out = np.empty_like(large)
+    window_px = max(2, window_px)
+    distance = np.arange(window_px + 1) / window_px
+    nearness = np.exp(-0.5 * (distance / 0.6) ** 2).astype(np.float32)
+    affinity = affinity_table(_COLOUR_SIGMA)
+    stride = 1 if window_px <= _WIDE_WINDOW_PX else 2
+
+    def work(first: int, last: int) -> None:
+        snap_rows(out, first, last, large, guide, low, high, gate, affinity, nearness, stride, prior)
+
+    for_bands(work, height, threads)
+    return out
+
+
+def _steps(depth: Map, radius: int, depth_range: float) -> tuple[Map, Map, Map]:
+    """Depth behind and before the step round every pixel, and 0..1: how much it is a step and not a slope or
+    nothing."""
+    from deeplens_dof.depth.snap import extremes
+
+    low, high = extremes(depth, radius)
+    continued = _continued(depth, 2 * radius)
+    contrast, wide = (
+        _inner(np.subtract(*extremes(continued, r)[::-1]), 2 * radius) for r in (radius, 2 * radius)
+    )
+    size = np.clip((contrast / max(depth_range, 1e-12) - _STEP[0]) / (_STEP[1] - _STEP[0]), 0, 1)
+    sharp = np.clip((_SLOPE[1] - wide / np.maximum(contrast, 1e-12)) / (_SLOPE[1] - _SLOPE[0]), 0, 1)
+    return low, high, (size * sharp).astype(np.float32)
+
+
+def _continued(depth: Map, width: int) -> Map:
+    """`depth` with a border of that width in which its slopes go on, so that a slope looks like one at the
+    border too."""
+    if min(depth.shape) < 2:
+        return np.pad(depth, width, mode="edge")
+    return np.pad(depth, width, mode="reflect", reflect_type="odd")
+
+
+def _inner(values: Map, width: int) -> Map:
+    return values[width:-width, width:-width]

@@ -1,0 +1,128 @@
+"""Inner loops of the border refinement: near or far, decided for every pixel close to a depth step.
+
+Imported only by `refine`, because numba is heavy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Map = npt.NDArray[np.float32]
+
+COLOUR_STEP = 16  # squared sRGB distances (codes squared) per entry of the affinity table
+_FLOOR = 0.05  # affinity of colours that have nothing in common: bounds what colour alone may decide
+
+
+@njit(nogil=True, cache=True)
+def extremes(values: Map, radius: int) -> tuple[Map, Map]:
+    """Minimum and maximum in the square window of that radius, (H, W) each; the window is cut at the
+    border."""
+    height, width = values.shape
+    low, high = np.empty_like(values), np.empty_like(values)
+    for y in range(height):
+        for x in range(width):
+            least = values[y, x]
+            most = least
+            for u in range(max(0, x - radius), min(width, x + radius + 1)):
+                least = min(least, values[y, u])
+                most = max(most, values[y, u])
+            low[y, x] = least
+            high[y, x] = most
+    lowest, highest = np.empty_like(values), np.empty_like(values)
+    for y in range(height):
+        first, last = max(0, y - radius), min(height, y + radius + 1)
+        lowest[y] = low[first]
+        highest[y] = high[first]
+        for v in range(first + 1, last):
+            for x in range(width):
+                lowest[y, x] = min(lowest[y, x], low[v, x])
+                highest[y, x] = max(highest[y, x], high[v, x])
+    return lowest, highest
+
+
+@njit(nogil=True, cache=True)
+def snap_rows(
+    out: Map,
+    first: int,
+    last: int,
+    depth: Map,
+    guide: npt.NDArray[np.uint8],
+    low: Map,
+    high: Map,
+    gate: Map,
+    affinity: Map,
+    nearness: Map,
+    stride: int,
+    prior: float,
+) -> None:
+    """Rows first..last of `out`: depth with its steps moved to where the colours change.
+
+    depth, out: (H, W); guide: (H, W, 3). low, high, gate: (h, w) maps of any size over the same picture: the
+    depth behind and before the step, and how much of a step it is (0 leaves the pixel as it is). affinity:
+    table over squared colour distance. nearness: spatial weight by distance along one axis, its length gives
+    the window.
+    """
+    height, width = depth.shape
+    radius = nearness.size - 1
+    for y in range(first, last):
+        gy = min(gate.shape[0] - 1, y * gate.shape[0] // height)
+        for x in range(width):
+            gx = min(gate.shape[1] - 1, x * gate.shape[1] // width)
+            out[y, x] = depth[y, x]
+            if gate[gy, gx] <= 0:
+                continue
+            far_depth = low[gy, gx]
+            scale = np.float32(1) / (high[gy, gx] - far_depth)
+            red, green, blue = np.int32(guide[y, x, 0]), np.int32(guide[y, x, 1]), np.int32(guide[y, x, 2])
+            weight = share = np.float32(0)
+            near_weight = near_match = near_sum = np.float32(0)
+            far_weight = far_match = far_sum = np.float32(0)
+            for dy in range(-radius, radius + 1, stride):
+                v = y + dy
+                if v < 0 or v >= height:
+                    continue
+                for dx in range(-radius, radius + 1, stride):
+                    u = x + dx
+                    if u < 0 or u >= width:
+                        continue
+                    place = nearness[abs(dy)] * nearness[abs(dx)]
+                    value = depth[v, u]
+                    level = min(np.float32(1), max(np.float32(0), (value - far_depth) * scale))
+                    weight += place
+                    share += place * level
+                    if np.float32(0.3) < level < np.float32(0.7):
+                        continue  # itself unsure: no witness
+                    r = np.int32(guide[v, u, 0]) - red
+                    g = np.int32(guide[v, u, 1]) - green
+                    b = np.int32(guide[v, u, 2]) - blue
+                    match = affinity[(r * r + g * g + b * b) // COLOUR_STEP]
+                    if level > np.float32(0.5):
+                        trust = place * min(np.float32(1), (level - np.float32(0.7)) * np.float32(5))
+                        near_weight += trust
+                        near_match += trust * match
+                        near_sum += trust * match * value
+                    else:
+                        trust = place * min(np.float32(1), (np.float32(0.3) - level) * np.float32(5))
+                        far_weight += trust
+                        far_match += trust * match
+                        far_sum += trust * match * value
+            if near_weight < np.float32(0.02) * weight or far_weight < np.float32(0.02) * weight:
+                continue
+            near_likelihood = near_match / near_weight
+            far_likelihood = far_match / far_weight
+            evidence = prior * (2 * share / weight - 1) + math.log(near_likelihood / far_likelihood)
+            alpha = np.float32(1 / (1 + math.exp(-3 * evidence)))
+            near_value = near_sum / near_match
+            far_value = far_sum / far_match
+            snapped = far_value + alpha * (near_value - far_value)
+            out[y, x] += gate[gy, gx] * (snapped - depth[y, x])
+
+
+def affinity_table(sigma: float) -> Map:
+    """Affinity of two sRGB colours by squared distance: a Gaussian of `sigma` codes above a small floor."""
+    squared = np.arange(3 * 255 * 255 // COLOUR_STEP + 1, dtype=np.float64) * COLOUR_STEP
+    return (_FLOOR + (1 - _FLOOR) * np.exp(-squared / (2 * sigma * sigma))).astype(np.float32)

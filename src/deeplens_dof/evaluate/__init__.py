@@ -1,0 +1,1 @@
+"""Scores of depth and blur against measured and rendered truth."""

@@ -1,0 +1,118 @@
+"""Depth against measured depth: three real photos, none of them ever trained on.
+
+`scripts/fetch_evaluation_data.py` gets them; `benchmarks/depth.py` prints the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.evaluate.metrics import aligned_inverse_depth, boundary_f1, depth_metrics, spearman
+from deeplens_dof.upsample import resize, resize_picture
+
+CACHE = Path("~/.cache/deeplens/evaluation").expanduser()
+_MOTORCYCLE_OFFSET_PX = (
+    31.086  # disparity of infinity is minus this (Middlebury 2014, calib.txt at a quarter size)
+)
+
+Picture = npt.NDArray[np.uint8]
+Predictor = Callable[[Picture], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSet:
+    """A photo (H, W, 3) sRGB uint8 with its measured inverse depth (h, w), NaN where unknown.
+
+    ratios_known: inverse depth is known up to scale only, so that relative errors mean something; otherwise
+    only its order counts.
+    """
+
+    name: str
+    rgb: Picture
+    inverse_depth: npt.NDArray[np.float64]
+    ratios_known: bool
+
+
+def load_sets(folder: Path = CACHE) -> list[DepthSet]:
+    """The sets found in the folder: motorcycle and aloe, and the dog where pillow-heif is installed.
+
+    Raises FileNotFoundError when there is none.
+    """
+    readers = (_motorcycle, _aloe, _dog)
+    found = [item for item in (read(folder) for read in readers) if item is not None]
+    if not found:
+        raise FileNotFoundError(f"no evaluation data in {folder}; run scripts/fetch_evaluation_data.py first")
+    return found
+
+
+def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
+    """Scores of one predictor on one set; the prediction is brought to the size of the truth by area."""
+    truth = item.inverse_depth
+    height, width = truth.shape
+    picture = item.rgb if item.rgb.shape[:2] == truth.shape else resize_picture(item.rgb, height, width)
+    values = resize(np.asarray(predict(picture), np.float32), height, width)
+    known = np.isfinite(truth)
+    if not item.ratios_known:
+        return {"spearman": spearman(values[known], truth[known]), "pixels": int(known.sum())}
+    scores = asdict(depth_metrics(values, truth, known))
+    aligned = np.full(truth.shape, np.nan)
+    aligned[known] = aligned_inverse_depth(values[known], truth[known])
+    return scores | {"boundary_f1": boundary_f1(aligned, truth, known)}
+
+
+def vertical_position(rgb: Picture) -> npt.NDArray[np.float32]:
+    """The guess that needs no network: lower in the picture is nearer."""
+    height, width = rgb.shape[:2]
+    return np.repeat(((np.arange(height, dtype=np.float32) + 1) / height)[:, None], width, axis=1)
+
+
+def _motorcycle(folder: Path) -> DepthSet | None:
+    """Middlebury 2014, quarter size (Scharstein et al., GCPR 2014)."""
+    picture, truth = folder / "motorcycle_left.png", folder / "motorcycle_disp.npz"
+    if not (picture.is_file() and truth.is_file()):
+        return None
+    with np.load(truth, allow_pickle=False) as arrays:
+        disparity = np.asarray(arrays[arrays.files[0]], np.float64)
+    known = np.isfinite(disparity) & (disparity > 0)
+    return DepthSet(
+        "motorcycle", _read(picture), np.where(known, disparity + _MOTORCYCLE_OFFSET_PX, np.nan), True
+    )
+
+
+def _aloe(folder: Path) -> DepthSet | None:
+    """Middlebury 2006, full size (Hirschmueller and Scharstein, CVPR 2007); disparity as given, 0 is
+    unknown."""
+    picture, truth = folder / "aloeL.jpg", folder / "aloeGT.png"
+    if not (picture.is_file() and truth.is_file()):
+        return None
+    disparity = _read(truth)[..., 0].astype(np.float64)
+    return DepthSet("aloe", _read(picture), np.where(disparity > 0, disparity, np.nan), True)
+
+
+def _dog(folder: Path) -> DepthSet | None:
+    """A phone's portrait photo with the disparity of its two lenses: the order is measured, the scale is
+    not."""
+    picture = folder / "pug.heic"
+    try:
+        import pillow_heif
+    except ImportError:
+        return None
+    if not picture.is_file():
+        return None
+    opened = pillow_heif.open_heif(picture)
+    disparity = np.asarray(opened.info["depth_images"][0].to_pillow(), np.float64)
+    rgb = np.asarray(opened.to_pillow().convert("RGB"))
+    return DepthSet("dog", rgb, disparity, False)
+
+
+def _read(path: Path) -> Picture:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.array(picture.convert("RGB"))

@@ -1,0 +1,72 @@
+"""Inverse depth with its unit: larger is nearer, whatever the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Unit = Literal["1/m", "relative"]
+
+
+@dataclass(frozen=True, slots=True)
+class InverseDepth:
+    """Inverse depth of every pixel of a picture.
+
+    values: float32 (H, W), finite. unit "1/m": inverse metres along the optical axis, 0 is infinity. unit
+    "relative": known up to scale and shift, 0 is the farthest and 1 the nearest after robust normalisation.
+    Raises ValueError when values are not a finite (H, W) array or the unit is unknown.
+    """
+
+    values: npt.NDArray[np.float32]
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        if self.unit not in get_args(Unit):
+            raise ValueError(f"the unit of inverse depth is {self.unit!r}, expected one of {get_args(Unit)}")
+        values = np.ascontiguousarray(self.values, np.float32)
+        if values.ndim != 2 or values.size == 0:
+            raise ValueError(
+                f"inverse depth has shape {values.shape}, expected (height, width), both above 0"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("inverse depth holds NaN or infinite values; replace them (0 is infinitely far)")
+        object.__setattr__(self, "values", values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        height, width = self.values.shape
+        return height, width
+
+    def in_metres(self, nearest_m: float) -> npt.NDArray[np.float32]:
+        """Inverse depth in 1/m, float32 (H, W).
+
+        Relative depth is placed so that 1 is at `nearest_m` (finite, above 0, else ValueError) and 0 at
+        infinity; metric depth is returned as it is.
+        """
+        if not (np.isfinite(nearest_m) and nearest_m > 0):
+            raise ValueError(f"nearest_m is {nearest_m!r}, expected a finite distance in metres above 0")
+        return self.values if self.unit == "1/m" else self.values / np.float32(nearest_m)
+
+    def normalised(self, low: float = 0.5, high: float = 99.5) -> npt.NDArray[np.float32]:
+        """Values mapped to 0 (farthest) .. 1 (nearest) by the given percentiles and clipped; all 0 for a
+        constant map.
+        """
+        return normalise(self.values, low, high)
+
+
+def normalise(
+    values: npt.NDArray[np.float32], low: float = 0.5, high: float = 99.5
+) -> npt.NDArray[np.float32]:
+    """Robust min-max: the `low` percentile to 0, the `high` one to 1, clipped. A constant picture becomes 0.
+
+    values: (H, W). Large maps are sampled at every n-th pixel, about 1024 a side.
+    """
+    sample = values[:: max(1, values.shape[0] // 1024), :: max(1, values.shape[1] // 1024)]
+    far, near = (float(v) for v in np.percentile(sample, (low, high)))
+    if not near - far > 1e-12 * max(abs(near), abs(far), 1e-30):
+        return np.zeros_like(values, dtype=np.float32)
+    scaled: npt.NDArray[np.float32] = (values - np.float32(far)) / np.float32(near - far)
+    return np.clip(scaled, 0, 1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The school: synthetic scenes, networks, losses, training and export. Needs the extra `[learn]`."""

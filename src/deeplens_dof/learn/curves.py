@@ -1,0 +1,62 @@
+"""The curves of a run: `python -m deeplens_dof.learn.curves RUN_FOLDER` writes RUN_FOLDER/curves.svg."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+WIDTH, ROW, LEFT, GAP = 720, 130, 60, 34
+
+
+def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) of every number the log holds, by name; of repeated steps the later value.
+
+    Raises ValueError when a line is not JSON.
+    """
+    series: dict[str, dict[int, float]] = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"line {number} of {path} is not JSON ({error}); expected a training log"
+            ) from error
+        if entry.get("event") in ("train", "validation"):
+            for name in entry.keys() - {"time", "event", "step", "s"}:
+                series.setdefault(name, {})[entry["step"]] = float(entry[name])
+    return {name: sorted(values.items()) for name, values in sorted(series.items())}
+
+
+def draw(series: dict[str, list[tuple[int, float]]]) -> str:
+    """One small plot a name, all over the same steps, as SVG text."""
+    last = max((step for points in series.values() for step, _ in points), default=1)
+    plots = [_plot(name, points, last, index) for index, (name, points) in enumerate(series.items())]
+    height = len(series) * (ROW + GAP) + GAP
+    style = "font: 12px sans-serif; background: white"
+    body = "\n".join(plots)
+    size = f'width="{WIDTH}" height="{height}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{style}">\n{body}\n</svg>\n'
+
+
+def _plot(name: str, points: list[tuple[int, float]], last: int, index: int) -> str:
+    top = GAP + index * (ROW + GAP)
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    span = high - low or 1.0
+    places = [
+        (LEFT + step / last * (WIDTH - LEFT - 10), top + ROW - (value - low) / span * ROW)
+        for step, value in points
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return (
+        f'<text x="{LEFT}" y="{top - 8}">{name}: {points[-1][1]:.4g} at step {points[-1][0]}</text>'
+        f'<text x="4" y="{top + 10}">{high:.3g}</text><text x="4" y="{top + ROW}">{low:.3g}</text>'
+        f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT - 10}" height="{ROW}" fill="none" stroke="#bbb"/>'
+        f'<polyline points="{line}" fill="none" stroke="#06c" stroke-width="1.5"/>'
+    )
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    (folder / "curves.svg").write_text(draw(read_log(folder / "log.jsonl")))
+    print(f"curves are in {folder / 'curves.svg'}")

@@ -1,0 +1,74 @@
+"""From a trained network to the ONNX file that the camera runs.
+
+The file takes `rgb`, float32 (1, 3, H, W), sRGB 0..1, H and W multiples of 28 (normalisation is inside), and
+gives `inverse_depth` and `matte` (0..1), float32 (1, 1, H/2, W/2). Large weights are stored in half precision
+and cast to float32 when a session opens: half the size, the same speed.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deeplens_dof.learn.networks.depth import DepthNetwork
+
+OPSET = 18
+SMALLEST_HALVED = 1024  # initialisers with fewer numbers stay in float32
+LARGEST_HALF = 65504.0
+
+
+class _Exported(nn.Module):
+    """The network with a matte instead of logits."""
+
+    def __init__(self, network: DepthNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        inverse_depth, logits = self.network(rgb)
+        return inverse_depth, torch.sigmoid(logits)
+
+
+def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str = "") -> None:
+    """Writes the ONNX file. note: goes into the file's description (data, recipe, licence)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    side = {2: "height", 3: "width"}
+    half_side = {2: "half_height", 3: "half_width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
+        torch.onnx.export(
+            _Exported(network).eval().cpu().float(), (torch.rand(1, 3, 84, 112),), str(partial),
+            opset_version=OPSET,
+            input_names=["rgb"], output_names=["inverse_depth", "matte"], dynamo=False,
+            dynamic_axes={"rgb": side, "inverse_depth": half_side, "matte": half_side},
+        )  # fmt: skip
+    _finish(partial, half, note)
+    os.replace(partial, path)
+
+
+def _finish(path: Path, half: bool, note: str) -> None:
+    """Stores large weights in half precision behind a Cast, and the note."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    model.doc_string = note
+    casts = []
+    for tensor in list(model.graph.initializer) if half else []:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < SMALLEST_HALVED or np.abs(values).max() > LARGEST_HALF:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(casts + nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,155 @@
+"""Depth and subject from one photo: one encoder, one decoder, two heads.
+
+The decoder follows DPT (Ranftl et al., ICCV 2021) in small: features of four depths of the transformer are
+fused from coarse to fine with residual convolutions; a thin path from the pixels joins at the end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deeplens_dof.learn.networks.vision_transformer import DEPTH, HEADS, WIDTH, VisionTransformer
+
+IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIDE_MULTIPLE = 28  # sides of the input must be multiples of this
+
+
+class DepthAndMatte(NamedTuple):
+    """inverse_depth: (B, 1, H/2, W/2), larger = nearer, scale and shift arbitrary. matte_logits: same
+    shape.
+    """
+
+    inverse_depth: Tensor
+    matte_logits: Tensor
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around which the input passes unchanged."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return x + self.second(F.gelu(self.first(F.gelu(x))))
+
+
+class Decoder(nn.Module):
+    """Four feature maps of 1/14 size and the picture to (B, channels[2], H/4, W/4) and (B, channels[3], H/2,
+    W/2).
+    """
+
+    def __init__(self, width: int, channels: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        coarse, middle, fine, pixel = channels
+        self.project = nn.ModuleList(nn.Conv2d(width, c, 1) for c in (fine, middle, coarse, coarse))
+        self.spread = nn.Conv2d(coarse, coarse, 3, padding=1)
+        self.coarse = nn.Sequential(Residual(coarse), Residual(coarse))
+        self.to_middle = nn.Conv2d(coarse, middle, 1)
+        self.middle1, self.middle2 = Residual(middle), Residual(middle)
+        self.to_fine = nn.Conv2d(middle, fine, 1)
+        self.fine1, self.fine2 = Residual(fine), Residual(fine)
+        self.to_pixel = nn.Conv2d(fine, pixel, 1)
+        self.pixels = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.GELU(), nn.Conv2d(16, pixel, 3, padding=1))
+        self.pixels_down = nn.Sequential(nn.GELU(), nn.Conv2d(pixel, fine, 3, 2, 1))
+
+    def forward(self, levels: list[Tensor], rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The fused features at 1/7, 1/4 and 1/2 of the size."""
+        height, width = rgb.shape[-2:]
+        rows, columns = levels[0].shape[-2:]
+        x = self.project[3](levels[3])
+        x = x + self.spread(x) + x.mean((2, 3), keepdim=True)
+        x = self.coarse(x + self.project[2](levels[2]))
+        seventh = (2 * rows, 2 * columns)
+        x = self.middle1(_resized(self.to_middle(x), seventh) + _resized(self.project[1](levels[1]), seventh))
+        middle = self.middle2(x)
+        quarter, half = (height // 4, width // 4), (height // 2, width // 2)
+        pixels = self.pixels(rgb)
+        x = _resized(self.to_fine(middle), quarter) + _resized(self.project[0](levels[0]), quarter)
+        fine = self.fine2(self.fine1(x + _resized(self.pixels_down(pixels), quarter)))
+        return middle, fine, _resized(self.to_pixel(fine), half) + _resized(pixels, half)
+
+
+class MatteHead(nn.Module):
+    """The subject's matte: decided on coarse features, drawn on fine ones.
+
+    The decoder's features have no fixed scale (nor has inverse depth), so they are normalised first.
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int], width: int = 32) -> None:
+        super().__init__()
+        _, middle, fine, pixel = channels
+        self.normalise = nn.ModuleList(nn.GroupNorm(1, c, affine=False) for c in (middle, fine, pixel))
+        self.decide = nn.Sequential(Residual(middle), Residual(middle), nn.Conv2d(middle, width, 1))
+        self.from_fine = nn.Conv2d(fine, width, 1)
+        self.draw = Residual(width)
+        self.to_pixel = nn.Conv2d(width, pixel, 1)
+        self.out = nn.Sequential(
+            nn.GELU(), nn.Conv2d(pixel, pixel, 3, padding=1), nn.GELU(), nn.Conv2d(pixel, 1, 1)
+        )
+
+    def forward(self, middle: Tensor, fine: Tensor, pixel: Tensor) -> Tensor:
+        """Logits (B, 1, H/2, W/2)."""
+        middle, fine, pixel = (norm(x) for norm, x in zip(self.normalise, (middle, fine, pixel), strict=True))
+        x = self.draw(_resized(self.decide(middle), fine.shape[-2:]) + self.from_fine(fine))
+        return self.out(_resized(self.to_pixel(x), pixel.shape[-2:]) + pixel)
+
+
+class DepthNetwork(nn.Module):
+    """RGB to inverse depth and matte. The default sizes are those of DINOv2 ViT-S/14."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        width: int = WIDTH,
+        heads: int = HEADS,
+        depth: int = DEPTH,
+        levels: tuple[int, int, int, int] = (2, 5, 8, 11),
+        channels: tuple[int, int, int, int] = (96, 64, 40, 24),
+    ) -> None:
+        super().__init__()
+        self.levels = levels
+        self.encoder = VisionTransformer(width, heads, depth)
+        self.decoder = Decoder(width, channels)
+        pixel = channels[3]
+        self.depth_head = nn.Sequential(
+            nn.GELU(), nn.Conv2d(pixel, pixel, 3, padding=1), nn.GELU(), nn.Conv2d(pixel, pixel, 3,
+            padding=1), nn.GELU(),
+            nn.Conv2d(pixel, 1, 1),
+        )  # fmt: skip
+        self.matte_head = MatteHead(channels)
+        self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, rgb: Tensor) -> DepthAndMatte:
+        """rgb: (B, 3, H, W), sRGB 0..1, H and W multiples of 28. Raises ValueError for other sides."""
+        height, width = rgb.shape[-2:]
+        if not _is_traced() and (height % SIDE_MULTIPLE or width % SIDE_MULTIPLE):
+            raise ValueError(
+                f"the picture is {width} x {height}, expected sides that are multiples of {SIDE_MULTIPLE}"
+            )
+        x = (rgb - self.mean) / self.std
+        levels = [
+            level.contiguous(memory_format=torch.channels_last) for level in self.encoder(x, self.levels)
+        ]
+        middle, fine, pixel = self.decoder(levels, x.contiguous(memory_format=torch.channels_last))
+        return DepthAndMatte(self.depth_head(pixel), self.matte_head(middle, fine, pixel))
+
+
+def _is_traced() -> bool:
+    """True while the network is exported; shapes are then symbols that cannot be compared."""
+    return bool(torch._C._get_tracing_state())
+
+
+def _resized(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    if not _is_traced() and tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)

@@ -1,0 +1,1 @@
+"""Synthetic scenes: RGB, exact inverse depth and foreground mask, drawn by a rasteriser from one seed."""

@@ -1,0 +1,62 @@
+"""Which photos and assets may be trained on. This list is the only place; everything it does not name is for
+evaluation.
+
+Assets lie in one folder per package (see `learn/scenes/assets.py`). A rule names a package and the file stems
+that may be used of it. Every training reader opens its pictures through `require_training`, so that a photo
+of an evaluation set cannot slip into a cut-out, a backdrop or a distillation batch.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+# package -> patterns of file stems (without ending) which may be trained on. "*" is every file of the
+# package.
+TRAINING: dict[str, tuple[str, ...]] = {
+    "sweethome3d-furniture": ("*",),
+    "supertuxkart-data": ("*",),
+    "pmndrs-assets": ("*",),
+    "plasma-workspace-wallpapers": ("*",),
+    "mate-backgrounds": ("FreshFlower", "YellowFlower", "TwoWings", "Dune", "GreenMeadow", "Storm"),
+    "opencv-doc": (
+        "messi5", "squirrel_cls", "baboon", "fruits", "butterfly", "apple", "orange", "HappyFish", "plant",
+        "building",
+        "home", "leuvenB",
+    ),
+}  # fmt: skip
+
+# Stems that are never trained on, wherever they lie: the evaluation photos under the names their packages
+# give them.
+EVALUATION = (
+    "motorcycle*", "aloe*", "pug", "spatial_photo", "astronaut", "coffee", "chelsea", "rocket", "china",
+    "flower",
+)  # fmt: skip
+
+
+class EvaluationOnlyError(ValueError):
+    """A picture that is kept for evaluation was about to be trained on."""
+
+
+def may_train_on(path: Path, assets: Path) -> bool:
+    """True when the list above allows training on this file. `path` lies below `assets`, in a package's
+    folder.
+    """
+    try:
+        package, *_ = path.resolve().relative_to(assets.resolve()).parts
+    except ValueError:
+        return False
+    if any(fnmatch(path.stem, pattern) for pattern in EVALUATION):
+        return False
+    return any(fnmatch(path.stem, pattern) for pattern in TRAINING.get(package, ()))
+
+
+def require_training(path: Path, assets: Path) -> Path:
+    """The path itself, when it may be trained on. Raises EvaluationOnlyError otherwise."""
+    if not may_train_on(path, assets):
+        raise EvaluationOnlyError(
+            f"{path.name} is not in the list of training pictures (deeplens_dof/learn/split.py), so it is "
+            "for evaluation "
+            f"only; expected a file of {', '.join(TRAINING)} below {assets} that the list names"
+        )
+    return path

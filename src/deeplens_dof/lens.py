@@ -1,0 +1,77 @@
+"""The thin lens: focus, f-number and focal length to a signed circle of confusion in pixels. Pure arithmetic.
+
+A point at inverse depth `d` (1/m), photographed with the focus at inverse depth `d_focus`, is spread over a
+disc whose radius on the picture is `|coc_px|`, with
+
+    coc_px  = blur_px * (d - d_focus)
+    blur_px = 0.5 * focal_length_m**2 / f_number * image_width_px / sensor_width_m      [px * m]
+
+This is the exact thin-lens circle of confusion up to the factor `1 / (1 - focal_length_m * d_focus)`, which
+is 1 within 5 % when the focus is farther than 21 focal lengths (Potmesil and Chakravarty 1981, eq. 3);
+docs/conventions.md has a worked example.
+The sign says on which side of the focus the point lies: positive is nearer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FULL_FRAME_WIDTH_MM = 36.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """A 35 mm-equivalent lens: what is written on the barrel.
+
+    focal_length_mm: focal length on a 36 mm wide sensor, > 0.
+    f_number: focal length over the diameter of the entrance pupil, > 0.
+    """
+
+    focal_length_mm: float = 50.0
+    f_number: float = 1.8
+
+    def __post_init__(self) -> None:
+        for name in ("focal_length_mm", "f_number"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value!r}, expected a finite number above 0")
+
+    @property
+    def aperture_diameter_mm(self) -> float:
+        return self.focal_length_mm / self.f_number
+
+    def blur_px(self, image_width_px: float) -> float:
+        """Radius of the circle of confusion per unit of inverse depth, in px * m, on a picture so wide."""
+        focal_length_m, sensor_width_m = self.focal_length_mm * 1e-3, FULL_FRAME_WIDTH_MM * 1e-3
+        return 0.5 * focal_length_m**2 / self.f_number * image_width_px / sensor_width_m
+
+
+def signed_coc_px(
+    inverse_depth: npt.NDArray[np.float32],
+    focus_inverse_depth: float,
+    blur_px: float,
+    focus_range: float = 0.0,
+) -> npt.NDArray[np.float32]:
+    """Signed radius of the circle of confusion of every pixel.
+
+    inverse_depth: (H, W), in any unit; focus_inverse_depth and focus_range in the same unit, blur_px in px
+    per that unit. Everything within `focus_range / 2` of the focus is sharp, and outside it the circle is
+    measured from the nearer edge of that band, so that it grows from 0 there. Returns float32 (H, W),
+    positive nearer than the focus. Raises ValueError when focus, blur_px or focus_range is not finite, or one
+    of the latter two is negative.
+    """
+    if not math.isfinite(focus_inverse_depth):
+        raise ValueError(f"the focus is at inverse depth {focus_inverse_depth!r}, expected a finite number")
+    if not (math.isfinite(blur_px) and blur_px >= 0):
+        raise ValueError(f"blur_px is {blur_px!r}, expected a finite number of at least 0")
+    if not (math.isfinite(focus_range) and focus_range >= 0):
+        raise ValueError(f"focus_range is {focus_range!r}, expected a finite number of at least 0")
+    offset = np.asarray(inverse_depth, np.float32) - np.float32(focus_inverse_depth)
+    if focus_range > 0:
+        half = np.float32(focus_range / 2)
+        offset = offset - np.clip(offset, -half, half)
+    return np.float32(blur_px) * offset

@@ -1,0 +1,46 @@
+"""What near objects hide: the colour and depth of the farther surface, carried on behind them.
+
+This is the place where a learned completion plugs in: anything that turns `Layers` into `Hidden`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernels
+from .layers import STEP_PX, FloatArray, Layers
+
+MARGIN_CELLS = 3.0
+SMOOTHING_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """colour (h, w, 3) and coc (h, w) of the surface behind the visible one; coc is kernels.NOTHING where unknown."""
+
+    factor: int
+    colour: FloatArray
+    coc: FloatArray
+
+
+def complete(layers: Layers) -> Hidden:
+    """The nearest farther surface reaches behind a nearer one as far as the lens can look behind it, and evens out."""
+    has_back = (layers.back_coc != kernels.NOTHING) & (layers.alpha <= 0.85)
+    source_coc = np.where(has_back, layers.back_coc, layers.front_coc)
+    seen_coc = np.where((layers.alpha >= 0.5) | ~has_back, layers.front_coc, layers.back_coc)
+    source: npt.NDArray[np.int32] = np.empty(source_coc.shape, np.int32)
+    kernels.nearest_farther(
+        seen_coc, source_coc, np.float32(STEP_PX), np.float32(layers.factor), np.float32(MARGIN_CELLS), source
+    )
+    found = source >= 0
+    at = source[found]
+    colour = np.zeros_like(layers.front)
+    coc = np.full(source.shape, kernels.NOTHING, np.float32)
+    source_is_back = has_back.ravel()[at][:, None]
+    colour[found] = np.where(source_is_back, layers.back.reshape(-1, 3)[at], layers.front.reshape(-1, 3)[at])
+    coc[found] = source_coc.ravel()[at]
+    kernels.smooth_hidden(source, colour, coc, np.float32(STEP_PX), SMOOTHING_ROUNDS)
+    return Hidden(layers.factor, colour, coc)

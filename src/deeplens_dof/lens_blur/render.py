@@ -1,0 +1,57 @@
+"""`render`: depth of field for a picture whose circles of confusion are known. One table of renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .aperture import Aperture
+from .optical import render_optical
+
+FloatArray = npt.NDArray[np.float32]
+LARGEST_COC_PX = 4000.0
+
+RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None], FloatArray]] = {
+    "optical": render_optical,
+}
+
+
+def render(
+    rgb_linear: npt.NDArray[Any],
+    coc_px: npt.NDArray[Any],
+    aperture: Aperture | None = None,
+    renderer: str = "optical",
+    threads: int | None = None,
+) -> FloatArray:
+    """What a lens would have seen: float32 (H, W, 3) linear light.
+
+    rgb_linear: (H, W, 3) linear light, at least 0, may exceed 1. coc_px: (H, W) signed radius of the circle of
+    confusion in pixels of this picture, positive nearer than the focus. aperture: its shape, a disc by default.
+    threads: as many as there are cores by default; the result does not depend on it. Where every CoC is 0 the input
+    comes back bit for bit. Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC
+    above 4000 px and an unknown renderer.
+    """
+    if renderer not in RENDERERS:
+        raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
+    rgb, coc = np.asarray(rgb_linear), np.asarray(coc_px)
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype.kind != "f":
+        raise ValueError(
+            f"the picture has shape {rgb.shape} and type {rgb.dtype}, expected (height, width, 3) floats in linear "
+            "light; see srgb_to_linear for 8- and 16-bit sRGB"
+        )
+    if coc.shape != rgb.shape[:2]:
+        raise ValueError(f"coc_px has shape {coc.shape}, expected {rgb.shape[:2]} like the picture")
+    rgb = np.ascontiguousarray(rgb, np.float32)
+    coc = np.ascontiguousarray(coc, np.float32)
+    if not np.isfinite(coc).all():
+        raise ValueError("coc_px holds NaN or infinite values, expected a finite radius in pixels everywhere")
+    if not np.isfinite(rgb).all():
+        raise ValueError("the picture holds NaN or infinite values, expected finite linear light everywhere")
+    if np.abs(coc).max() > LARGEST_COC_PX:
+        raise ValueError(
+            f"the largest CoC is {np.abs(coc).max():.0f} px, expected at most {LARGEST_COC_PX:.0f} px"
+        )
+    return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads)

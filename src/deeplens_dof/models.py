@@ -1,0 +1,121 @@
+"""The trained weights: one literal table, and the only code that knows their files and opens ONNX sessions.
+
+Sessions are safe to run from several threads at once and are opened once per process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One trained network.
+
+    file: name in the folder `weights`, with its SHA-256. task: what it predicts, in words. input_name: (1, 3,
+    H, W) float32 sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near `long_side_px`,
+    the size it was trained at. output_name: what to ask for.
+    """
+
+    file: str
+    sha256: str
+    licence: str
+    task: str
+    input_name: str
+    output_name: str
+    multiple_px: int
+    long_side_px: int
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS / self.file
+
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+MODELS: dict[str, Model] = {
+    "depth": Model(
+        file="depth.onnx",
+        sha256="16ff4cd43dce21cfe065d4a72edb200fa298f21a8c0adf09f9dc68cfd3609b4b",
+        licence="Apache-2.0",
+        task="relative inverse depth of one photo",
+        input_name="rgb",
+        output_name="inverse_depth",
+        multiple_px=28,
+        long_side_px=532,
+    ),
+}
+
+
+def list_models() -> dict[str, Model]:
+    """Every model by name."""
+    return dict(MODELS)
+
+
+def verify(name: str) -> Path:
+    """The weights' path, after comparing their SHA-256 with the table.
+
+    Raises ValueError for an unknown name, FileNotFoundError and OSError for a missing or unreadable file and
+    for one whose bytes differ.
+    """
+    model = _find(name)
+    if not model.path.is_file():
+        raise FileNotFoundError(
+            f"the weights {model.file} of {name!r} are missing from {WEIGHTS}; reinstall deeplens-dof"
+        )
+    with model.path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != model.sha256:
+        raise OSError(
+            f"the weights {model.file} have SHA-256 {found}, expected {model.sha256}: the file is damaged "
+            "or was replaced; reinstall deeplens-dof"
+        )
+    return model.path
+
+
+def open_session(name: str, threads: int | None = None) -> InferenceSession:
+    """The ONNX Runtime session of that model, opened and verified at the first call and shared after it.
+
+    threads: for one inference; None leaves the choice to ONNX Runtime (one per core). Each number of threads
+    has its own session. Raises as `verify` does, and ValueError when threads is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}, expected at least 1 or None")
+    _find(name)
+    with _lock:
+        key = (name, threads)
+        if key not in _sessions:
+            if name not in _verified:
+                verify(name)
+                _verified.add(name)
+            _sessions[key] = _open(MODELS[name], threads)
+        return _sessions[key]
+
+
+_lock = Lock()
+_sessions: dict[tuple[str, int | None], InferenceSession] = {}
+_verified: set[str] = set()
+
+
+def _find(name: str) -> Model:
+    if name not in MODELS:
+        raise ValueError(f"there is no model {name!r}; there are: {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def _open(model: Model, threads: int | None) -> InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3  # errors
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores too
+    options.enable_mem_pattern = False  # picture sizes vary: a pattern per size would keep its memory
+    return onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,21 @@
+"""Picture files to photos and back: the only place that opens them."""
+
+from .atomic import write_atomically
+from .contents import Compression
+from .errors import PhotoError
+from .exif import Camera
+from .limits import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Limits
+from .photo import Photo
+from .read import read
+
+__all__ = [
+    "COMMAND_LINE_LIMITS",
+    "SERVICE_LIMITS",
+    "Camera",
+    "Compression",
+    "Limits",
+    "Photo",
+    "PhotoError",
+    "read",
+    "write_atomically",
+]

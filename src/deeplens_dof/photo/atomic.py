@@ -1,0 +1,20 @@
+"""Atomic writing whose refusals are PhotoErrors, as those of the rest of `photo` are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import BinaryIO
+
+from .. import atomic
+from .errors import PhotoError, reason, shown
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """As `deeplens_dof.atomic.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
+    try:
+        atomic.write_atomically(path, write)
+    except OSError as problem:
+        cause = problem.__cause__
+        why = reason(cause if isinstance(cause, OSError) else problem)
+        raise PhotoError(f"{shown(path)} cannot be written: {why}") from problem

@@ -1,0 +1,43 @@
+"""What goes into a picture file: pixels, alpha, metadata, and how hard it is to be compressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+Pixels = npt.NDArray[Any]  # uint8 or uint16
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How the file was compressed that a photo came from, so that saving it again costs about as many bytes.
+
+    quality: estimated JPEG quality 1..100, None if unknown. subsampling: of the chroma, "4:4:4", "4:2:2" or
+    "4:2:0". lossless: a WebP without loss.
+    """
+
+    quality: int | None = None
+    subsampling: str = "4:4:4"
+    lossless: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """pixels (H, W, 3) and alpha (H, W) or None, both uint8 or both uint16; exif is TIFF-structured, without
+    `Exif`.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    compression: Compression = field(default_factory=Compression)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px."""
+        height, width = self.pixels.shape[:2]
+        return width, height

@@ -1,0 +1,138 @@
+"""Decoded pixels as every photo has them: upright RGB of 8 or 16 bits, alpha beside, an ICC profile that
+fits.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import icc
+from .contents import Pixels
+from .errors import PhotoError
+from .header import Header
+from .orientation import upright, upright_image
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Decoded(NamedTuple):
+    pixels: Pixels  # (H, W, 3)
+    alpha: Pixels | None  # (H, W)
+    icc: bytes | None
+
+
+def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, name: str) -> Decoded:
+    """A loaded Pillow image of any 8-bit mode or 16-bit grey. Raises PhotoError for other numbers."""
+    if image.mode.startswith("I;16"):
+        grey = upright(np.asarray(image).astype(np.uint16), orientation)
+        return _from_grey(grey, None, profile)
+    if image.mode in ("I", "F"):
+        raise PhotoError(f"{name} holds 32-bit numbers, expected 8 or 16 bits a channel; convert it")
+    image = upright_image(image, orientation)
+    if image.mode == "CMYK":
+        press = icc.fitting(profile, 4)
+        converted = to_srgb(image, press) if press is not None else None
+        plain = converted if converted is not None else image.convert("RGB")  # 1 - ink
+        return Decoded(np.array(plain), None, icc.srgb_profile())
+    straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
+    image = image if straight is None else image.convert(straight)
+    grey_profile = icc.fitting(profile, 1)
+    has_alpha = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+    wanted = "RGBA" if has_alpha else "RGB"
+    rgba = np.array(
+        image if image.mode == wanted and "transparency" not in image.info else image.convert(wanted)
+    )
+    alpha = np.ascontiguousarray(rgba[..., 3]) if has_alpha else None
+    pixels = np.ascontiguousarray(rgba[..., :3])
+    if grey_profile is not None and image.mode in ("1", "L", "LA"):
+        return _from_grey(pixels[..., 0], alpha, grey_profile)
+    return Decoded(pixels, alpha, icc.fitting(profile, 3))
+
+
+def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes | None) -> Decoded:
+    """A 16-bit PNG or TIFF through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged
+    file.
+    """
+    stored, alpha_channel = _read_deep(data, head.format.suffixes[0])
+    channels = stored.shape[2]
+    samples = upright(stored, orientation)
+    color = [c for c in range(channels) if c != alpha_channel]
+    alpha = None if alpha_channel < 0 else np.ascontiguousarray(samples[..., alpha_channel])
+    if len(color) < 3:
+        return _from_grey(samples[..., color[0]], alpha, profile)
+    pixels = samples if channels == 3 else np.ascontiguousarray(samples[..., color[:3]])
+    if alpha is not None and head.alpha_premultiplied:
+        pixels = _straightened(pixels, alpha)
+    return Decoded(pixels, alpha, icc.fitting(profile, 3))
+
+
+def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
+    """Grey as RGB. A grey profile cannot describe RGB: its curve is exchanged for that of sRGB."""
+    fitting = icc.fitting(profile, 1)
+    if fitting is not None:
+        grey = icc.grey_to_srgb(grey, fitting)
+    return Decoded(np.repeat(grey[..., None], 3, axis=2), alpha, None)
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Relative colorimetric with black point compensation; None when littlecms refuses the profile."""
+    from PIL import ImageCms
+
+    try:
+        return ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(io.BytesIO(icc.srgb_profile())),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def _straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Premultiplied 16-bit colour divided by its alpha; nothing is known where alpha is 0, and it stays as it
+    is.
+    """
+    divisor = np.maximum(alpha, 1).astype(np.float64)[..., None]
+    straight = np.rint(pixels * (65535 / divisor))
+    return np.where(alpha[..., None] > 0, np.minimum(straight, 65535), pixels).astype(np.uint16)
+
+
+def _read_deep(data: bytes, suffix: str) -> tuple[Pixels, int]:
+    """Stored uint16 samples (H, W, channels) and the number of the alpha channel, -1 for none.
+
+    OpenImageIO's Python reader takes file names only, hence the private temporary file.
+    """
+    import OpenImageIO
+
+    config = OpenImageIO.ImageSpec()
+    config.attribute("oiio:UnassociatedAlpha", 1)
+    with tempfile.TemporaryDirectory(prefix="deeplens-") as folder:
+        path = Path(folder) / f"picture{suffix}"
+        path.write_bytes(data)
+        file: Any = OpenImageIO.ImageInput.open(str(path), config)
+        if file is None:
+            raise ValueError(_without_path(OpenImageIO.geterror(), path))
+        try:
+            alpha_channel = int(file.spec().alpha_channel)
+            samples = file.read_image(OpenImageIO.UINT16)
+            problem = file.geterror()
+        finally:
+            file.close()
+    if samples is None or problem:
+        raise ValueError(_without_path(problem or "it ends too early", path))
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    return samples, alpha_channel
+
+
+def _without_path(message: str, path: Path) -> str:
+    return message.replace(str(path), "the file")

@@ -1,0 +1,175 @@
+"""EXIF (CIPA DC-008): what the camera wrote, kept byte for byte except for what turning the picture makes
+untrue.
+
+Blocks are TIFF-structured, without the `Exif\\0\\0` in front. Maker notes hold offsets that only their maker
+knows, so a block is patched in place wherever that will do.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from . import ifd
+
+_PREFIX = b"Exif\0\0"
+_ORIENTATION = 0x0112
+_MAKER_NOTE = 0x927C
+_WIDTH_TAGS, _HEIGHT_TAGS = (0x0100, 0xA002), (0x0101, 0xA003)
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+# Of a TIFF's IFD0, what describes the photo and not the file: description, make, model, resolution, software,
+# dates, artist, host, rating, print image matching, copyright and Windows' own five.
+_DESCRIPTIVE = (
+    *(
+        0x010E,
+        0x010F,
+        0x0110,
+        0x011A,
+        0x011B,
+        0x0128,
+        0x0131,
+        0x0132,
+        0x013B,
+        0x013C,
+        0x4746,
+        0x4749,
+        0x8298,
+        0xC4A5,
+    ),
+    *range(0x9C9B, 0x9CA0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What the camera says of itself; None where it says nothing. focal_length_35mm_mm is on a 36 mm wide
+    sensor.
+    """
+
+    make: str | None = None
+    model: str | None = None
+    focal_length_mm: float | None = None
+    focal_length_35mm_mm: float | None = None
+    f_number: float | None = None
+
+
+def block(raw: bytes | None) -> bytes | None:
+    """A TIFF-structured block from what a file holds as EXIF; None when it is none."""
+    if not raw:
+        return None
+    raw = raw[len(_PREFIX) :] if raw.startswith(_PREFIX) else raw
+    return bytes(raw) if ifd.byte_order(raw) else None
+
+
+def orientation(exif: bytes | None) -> int:
+    """1..8 as EXIF has it; 1 when nothing, or nothing sensible, is said."""
+    order = ifd.byte_order(exif or b"")
+    if exif is None or order is None:
+        return 1
+    found = ifd.integer(ifd.directory_at(exif, order, ifd.first_offset(exif, order)).get(_ORIENTATION), order)
+    return found if found is not None and 1 <= found <= 8 else 1
+
+
+def camera(exif: bytes | None) -> Camera:
+    order = ifd.byte_order(exif or b"")
+    if exif is None or order is None:
+        return Camera()
+    tags = ifd.tags_of(exif, order)
+
+    def positive(tag: int) -> float | None:
+        value = ifd.number(tags.exif.get(tag), order)
+        return value if value is not None and value > 0 else None
+
+    return Camera(
+        make=ifd.text(tags.ifd0.get(0x010F)),
+        model=ifd.text(tags.ifd0.get(0x0110)),
+        focal_length_mm=positive(0x920A),
+        focal_length_35mm_mm=positive(0xA405),
+        f_number=positive(0x829D),
+    )
+
+
+def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
+    """The block for upright pixels of that size: orientation 1, sizes set, and the old thumbnail blanked out.
+
+    Everything else stays byte for byte where it was.
+    """
+    order = ifd.byte_order(exif or b"")
+    if exif is None or order is None:
+        return None
+    patched = bytearray(exif)
+    start = ifd.first_offset(exif, order)
+    ifd0 = ifd.directory_at(exif, order, start)
+    for directory in (ifd0, ifd.pointed(exif, order, ifd0, ifd.EXIF_POINTER)):
+        values = {_ORIENTATION: 1} | dict.fromkeys(_WIDTH_TAGS, width) | dict.fromkeys(_HEIGHT_TAGS, height)
+        for tag, value in values.items():
+            _patch(patched, order, directory.get(tag), value)
+    _blank_thumbnail(patched, exif, order, start)
+    return bytes(patched)
+
+
+def from_tiff(data: bytes) -> bytes | None:
+    """The EXIF of a TIFF file, whose IFD0 serves both: describing tags, EXIF and GPS. None for BigTIFF."""
+    order = ifd.byte_order(data)
+    if order is None:
+        return None
+    tags = ifd.tags_of(data, order)
+    ifd0 = {tag: entry for tag, entry in tags.ifd0.items() if tag in _DESCRIPTIVE}
+    if not (ifd0 or tags.exif or tags.gps):
+        return None
+    return ifd.laid_out(order, tags._replace(ifd0=ifd0))
+
+
+def descriptive_tags(exif: bytes | None) -> tuple[str, ifd.Tags]:
+    """Byte order and tags of a block, IFD0 without what describes a file; what a TIFF is written with."""
+    order = ifd.byte_order(exif or b"")
+    if exif is None or order is None:
+        return "<", ifd.Tags({}, {}, {}, {})
+    tags = ifd.tags_of(exif, order)
+    return order, tags._replace(ifd0={t: e for t, e in tags.ifd0.items() if t in _DESCRIPTIVE})
+
+
+def relaid(exif: bytes) -> bytes:
+    """The block laid out anew: the same tags but orientation, sizes and what is not in a directory at all."""
+    order, tags = descriptive_tags(exif)
+    return ifd.laid_out(order, tags)
+
+
+def shortened(exif: bytes, most_bytes: int) -> bytes:
+    """The block laid out anew without what is not in a directory, then without the maker note, until it fits.
+
+    Raises ValueError when it does not fit even so.
+    """
+    order, tags = descriptive_tags(exif)
+    bare = {tag: entry for tag, entry in tags.exif.items() if tag != _MAKER_NOTE}
+    for directory in (tags.exif, bare):
+        short = ifd.laid_out(order, tags._replace(exif=directory))
+        if len(short) <= most_bytes:
+            return short
+    raise ValueError(f"{len(exif):,} bytes of EXIF do not fit into {most_bytes:,}")
+
+
+def _patch(target: bytearray, order: str, entry: ifd.Entry | None, value: int) -> None:
+    """Overwrites the first number of an integer entry in place, if it fits."""
+    if entry is None or entry.kind not in (ifd.SHORT, ifd.LONG):
+        return
+    if entry.kind == ifd.LONG:
+        struct.pack_into(f"{order}I", target, entry.offset, value)
+    elif value <= 0xFFFF:
+        struct.pack_into(f"{order}H", target, entry.offset, value)
+
+
+def _blank_thumbnail(target: bytearray, exif: bytes, order: str, start: int) -> None:
+    """Unlinks IFD1 and overwrites its JPEG: it shows the picture as it was, perhaps lying on its side."""
+    link = ifd.next_pointer(exif, order, start)
+    if link is None:
+        return
+    (at,) = struct.unpack_from(f"{order}I", exif, link)
+    if not at:
+        return
+    thumbnail = ifd.directory_at(exif, order, at)
+    offset = ifd.integer(thumbnail.get(_THUMBNAIL_OFFSET), order)
+    length = ifd.integer(thumbnail.get(_THUMBNAIL_LENGTH), order)
+    if offset and length and exif[offset : offset + 2] == b"\xff\xd8" and offset + length <= len(exif):
+        target[offset : offset + length] = bytes(length)
+    struct.pack_into(f"{order}I", target, link, 0)

@@ -1,0 +1,113 @@
+"""The picture formats, as one literal table, and how a file's first bytes tell them apart.
+
+A format is recognised by content, never by name. Names matter only for writing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from .errors import PhotoError, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """suffixes: lower case, the usual one first. max_side: px that the format can hold."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    media_type: str
+    max_side: int
+    alpha: bool = True
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
+        Format("PNG", (".png",), "image/png", 2**31 - 1),
+        Format("WEBP", (".webp",), "image/webp", 16_383),
+        Format("AVIF", (".avif",), "image/avif", 65_535),
+        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1),
+    )
+}
+READABLE = "JPEG, PNG, WebP, AVIF or TIFF"
+
+_FOREIGN = (
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP"),
+    (b"%PDF", "a PDF"),
+    (b"%!PS", "a PostScript file"),
+    (b"8BPS", "a Photoshop file"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR file"),
+    (b"\xff\x0a", "a JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
+    (b"<svg", "an SVG"),
+    (b"<?xml", "an XML file"),
+    (b"II+\0", "a BigTIFF"),
+    (b"MM\0+", "a BigTIFF"),
+    (b"FUJIFILMCCD-RAW", "a camera RAW file"),
+    (b"IIRO", "a camera RAW file"),
+    (b"IIU\0", "a camera RAW file"),
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def by_content(data: bytes, name: str) -> Format:
+    """The format of a file from its first bytes. Raises PhotoError with what was found instead."""
+    head = data[:64]
+    if not head:
+        raise PhotoError(f"{name} is empty, expected a {READABLE} picture; copy or export it again")
+    if head.startswith(b"\xff\xd8\xff"):
+        return FORMATS["JPEG"]
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return FORMATS["PNG"]
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return FORMATS["WEBP"]
+    if head[4:8] == b"ftyp" and _is_avif(data):
+        return FORMATS["AVIF"]
+    if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
+        return FORMATS["TIFF"]
+    raise PhotoError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
+
+
+def by_suffix(path: str | os.PathLike[str]) -> Format:
+    """The format that a file name asks for. Raises PhotoError for an unknown or missing suffix."""
+    suffix = PurePath(os.fsdecode(path)).suffix.lower()
+    for each in FORMATS.values():
+        if suffix in each.suffixes:
+            return each
+    known = ", ".join(each.suffixes[0] for each in FORMATS.values())
+    found = f"ends in {shown(suffix)!r}" if suffix else "has no suffix"
+    raise PhotoError(f"{shown(path)} cannot be written: its name {found}, expected one of {known}; rename it")
+
+
+def by_name(format_name: str) -> Format:
+    """The format called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
+    wanted = format_name.lower().lstrip(".")
+    for each in FORMATS.values():
+        if wanted == each.name.lower() or f".{wanted}" in each.suffixes:
+            return each
+    raise PhotoError(f"{shown(format_name)!r} is not a picture format, expected one of {', '.join(FORMATS)}")
+
+
+def _is_avif(data: bytes) -> bool:
+    """Whether the brands of an ISO-BMFF file (ISO/IEC 14496-12, box `ftyp`) name AVIF."""
+    brands = data[8 : min(int.from_bytes(data[:4], "big"), 1024)]
+    return any(brands[i : i + 4] in (b"avif", b"avis") for i in range(0, len(brands), 4) if i != 4)
+
+
+def _foreign(head: bytes) -> str:
+    """What a file is that is not read, in words."""
+    for signature, words in _FOREIGN:
+        if head.startswith(signature):
+            return words
+    if head[:2] in (b"II", b"MM") and head[8:10] == b"CR":
+        return "a camera RAW file"
+    if head[4:8] == b"ftyp":
+        return "a HEIC picture" if head[8:12] in _HEIF_BRANDS else "a video or another ISO media file"
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
+        return "a text file"
+    return "not a picture of a known format"

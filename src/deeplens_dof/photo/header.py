@@ -1,0 +1,175 @@
+"""A file's header, by Pillow's own readers: size, depth and metadata, before a single pixel is decoded.
+
+`PIL.Image.open` is not used: it tries every format, guards by a process-wide limit of its own, and warns.
+Only the reader of the format that the content names is called, on the first frame.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from . import ifd, png
+from .contents import Compression
+from .errors import PhotoError
+from .formats import READABLE, Format
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
+
+_WIDTH, _HEIGHT, _BITS, _COLOR, _SAMPLE_FORMAT, _ALPHA = 256, 257, 258, 262, 339, 338
+_KIND, _SUB_PAGES, _DNG_VERSION, _XMP, _ICC = 254, 330, 50706, 700, 34675
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """size: (width, height) as stored. info: metadata by Pillow's names. image: Pillow's, not loaded.
+
+    deep: more than 8 and at most 16 bits a sample, of which Pillow would keep 8; then there need be no image.
+    """
+
+    format: Format
+    size: tuple[int, int]
+    info: dict[Any, Any]
+    image: ImageFile.ImageFile | None = None
+    deep: bool = False
+    alpha_premultiplied: bool = False
+    progressive_jpeg: bool = False
+    compression: Compression = field(default_factory=Compression)
+
+
+_warnings_lock = threading.Lock()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Pillow's warnings of odd metadata off the user's screen. One thread at a time: filters are
+    global.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def header(data: bytes, form: Format, name: str) -> Header:
+    """Raises PhotoError when the header is damaged or says what is not read."""
+    from PIL import Image
+
+    try:
+        with quiet():
+            return _READERS[form.name](data, form, name)
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as problem:
+        raise PhotoError(f"{name} has more pixels than its decoder takes; make it smaller") from problem
+    except Exception as problem:  # readers of damaged files raise anything
+        raise damaged(name, form, problem) from problem
+
+
+def damaged(name: str, form: Format, problem: BaseException) -> PhotoError:
+    detail = str(problem).strip().rstrip(".").splitlines()
+    why = f" ({detail[0][:160]})" if detail else ""
+    return PhotoError(f"{name} is a damaged or incomplete {form.name} file{why}; copy or export it again")
+
+
+def _jpeg(data: bytes, form: Format, name: str) -> Header:
+    from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+    image = JpegImageFile(io.BytesIO(data))
+    sampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "4:4:4")
+    compression = Compression(jpeg_quality(image.quantization), sampling)
+    progressive = bool(image.info.get("progressive"))
+    return replace(_opened(image, form), progressive_jpeg=progressive, compression=compression)
+
+
+def _png(data: bytes, form: Format, name: str) -> Header:
+    from PIL.PngImagePlugin import PngImageFile
+
+    return replace(_opened(PngImageFile(io.BytesIO(data)), form), deep=png.is_deep(data))
+
+
+def _webp(data: bytes, form: Format, name: str) -> Header:
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    compression = Compression(lossless=webp_is_lossless(data))
+    return replace(_opened(WebPImageFile(io.BytesIO(data)), form), compression=compression)
+
+
+def _avif(data: bytes, form: Format, name: str) -> Header:
+    from PIL.AvifImagePlugin import AvifImageFile
+
+    return _opened(AvifImageFile(io.BytesIO(data)), form)
+
+
+def _tiff(data: bytes, form: Format, name: str) -> Header:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    order = ifd.byte_order(data) or "<"
+    tags = ifd.directory_at(data, order, ifd.first_offset(data, order))
+
+    def values(tag: int, otherwise: int) -> tuple[int, ...]:
+        return ifd.integers(tags.get(tag), order) or (otherwise,)
+
+    if _DNG_VERSION in tags or (values(_KIND, 0)[0] & 1 and _SUB_PAGES in tags):
+        raise PhotoError(f"{name} is a camera RAW file, expected {READABLE}; develop it first")
+    bits = max(values(_BITS, 1))
+    if set(values(_SAMPLE_FORMAT, 1)) - {1, 4} or bits > 16:
+        raise PhotoError(
+            f"{name} holds floating-point, signed or {bits}-bit numbers, expected 8 or 16 bits; convert it"
+        )
+    if bits > 8 and values(_COLOR, 2)[0] in (0, 1, 2):
+        blocks = {"icc_profile": tags.get(_ICC), "xmp": tags.get(_XMP)}
+        return Header(
+            form,
+            size=(values(_WIDTH, 0)[0], values(_HEIGHT, 0)[0]),
+            info={key: entry.value for key, entry in blocks.items() if entry is not None},
+            deep=True,
+            alpha_premultiplied=values(_ALPHA, 0)[0] == 1,
+        )
+    return _opened(TiffImageFile(io.BytesIO(data)), form)
+
+
+def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
+    return Header(form, image.size, image.info, image)
+
+
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff}
+
+# Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
+# fmt: off
+_ANNEX_K = (
+    16, 11, 10, 16, 24, 40, 51, 61,      12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56,      14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77,    24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101,  72, 92, 95, 98, 112, 100, 103, 99,
+)
+# fmt: on
+
+
+def jpeg_quality(tables: dict[int, list[int]]) -> int | None:
+    """The libjpeg quality whose luminance table sums up nearest to the file's; None if there is none."""
+    if not tables:
+        return None
+    luminance = sum(tables[min(tables)])
+
+    def scaled_sum(quality: int) -> int:
+        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+        return sum(min(255, max(1, (step * scale + 50) // 100)) for step in _ANNEX_K)
+
+    return min(range(1, 101), key=lambda quality: abs(scaled_sum(quality) - luminance))
+
+
+def webp_is_lossless(data: bytes) -> bool:
+    """Whether the first picture of a WebP is of kind VP8L (WebP container specification)."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        at += 24 if kind == b"ANMF" else 8 + size + size % 2
+    return False

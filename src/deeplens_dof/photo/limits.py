@@ -1,0 +1,73 @@
+"""How large a picture may be. Sizes come from the header and are checked before anything is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import PhotoError
+
+_MEGA = 1_000_000
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is read. Pixels count width times height; sides are in px; the rest is in bytes.
+
+    max_progressive_jpeg_pixels: progressive JPEG needs many passes over all coefficients; None is no extra
+    bound.
+    """
+
+    max_pixels: int
+    max_side: int
+    max_bytes: int
+    max_exif_bytes: int = 8 * _MIB
+    max_icc_bytes: int = 4 * _MIB
+    max_xmp_bytes: int = 16 * _MIB
+    max_progressive_jpeg_pixels: int | None = None
+
+    def check_file(self, name: str, size_bytes: int) -> None:
+        if size_bytes > self.max_bytes:
+            raise PhotoError(
+                f"{name} has {size_bytes:,} bytes, expected at most {self.max_bytes:,}; give a smaller file"
+            )
+
+    def check_picture(self, name: str, width: int, height: int, progressive_jpeg: bool = False) -> None:
+        """Raises PhotoError when the picture has no pixels or more than are allowed."""
+        if width < 1 or height < 1:
+            raise PhotoError(f"{name} is {width} x {height} px, expected at least one pixel; export it again")
+        if max(width, height) > self.max_side:
+            raise PhotoError(
+                f"{name} is {width:,} x {height:,} px, expected at most "
+                f"{self.max_side:,} px a side; make it smaller"
+            )
+        most, kind = self.max_pixels, "a picture"
+        if progressive_jpeg and self.max_progressive_jpeg_pixels is not None:
+            most, kind = min(most, self.max_progressive_jpeg_pixels), "a progressive JPEG"
+        if width * height > most:
+            raise PhotoError(
+                f"{name} is {width:,} x {height:,} px, which is {width * height / _MEGA:,.1f} megapixels, "
+                f"expected at most {most / _MEGA:,.0f} for {kind}; make it smaller"
+            )
+
+    def check_metadata(self, name: str, exif: bytes | None, icc: bytes | None, xmp: bytes | None) -> None:
+        blocks = (
+            ("EXIF", exif, self.max_exif_bytes),
+            ("ICC", icc, self.max_icc_bytes),
+            ("XMP", xmp, self.max_xmp_bytes),
+        )
+        for kind, block, most in blocks:
+            if block is not None and len(block) > most:
+                raise PhotoError(
+                    f"{name} holds {len(block):,} bytes of {kind}, expected at most {most:,}; "
+                    "remove that metadata"
+                )
+
+
+COMMAND_LINE_LIMITS = Limits(max_pixels=200 * _MEGA, max_side=65_500, max_bytes=2048 * _MIB)
+SERVICE_LIMITS = Limits(
+    max_pixels=50 * _MEGA,
+    max_side=16_384,
+    max_bytes=50 * _MEGA,
+    max_progressive_jpeg_pixels=25 * _MEGA,
+)

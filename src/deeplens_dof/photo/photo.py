@@ -1,0 +1,183 @@
+"""A photo: pixels in their own colour space, what the camera wrote, and saving without losing either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import formats, icc, xmp
+from .atomic import write_atomically
+from .contents import Compression, Contents, Pixels
+from .errors import PhotoError, shown
+from .exif import Camera
+from .tone import Curves, decoded, encoded
+from .write import file_bytes, rounded_to_8_bits
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """An upright picture and everything that is to stay with it.
+
+    pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB
+    without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF" or
+    "TIFF". exif: TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in
+    messages. Raises PhotoError when the arrays do not fit together.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    format: str = "PNG"
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    camera: Camera = field(default_factory=Camera)
+    source: str = "the picture"
+    compression: Compression = field(default_factory=Compression)
+
+    def __post_init__(self) -> None:
+        pixels, alpha = self.pixels, self.alpha
+        if (
+            pixels.ndim != 3
+            or pixels.shape[2] != 3
+            or pixels.size == 0
+            or pixels.dtype not in (np.uint8, np.uint16)
+        ):
+            raise PhotoError(
+                f"{self.source} has pixels of shape {pixels.shape} and type {pixels.dtype}, expected "
+                "(height, width, 3) of uint8 or uint16; convert them"
+            )
+        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
+            raise PhotoError(
+                f"{self.source} has alpha of shape {alpha.shape} and type {alpha.dtype}, expected "
+                f"{pixels.shape[:2]} of {pixels.dtype}; convert it or leave it out"
+            )
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    def linear(self) -> npt.NDArray[np.float32]:
+        """Linear light in the picture's own primaries, float32 (H, W, 3), 0..1, by the tone curves of its
+        profile.
+
+        A profile without such curves (one of tables only) is taken to have sRGB's, which is an approximation.
+        """
+        return decoded(self.pixels, self._curves())
+
+    def encode(self, linear: npt.NDArray[np.float32], dtype: npt.DTypeLike | None = None) -> Pixels:
+        """The inverse of `linear`: float32 (H, W, 3) of the same primaries to pixels, clipped to 0..1 and
+        rounded.
+
+        dtype: uint8 or uint16; None takes the photo's own. `encode(linear())` gives the pixels back exactly.
+        """
+        kind = self.pixels.dtype if dtype is None else np.dtype(dtype)
+        if kind not in (np.uint8, np.uint16):
+            raise PhotoError(f"{self.source} cannot be encoded as {kind}; ask for uint8 or uint16")
+        return encoded(linear, kind, self._curves())
+
+    def srgb8(self) -> npt.NDArray[np.uint8]:
+        """uint8 sRGB (H, W, 3), for networks: converted by littlecms when the photo is not sRGB.
+
+        Pixels under a profile that littlecms refuses are taken as sRGB.
+        """
+        pixels: npt.NDArray[np.uint8] = rounded_to_8_bits(self.pixels)
+        found = icc.profile(self.icc) if self.icc else None
+        if self.icc is None or found is None or found.is_srgb:
+            return pixels
+        from PIL import Image
+
+        from .decode import to_srgb
+
+        converted = to_srgb(Image.fromarray(np.ascontiguousarray(pixels)), self.icc)
+        return pixels if converted is None else np.array(converted, np.uint8)
+
+    def with_pixels(self, pixels: npt.NDArray[Any]) -> Photo:
+        """This photo with other pixels of the same colour space. Alpha stays if it still fits in size and
+        type.
+        """
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != pixels.shape[:2]:
+            alpha = None
+        if alpha is not None and alpha.dtype != pixels.dtype:
+            deeper = pixels.dtype == np.uint16
+            alpha = alpha.astype(np.uint16) * np.uint16(257) if deeper else rounded_to_8_bits(alpha)
+        return replace(self, pixels=pixels, alpha=alpha)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        strip_metadata: bool = False,
+        settings: Mapping[str, object] | None = None,
+        quality: int | None = None,
+        format: str | None = None,
+    ) -> None:
+        """Write the photo to `path`, whole or not at all. The format is that of the suffix unless it is
+        named.
+
+        16 bits stay in PNG and TIFF and are rounded to 8 elsewhere; alpha stays everywhere but in JPEG.
+        strip_metadata: leave EXIF (with GPS) and XMP out; the ICC profile stays, as the colours need it.
+        settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside what is there.
+        quality: 1..100; None is about the input's, at least 90 for JPEG. Raises PhotoError.
+        """
+        form = formats.by_suffix(path) if format is None else formats.by_name(format)
+        data = file_bytes(self._contents(strip_metadata, settings), form, quality, shown(path))
+        write_atomically(path, lambda file: _write_all(file, data))
+
+    def to_bytes(
+        self,
+        *,
+        strip_metadata: bool = False,
+        settings: Mapping[str, object] | None = None,
+        quality: int | None = None,
+        format: str | None = None,
+    ) -> bytes:
+        """What `save` would write, in the photo's own format unless another is named."""
+        form = formats.by_name(self.format if format is None else format)
+        return file_bytes(self._contents(strip_metadata, settings), form, quality, self.source)
+
+    def to_pillow(self) -> Image.Image:
+        """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF and XMP."""
+        from PIL import Image
+
+        pixels = rounded_to_8_bits(self.pixels)
+        if self.alpha is not None:
+            pixels = np.dstack((pixels, rounded_to_8_bits(self.alpha)))
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        exif = None if self.exif is None else b"Exif\0\0" + self.exif
+        blocks = {"icc_profile": self.icc, "exif": exif, "xmp": self.xmp}
+        image.info.update({key: block for key, block in blocks.items() if block is not None})
+        return image
+
+    def _curves(self) -> Curves:
+        found = icc.profile(self.icc) if self.icc else None
+        return None if found is None or found.curves is None else found.curves
+
+    def _contents(self, strip_metadata: bool, settings: Mapping[str, object] | None) -> Contents:
+        packet = self.xmp
+        if settings and not strip_metadata:
+            packet = xmp.with_settings(packet, settings)
+        return Contents(
+            pixels=self.pixels,
+            alpha=self.alpha,
+            icc=self.icc,
+            exif=None if strip_metadata else self.exif,
+            xmp=None if strip_metadata else packet,
+            compression=self.compression,
+        )
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    file.write(data)

@@ -1,0 +1,130 @@
+"""PNG (W3C PNG third edition): written by us, so that 8 and 16 bits are treated alike and metadata goes in as
+it is.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from .contents import Contents, Pixels
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
+_BAND_ROWS = 16
+_PAETH = 4
+
+
+def png_bytes(contents: Contents) -> bytes:
+    """RGB, or RGBA when there is alpha, of the pixels' own depth.
+
+    Rows are Paeth-filtered and run-length plus Huffman coded: photographs hold noise, in which searching for
+    longer matches takes three times as long and saves nothing (measured: 1.1 against 2.7 s for 12 MP, same
+    size).
+    """
+    width, height = contents.size
+    depth = 8 * contents.pixels.dtype.itemsize
+    color_type = 2 if contents.alpha is None else 6
+    chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0))]
+    if contents.icc is not None:
+        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.icc)))
+    if contents.exif is not None:
+        chunks.append(_chunk(b"eXIf", contents.exif))
+    if contents.xmp is not None:
+        chunks.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
+    chunks += [_chunk(b"IDAT", part) for part in _compressed(contents)]
+    chunks.append(_chunk(b"IEND", b""))
+    return b"".join((_SIGNATURE, *chunks))
+
+
+def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
+    """EXIF and XMP of a PNG, wherever they stand in it; either may be None. Reads no pixels."""
+    exif = xmp = None
+    for kind, body in _chunks(data):
+        if kind == b"eXIf":
+            exif = exif or body
+        elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0"):
+            xmp = xmp or _international_text(body)
+    return exif, xmp
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether the header says 16 bits a sample."""
+    return data[12:16] == b"IHDR" and data[24:25] == b"\x10"
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(_SIGNATURE)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind = data[at + 4 : at + 8]
+        yield kind, data[at + 8 : at + 8 + length] if kind in (b"eXIf", b"iTXt") else b""
+        at += 12 + length
+
+
+def _international_text(body: bytes, most_bytes: int = 1 << 24) -> bytes | None:
+    """The text of an iTXt chunk, section 11.3.3.4; compressed text is expanded up to `most_bytes`."""
+    _, _, rest = body.partition(b"\0")
+    if len(rest) < 2:
+        return None
+    packed = rest[0] == 1
+    text = rest[2:].split(b"\0", 2)[-1]
+    if not packed:
+        return text
+    try:
+        return zlib.decompressobj().decompress(text, most_bytes)
+    except zlib.error:
+        return None
+
+
+def _compressed(contents: Contents) -> Iterator[bytes]:
+    packer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    previous: npt.NDArray[np.uint8] | None = None
+    for top in range(0, contents.size[1], _BAND_ROWS):
+        band = slice(top, top + _BAND_ROWS)
+        samples = contents.pixels[band]
+        if contents.alpha is not None:
+            samples = np.concatenate((samples, contents.alpha[band, :, None]), axis=2)
+        rows = _big_endian_bytes(samples)
+        part = packer.compress(_paeth_filtered(rows, previous, samples.shape[2] * samples.itemsize))
+        previous = rows[-1]
+        if part:
+            yield part
+    yield packer.flush()
+
+
+def _big_endian_bytes(samples: Pixels) -> npt.NDArray[np.uint8]:
+    packed = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">"))
+    return packed.view(np.uint8).reshape(len(samples), -1)
+
+
+def _paeth_filtered(
+    rows: npt.NDArray[np.uint8], previous: npt.NDArray[np.uint8] | None, pixel_bytes: int
+) -> bytes:
+    """Section 9.4: each byte less the nearest of its left, upper and upper left neighbours; filter type in
+    front.
+    """
+    above = np.zeros(rows.shape, np.int16)
+    above[1:] = rows[:-1]
+    if previous is not None:
+        above[0] = previous
+    left, corner = np.zeros_like(above), np.zeros_like(above)
+    left[:, pixel_bytes:] = rows[:, :-pixel_bytes]
+    corner[:, pixel_bytes:] = above[:, :-pixel_bytes]
+    to_left, to_above = np.abs(above - corner), np.abs(left - corner)
+    to_corner = np.abs(left + above - 2 * corner)
+    guess = np.where(
+        (to_left <= to_above) & (to_left <= to_corner), left, np.where(to_above <= to_corner, above, corner)
+    )
+    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _PAETH
+    np.subtract(rows, guess.astype(np.uint8), out=filtered[:, 1:])
+    return filtered.tobytes()

@@ -1,0 +1,143 @@
+"""Reading a photo: content decides the format, the header decides whether it is decoded, and it comes out
+upright.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import exif, formats, png, xmp, xmp_in_jpeg
+from .contents import Compression
+from .decode import Decoded, from_deep_file, from_pillow
+from .errors import PhotoError, shown
+from .header import Header, damaged, header, quiet
+from .limits import COMMAND_LINE_LIMITS, Limits
+from .photo import Photo
+from .source import bytes_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
+
+
+def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
+    """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
+
+    Reads the first frame of JPEG, PNG, WebP, AVIF and TIFF, told apart by content. Orientation is applied;
+    palette, grey and CMYK become RGB. Raises PhotoError, one sentence, for everything that is not a whole
+    picture within limits.
+    """
+    if "PIL" in sys.modules:
+        from PIL import Image
+
+        if isinstance(source, Image.Image):
+            return _from_image(source, limits)
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
+        raise PhotoError(
+            f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
+            "Pillow image"
+        )
+    name = shown(source)
+    data = bytes_of(source, limits)
+    form = formats.by_content(data, name)
+    head = header(data, form, name)
+    limits.check_picture(name, *head.size, progressive_jpeg=head.progressive_jpeg)
+    try:
+        return _decoded(data, head, name, limits)
+    except PhotoError:
+        raise
+    except Exception as problem:  # decoders of damaged files raise anything
+        raise damaged(name, form, problem) from problem
+
+
+def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+    image = _loaded(head)
+    packet = head.info.get("xmp")
+    if head.format.name == "TIFF":
+        raw_exif = exif.from_tiff(data)
+        orientation = exif.orientation(data) if image is None else 1  # Pillow turns TIFF itself
+    else:
+        raw_exif = exif.block(head.info.get("exif"))
+        if image is None:
+            raw_exif, packet = png.metadata(data)
+            raw_exif = exif.block(raw_exif)
+        orientation = exif.orientation(raw_exif)
+    if head.format.name == "JPEG":
+        segments = [body for marker, body in getattr(image, "applist", ()) if marker == "APP1"]
+        packet = xmp_in_jpeg.joined(packet, segments)
+    profile = head.info.get("icc_profile")
+    limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
+    if image is None:
+        decoded = from_deep_file(data, head, orientation, profile)
+    else:
+        decoded = from_pillow(image, orientation, profile, name)
+    return _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+
+
+def _loaded(head: Header) -> Image.Image | None:
+    """Pillow's image with its pixels decoded; None for a deep one, which Pillow would cut to 8 bits.
+
+    The canvas of a TIFF is made here, as Pillow would warn of large ones and refuse huge ones; and its XMP is
+    kept from Pillow meanwhile, which would turn the picture by it where the orientation tag says nothing.
+    """
+    from PIL import Image
+
+    image = head.image
+    if image is None or head.deep:
+        return None
+    if head.format.name != "TIFF":
+        image.load()
+        return image
+    with quiet():
+        packet = image.info.pop("xmp", None)
+        image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size), None).im
+        image.load()
+        image.info["xmp"] = packet
+    return image
+
+
+def _from_image(image: Image.Image, limits: Limits) -> Photo:
+    """A Pillow image that someone else opened; it is only looked at."""
+    name = shown(getattr(image, "filename", "") or "the picture")
+    limits.check_picture(name, *image.size)
+    is_tiff = image.format == "TIFF"  # which Pillow turns upright itself, and whose EXIF is not in `info`
+    try:
+        with quiet():
+            image.load()
+            raw_exif = image.getexif().tobytes() if is_tiff else image.info.get("exif")
+    except Exception as problem:
+        raise PhotoError(
+            f"{name} cannot be decoded by Pillow ({problem}); copy or export it again"
+        ) from problem
+    raw_exif = exif.block(raw_exif)
+    if raw_exif is not None and is_tiff:
+        raw_exif = exif.from_tiff(raw_exif)
+    packet, profile = image.info.get("xmp"), image.info.get("icc_profile")
+    limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
+    decoded = from_pillow(image, 1 if is_tiff else exif.orientation(raw_exif), profile, name)
+    form = image.format if image.format in formats.FORMATS else "PNG"
+    return _photo(decoded, form, raw_exif, packet, name, Compression())
+
+
+def _photo(
+    decoded: Decoded, form: str, raw_exif: bytes | None, packet: Any, name: str, compression: Compression
+) -> Photo:
+    height, width = decoded.pixels.shape[:2]
+    return Photo(
+        pixels=decoded.pixels,
+        alpha=decoded.alpha,
+        format=form,
+        icc=decoded.icc,
+        exif=exif.made_upright(raw_exif, width, height),
+        xmp=xmp.checked(packet),
+        camera=exif.camera(raw_exif),
+        source=name,
+        compression=compression,
+    )
+
+
+def _as_bytes(packet: bytes | str | None) -> bytes | None:
+    return packet.encode("utf-8", "replace") if isinstance(packet, str) else packet

@@ -1,0 +1,129 @@
+"""A picture's contents to the bytes of a file, by format."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import exif, xmp_in_jpeg
+from .contents import Contents, Pixels
+from .errors import PhotoError
+from .formats import Format
+from .png import png_bytes
+from .tiff import tiff_bytes
+
+LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
+_DEFAULT_JPEG_QUALITY = 95
+_DEFAULT_WEBP_QUALITY = 95
+_DEFAULT_AVIF_QUALITY = 90
+_LONGEST_JPEG_EXIF_BYTES = 65_527
+
+
+def file_bytes(contents: Contents, form: Format, quality: int | None, name: str) -> bytes:
+    """The whole file. What the format cannot hold is left out: alpha in JPEG, and all but 8 bits (rounded) in
+    some.
+
+    quality: 1..100 of JPEG, WebP and AVIF; None takes about that of the file that the photo came from.
+    name: of the file, for messages. Raises PhotoError.
+    """
+    if quality is not None and not (isinstance(quality, int) and 1 <= quality <= 100):
+        raise PhotoError(
+            f"{name} cannot be written with quality {quality!r}, expected a whole number from 1 to 100"
+        )
+    width, height = contents.size
+    if max(width, height) > form.max_side:
+        raise PhotoError(
+            f"{name} cannot be written: {form.name} holds {form.max_side:,} px a side, and the picture "
+            f"is {width:,} x {height:,} px; choose PNG or TIFF"
+        )
+    contents = replace(
+        contents,
+        alpha=contents.alpha if form.alpha else None,
+        exif=exif.made_upright(contents.exif, width, height),
+    )
+    try:
+        return _WRITERS[form.name](contents, quality)
+    except PhotoError:
+        raise
+    except (ValueError, OSError, MemoryError, OverflowError, RuntimeError) as problem:
+        raise PhotoError(
+            f"{name} cannot be written as {form.name}: {problem or 'not enough memory'}"
+        ) from problem
+
+
+def rounded_to_8_bits(pixels: Pixels) -> Pixels:
+    """uint8 as it is; uint16 divided by 257 and rounded, so that 65535 is 255."""
+    return _ROUNDED[pixels] if pixels.dtype == np.uint16 else pixels
+
+
+_ROUNDED = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _jpeg(contents: Contents, quality: int | None) -> bytes:
+    compression = contents.compression
+    if quality is None:
+        quality = max(LOWEST_JPEG_QUALITY, compression.quality or _DEFAULT_JPEG_QUALITY)
+    options: dict[str, Any] = {"quality": quality, "subsampling": compression.subsampling}
+    if contents.exif is not None:
+        short = contents.exif
+        if len(short) > _LONGEST_JPEG_EXIF_BYTES:
+            short = exif.shortened(short, _LONGEST_JPEG_EXIF_BYTES)
+        options["exif"] = b"Exif\0\0" + short
+    if contents.xmp is not None:
+        options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp)
+    return _by_pillow(contents, "JPEG", options)
+
+
+def _webp(contents: Contents, quality: int | None) -> bytes:
+    options: dict[str, Any] = {"exact": True, **_metadata(contents)}
+    if contents.compression.lossless and quality is None:
+        options |= {"lossless": True, "quality": 40, "method": 2}  # effort, not loss
+    else:
+        options |= {"quality": quality or _DEFAULT_WEBP_QUALITY, "method": 4}
+    return _by_pillow(contents, "WEBP", options)
+
+
+def _avif(contents: Contents, quality: int | None) -> bytes:
+    options: dict[str, Any] = {
+        "quality": quality or _DEFAULT_AVIF_QUALITY,
+        "subsampling": "4:4:4",
+        "speed": 8,
+    }
+    options |= _metadata(contents)
+    if (
+        contents.exif is not None
+    ):  # Pillow parses it, and would lay it out anew by itself to take the orientation out
+        options["exif"] = exif.relaid(contents.exif)
+    return _by_pillow(contents, "AVIF", options)
+
+
+def _metadata(contents: Contents) -> dict[str, bytes]:
+    return {
+        key: block for key, block in (("exif", contents.exif), ("xmp", contents.xmp)) if block is not None
+    }
+
+
+def _by_pillow(contents: Contents, format_name: str, options: dict[str, Any]) -> bytes:
+    from PIL import Image
+
+    pixels = rounded_to_8_bits(contents.pixels)
+    if contents.alpha is not None:
+        pixels = np.dstack((pixels, rounded_to_8_bits(contents.alpha)))
+    if contents.icc is not None:
+        options["icc_profile"] = contents.icc
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format_name, **options)
+    return file.getvalue()
+
+
+_WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
+    "JPEG": _jpeg,
+    "PNG": lambda contents, quality: png_bytes(contents),
+    "WEBP": _webp,
+    "AVIF": _avif,
+    "TIFF": lambda contents, quality: tiff_bytes(contents),
+}

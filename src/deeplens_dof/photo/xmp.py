@@ -1,0 +1,266 @@
+"""XMP packets (ISO 16684-1): kept byte for byte, with our settings put in and what turning makes untrue put
+right.
+
+A packet is never re-serialised: expat says where things stand and only those bytes change, so that prefixes,
+comments and white space of other programs survive. Packets with a document type, and thus with entities, are
+not accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pyexpat import ExpatError, ParserCreate
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+NAMESPACE = "https://ns.deeplens-dof.org/1.0/"
+PREFIX = "deeplens"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+TIFF = "http://ns.adobe.com/tiff/1.0/"
+NOTE = "http://ns.adobe.com/xmp/note/"
+
+_MOST_ELEMENTS = 200_000
+_MOST_DEPTH = 200
+_OPENING = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_CLOSING = b'\n<?xpacket end="w"?>'
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+class PacketError(ValueError):
+    """An XMP packet that is not well-formed, has a document type, or is nested beyond reason."""
+
+
+def checked(packet: bytes | str | None) -> bytes | None:
+    """A packet as UTF-8 that says orientation 1; None when there is none or it is not acceptable XML with
+    RDF.
+    """
+    if not packet:
+        return None
+    try:
+        plain = _utf8(packet)
+        layout = scanned(plain)
+    except PacketError:
+        return None
+    return edited(plain, layout.orientations) if layout.rdf_end is not None else None
+
+
+def with_settings(packet: bytes | None, settings: Mapping[str, object]) -> bytes:
+    """The packet with `settings` under our namespace in place of any that were there; None starts a new
+    packet.
+
+    Values that are None are left out, sequences are joined by commas. Raises ValueError for a name that is
+    not a plain identifier.
+    """
+    base = packet if packet is not None else _empty_packet()
+    layout = scanned(base)
+    if layout.rdf_end is None:
+        base = _empty_packet()
+        layout = scanned(base)
+    assert layout.rdf_end is not None
+    addition = (layout.rdf_end, layout.rdf_end, _description(settings, layout.about))
+    return edited(base, [*layout.ours, addition])
+
+
+def settings_of(packet: bytes | None) -> dict[str, str]:
+    """The settings that `with_settings` recorded, as text; empty when there are none."""
+    if packet is None:
+        return {}
+    try:
+        return scanned(packet).settings
+    except PacketError:
+        return {}
+
+
+@dataclass
+class Layout:
+    """Where things stand in a packet, as (start, end, replacement) edits and byte positions."""
+
+    rdf_start: int | None = None  # just behind <rdf:RDF ...>
+    rdf_end: int | None = None  # at </rdf:RDF>
+    about: str = ""
+    ours: list[tuple[int, int, bytes]] = field(default_factory=list)
+    orientations: list[tuple[int, int, bytes]] = field(default_factory=list)
+    notes: list[tuple[int, int, bytes]] = field(default_factory=list)
+    extended: str | None = None  # GUID of the extended packet that belongs to this one
+    settings: dict[str, str] = field(default_factory=dict)
+    outer_prefixes: dict[str, str] = field(default_factory=dict)  # declared on rdf:RDF and around it
+
+
+def scanned(packet: bytes) -> Layout:
+    """The layout of a UTF-8 packet. Raises PacketError."""
+    return _Scanner(packet).layout
+
+
+@dataclass
+class _Open:
+    """An element that is still open. ours, foreign: whether it holds settings of ours, and anything else."""
+
+    name: str
+    start: int
+    foreign: bool
+    ours: bool = False
+
+
+class _Scanner:
+    """One pass of expat. Every event tells where the token before it ended."""
+
+    def __init__(self, packet: bytes) -> None:
+        self.packet, self.layout = packet, Layout()
+        self._path: list[_Open] = []
+        self._prefixes: list[tuple[str, str]] = []
+        self._waiting: list[Any] = []  # told the position of the next event
+        self._text: list[str] = []
+        self._elements = 0
+        self._in_rdf = False
+        self._orientation_start = 0
+        parser = ParserCreate("utf-8", " ")
+        parser.buffer_text = False
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.EntityDeclHandler = self._refuse
+        parser.StartNamespaceDeclHandler = self._declare
+        parser.StartElementHandler = self._open
+        parser.EndElementHandler = self._close
+        parser.CharacterDataHandler = self._characters
+        parser.CommentHandler = parser.DefaultHandlerExpand = self._other
+        parser.ProcessingInstructionHandler = self._other
+        self._parser = parser
+        try:
+            parser.Parse(packet, True)
+        except ExpatError as problem:
+            raise PacketError(f"the XMP packet is not well-formed: {problem}") from problem
+        self._tell(len(packet))
+
+    def _refuse(self, *_: object) -> None:
+        raise PacketError("the XMP packet has a document type or an entity")
+
+    def _tell(self, position: int) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each(position)
+
+    def _other(self, *_: object) -> None:
+        self._tell(self._parser.CurrentByteIndex)
+
+    def _characters(self, text: str) -> None:
+        self._tell(self._parser.CurrentByteIndex)
+        self._text.append(text)
+
+    def _declare(self, prefix: str | None, uri: str) -> None:
+        self._prefixes.append((prefix or "", uri))
+        if not self._in_rdf:
+            self.layout.outer_prefixes[prefix or ""] = uri
+
+    def _open(self, name: str, attributes: dict[str, str]) -> None:
+        start = self._parser.CurrentByteIndex
+        self._tell(start)
+        self._elements += 1
+        if self._path and not name.startswith(f"{NAMESPACE} "):
+            self._path[-1].foreign = True
+        self._path.append(_Open(name, start, foreign=any(n != f"{RDF} about" for n in attributes)))
+        if self._elements > _MOST_ELEMENTS or len(self._path) > _MOST_DEPTH:
+            raise PacketError("the XMP packet has too many elements")
+        self._text = []
+        if name == f"{RDF} RDF" and not self._in_rdf:
+            self._in_rdf = True
+            self._waiting.append(lambda end: setattr(self.layout, "rdf_start", end))
+        if name == f"{RDF} Description" and self._in_rdf and len(attributes):
+            self.layout.about = self.layout.about or attributes.get(f"{RDF} about", "")
+        watched = {n: v for n, v in attributes.items() if n.split(" ")[0] in (NAMESPACE, TIFF, NOTE)}
+        if watched:
+            self._waiting.append(lambda end: self._attributes(start, end, watched))
+        if name == f"{TIFF} Orientation":
+            self._waiting.append(self._content_starts)
+
+    def _content_starts(self, position: int) -> None:
+        self._orientation_start = position
+
+    def _close(self, name: str) -> None:
+        here = self._parser.CurrentByteIndex
+        self._tell(here)
+        closed = self._path.pop()
+        start, layout = closed.start, self.layout
+        if name == f"{RDF} RDF" and layout.rdf_end is None and here != start:
+            layout.rdf_end = here
+        elif name == f"{TIFF} Orientation" and here != start:
+            layout.orientations.append((self._orientation_start, here, b"1"))
+        elif name.startswith(f"{NAMESPACE} ") and self._path:
+            layout.settings[name.split(" ")[1]] = "".join(self._text)
+            self._path[-1].ours = True
+            self._waiting.append(lambda end: layout.ours.append((start, end, b"")))
+        elif name == f"{RDF} Description" and closed.ours and not closed.foreign:
+            self._waiting.append(lambda end: layout.ours.append((start, end, b"")))
+        elif name == f"{NOTE} HasExtendedXMP":
+            layout.extended = "".join(self._text).strip()
+            self._waiting.append(lambda end: layout.notes.append((start, end, b"")))
+        self._text = []
+
+    def _attributes(self, start: int, end: int, watched: dict[str, str]) -> None:
+        """Finds the attributes that concern us in the start tag at packet[start:end]."""
+        for name, value in watched.items():
+            uri, local = name.split(" ")[:2]
+            prefixes = "|".join({re.escape(p) for p, u in self._prefixes if u == uri and p})
+            pattern = rf"\s+(?:{prefixes}):{re.escape(local)}\s*=\s*(?:\"[^\"]*\"|'[^']*')".encode()
+            for match in re.finditer(pattern, self.packet[start:end]):
+                at, until = start + match.start(), start + match.end()
+                if uri == NAMESPACE:
+                    self.layout.settings[local] = value
+                    self.layout.ours.append((at, until, b""))
+                elif local == "Orientation":
+                    head = match.group().split(b"=")[0]
+                    self.layout.orientations.append((at, until, head + b'="1"'))
+                elif local == "HasExtendedXMP":
+                    self.layout.extended = value
+                    self.layout.notes.append((at, until, b""))
+
+
+def edited(packet: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    """The packet with edits applied; one that lies inside another is swallowed by it."""
+    parts: list[bytes] = []
+    at = 0
+    for start, end, replacement in sorted(edits, key=lambda e: (e[0], -e[1])):
+        if start < at:
+            continue
+        parts += (packet[at:start], replacement)
+        at = end
+    return b"".join((*parts, packet[at:]))
+
+
+def _utf8(packet: bytes | str) -> bytes:
+    """Packets come as UTF-8, UTF-16 or UTF-32, told apart by their first bytes; padding is cut off."""
+    if isinstance(packet, str):
+        return packet.strip("\0\ufeff").encode("utf-8", "replace")
+    encoding = "utf-8-sig"
+    if packet.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        encoding = "utf-32"
+    elif packet.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif packet.startswith((b"<\0", b"\0<")):
+        encoding = "utf-16-le" if packet[:1] == b"<" else "utf-16-be"
+    try:
+        return packet.decode(encoding).strip("\0").encode()
+    except UnicodeError as problem:
+        raise PacketError("the XMP packet is not Unicode text") from problem
+
+
+def _empty_packet() -> bytes:
+    body = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"></rdf:RDF></x:xmpmeta>'
+    return _OPENING + body.encode() + _CLOSING
+
+
+def _description(settings: Mapping[str, object], about: str) -> bytes:
+    lines = [f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)} xmlns:{PREFIX}="{NAMESPACE}">']
+    for name, value in settings.items():
+        if not (name.isidentifier() and name.isascii()):
+            raise ValueError(f"the setting is called {name!r}, expected a plain identifier")
+        if value is not None:
+            lines.append(f"<{PREFIX}:{name}>{escape(_worded(value))}</{PREFIX}:{name}>")
+    lines.append("</rdf:Description>")
+    return "".join(lines).encode()
+
+
+def _worded(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_worded(each) for each in value)
+    return _ILLEGAL.sub("", str(value))

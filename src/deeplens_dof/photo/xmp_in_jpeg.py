@@ -1,0 +1,108 @@
+"""XMP longer than one JPEG segment (XMP specification part 3, section 1.1.3.1): split into an extended
+packet, joined.
+
+The main packet names the MD5 of the extended one; the extended one is cut into APP1 segments, each with that
+name, the whole length and its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+
+from . import xmp
+
+LONGEST_MAIN_BYTES = 65_502
+_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
+_LONGEST_CHUNK_BYTES = 65_000
+_LONGEST_JOINED_BYTES = 1 << 27
+
+
+def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
+    """The main packet of a JPEG with its extended packet put in.
+
+    segments: payloads of the APP1 segments. The extended packet is left out when it is incomplete or cannot
+    be joined.
+    """
+    if main is None:
+        return None
+    try:
+        layout = xmp.scanned(main)
+    except xmp.PacketError:
+        return main
+    edits = list(layout.notes)
+    if layout.extended and layout.rdf_end is not None:
+        extension = _assembled(layout.extended.encode("latin-1", "replace"), segments)
+        inside = _inside(extension, layout) if extension is not None else None
+        if inside is not None:
+            edits.append((layout.rdf_end, layout.rdf_end, inside))
+    return xmp.edited(main, edits)
+
+
+def split(packet: bytes) -> tuple[bytes, bytes]:
+    """A main packet that fits into one segment, and whole APP1 segments with what does not; the latter may be
+    empty.
+
+    What is split off is everything but our own settings.
+    """
+    if len(packet) <= LONGEST_MAIN_BYTES:
+        return packet, b""
+    layout = xmp.scanned(packet)
+    extension = xmp.edited(packet, layout.ours)
+    name = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+    main = xmp.with_settings(None, layout.settings)
+    place = xmp.scanned(main).rdf_end
+    assert place is not None
+    about = layout.about.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    note = (
+        f'<rdf:Description rdf:about="{about}" xmlns:xmpNote="{xmp.NOTE}" xmpNote:HasExtendedXMP="'.encode()
+    )
+    main = xmp.edited(main, [(place, place, note + name + b'"/>')])
+    segments = []
+    for offset in range(0, len(extension), _LONGEST_CHUNK_BYTES):
+        chunk = extension[offset : offset + _LONGEST_CHUNK_BYTES]
+        payload = _HEADER + name + struct.pack(">II", len(extension), offset) + chunk
+        segments.append(b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload)
+    return main, b"".join(segments)
+
+
+def _assembled(name: bytes, segments: Iterable[bytes]) -> bytes | None:
+    """The extended packet of that name; None unless every byte of it is there."""
+    chunks: dict[int, bytes] = {}
+    length = 0
+    for segment in segments:
+        head = len(_HEADER) + 32
+        if segment.startswith(_HEADER + name) and len(segment) >= head + 8:
+            length, offset = struct.unpack_from(">II", segment, head)
+            chunks[offset] = segment[head + 8 :]
+    if not 0 < length <= _LONGEST_JOINED_BYTES:
+        return None
+    parts = []
+    at = 0
+    for offset, chunk in sorted(chunks.items()):
+        if offset != at:
+            return None
+        parts.append(chunk)
+        at += len(chunk)
+    whole = b"".join(parts)
+    return whole if len(whole) == length else None
+
+
+def _inside(extension: bytes, main: xmp.Layout) -> bytes | None:
+    """What stands inside the extended packet's rdf:RDF; None when a prefix declared around it means something
+    else.
+    """
+    try:
+        layout = xmp.scanned(extension)
+    except xmp.PacketError:
+        return None
+    if layout.rdf_start is None or layout.rdf_end is None:
+        return None
+    if any(
+        main.outer_prefixes.get(prefix, "") != uri
+        for prefix, uri in layout.outer_prefixes.items()
+        if prefix != "x"
+    ):
+        return None
+    return extension[layout.rdf_start : layout.rdf_end]

@@ -1,0 +1,189 @@
+"""The whole product on one page: a photo, its depth, the circle of confusion, the blur, a photo again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .inverse_depth import InverseDepth
+from .lens import Lens, signed_coc_px
+from .photo import Photo, read
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FloatArray = npt.NDArray[np.float32]
+DepthSource = InverseDepth | str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A photo and what was found out about it: the expensive half, done once.
+
+    inverse_depth: of the photo's size. subject: (x, y), 0..1, what the focus is on unless told otherwise.
+    matte: (H, W) 0..1 of the subject, or None where no network predicts one. depth_source: "predicted",
+    "given" or the file's name.
+    """
+
+    photo: Photo = field(repr=False)
+    inverse_depth: InverseDepth = field(repr=False)
+    subject: tuple[float, float]
+    depth_source: str = "predicted"
+    matte: FloatArray | None = field(default=None, repr=False)
+
+    @cached_property
+    def linear(self) -> FloatArray:
+        """The photo in linear light, float32 (H, W, 3)."""
+        return self.photo.linear()
+
+    def coc_px(self, settings: Settings) -> FloatArray:
+        """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px."""
+        from .depth.subject import depth_at
+
+        depth = self.inverse_depth.in_metres(settings.nearest_m)
+        point = self.subject if settings.focus == "subject" else settings.focus
+        lens = Lens(settings.lens_mm, settings.f_number)
+        full_range = 1 / settings.nearest_m if self.inverse_depth.unit == "relative" else _spread(depth)
+        return signed_coc_px(
+            depth, depth_at(depth, point), lens.blur_px(self.photo.width), settings.focus_range * full_range
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The blurred photo. linear, coc_px: float32 (H, W, 3) linear light and (H, W) px."""
+
+    photo: Photo = field(repr=False)
+    settings: Settings
+    linear: FloatArray = field(repr=False)
+    coc_px: FloatArray = field(repr=False)
+    scene: Scene
+
+    @cached_property
+    def image(self) -> npt.NDArray[Any]:
+        """(H, W, 3) uint8, or uint16 for a 16-bit photo, encoded in the photo's own colour space."""
+        return self.photo.encode(self.linear)
+
+    def save(
+        self, path: str | os.PathLike[str], *, strip_metadata: bool = False, quality: int | None = None
+    ) -> None:
+        """Writes the picture, whole or not at all, with the photo's ICC profile, EXIF, XMP, and the settings.
+
+        Raises PhotoError when it cannot be written.
+        """
+        blurred = self.photo.with_pixels(self.image)
+        blurred.save(path, strip_metadata=strip_metadata, settings=self.settings.as_dict(), quality=quality)
+
+    def overlay(self) -> npt.NDArray[np.uint8]:
+        """What is in focus, uint8 (H, W, 3): the grey photo, green where sharp, blue nearer, red farther."""
+        grey = self.scene.photo.srgb8().mean(2, keepdims=True) * 0.6
+        blur = np.clip(np.abs(self.coc_px) / max(1e-3 * max(self.coc_px.shape), 1.0), 0, 1)[..., None]
+        green, blue, red = (
+            np.array(rgb, np.float32) for rgb in ((60, 220, 90), (60, 110, 255), (255, 80, 60))
+        )
+        tint = (1 - blur) * green + blur * np.where(self.coc_px[..., None] > 0, blue, red)
+        shown: npt.NDArray[np.uint8] = np.clip(0.65 * grey + 0.35 * tint, 0, 255).astype(np.uint8)
+        return shown
+
+
+def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
+    """Depth and subject of a photo.
+
+    depth: "auto" or "predict" predicts it; an InverseDepth or the path of a depth file is fitted to the
+    photo, its borders drawn to the picture's edges where its size differs. Relative depth beyond 0..1 is
+    normalised to it. Raises ValueError or OSError when the given depth cannot be used.
+    """
+    from .depth.predict import predict_depth
+    from .depth.subject import subject_point
+
+    if isinstance(depth, str) and depth in ("auto", "predict"):
+        inverse_depth, source = predict_depth(photo.srgb8()), "predicted"
+    else:
+        inverse_depth = _given(depth, photo)
+        source = "given" if isinstance(depth, InverseDepth) else os.path.basename(os.fspath(depth))
+    return Scene(photo, inverse_depth, subject_point(inverse_depth.values), source)
+
+
+def refocus(scene: Scene, settings: Settings | None = None) -> Result:
+    """The scene through this lens, focused there. Cheap: may be called many times on one scene.
+
+    Raises ValueError for a lens that blurs by more than the renderer can.
+    """
+    from .lens_blur.render import LARGEST_COC_PX, render
+
+    settings = settings or Settings()
+    coc_px = scene.coc_px(settings)
+    if (largest_px := float(np.abs(coc_px).max())) > LARGEST_COC_PX:
+        raise ValueError(
+            f"these settings blur by {largest_px:,.0f} px, expected at most {LARGEST_COC_PX:,.0f} px; "
+            "raise f_number or nearest_m, or lower lens_mm"
+        )
+    linear = render(scene.linear, coc_px, renderer=settings.renderer)
+    return Result(scene.photo, settings, linear, coc_px, scene)
+
+
+def blur(
+    source: Photo | str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image,
+    *,
+    depth: DepthSource = "auto",
+    settings: Settings | None = None,
+    **changes: Any,
+) -> Any:
+    """One call for everything. Gives back the kind it was given.
+
+    A path or a Photo gives a Result; bytes of a picture file give bytes of the same format; a Pillow image
+    gives an upright 8-bit one, grey for grey; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of sRGB
+    uint8, uint16 or floats 0..1 gives one of the same shape and type. changes: fields of Settings, for
+    example focus=(0.4, 0.6), f_number=1.8.
+    """
+    settings = replace(settings or Settings(), **changes)
+    if isinstance(source, np.ndarray):
+        from .arrays import as_photo, like
+
+        return like(source, _through(as_photo(source), depth, settings).linear)
+    result = _through(source if isinstance(source, Photo) else read(source), depth, settings)
+    if isinstance(source, (Photo, str, os.PathLike)):
+        return result
+    blurred = result.photo.with_pixels(result.image)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return blurred.to_bytes(settings=settings.as_dict())
+    image = blurred.to_pillow()
+    return image.convert(source.mode) if source.mode in ("L", "LA") else image
+
+
+def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
+    return refocus(analyse(photo, depth), settings)
+
+
+def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
+    """Depth from a file or from the caller, of the photo's size."""
+    from .depth.files import fit_to, read_depth_file
+
+    if not isinstance(depth, (InverseDepth, str, os.PathLike)):
+        kind = type(depth).__name__
+        raise ValueError(
+            f"depth is of type {kind}, expected 'auto', a depth file or InverseDepth(values, unit)"
+        )
+    if depth == "embedded":
+        raise ValueError("depth inside photos is not read; say auto, predict or the name of a depth file")
+    given = depth if isinstance(depth, InverseDepth) else read_depth_file(depth)
+    if given.unit == "relative" and not 0 <= given.values.min() <= given.values.max() <= 1:
+        given = InverseDepth(given.normalised(), "relative")
+    same_size = given.shape == (photo.height, photo.width)
+    return given if same_size else fit_to(given, photo.height, photo.width, photo.srgb8())
+
+
+def _spread(depth: FloatArray) -> float:
+    """Inverse depth from the far to the near of a scene, leaving out the last half per cent at either end."""
+    sample = depth[:: max(1, depth.shape[0] // 512), :: max(1, depth.shape[1] // 512)]
+    far, near = np.percentile(sample, (0.5, 99.5))
+    return float(near - far)
+
+
+__all__ = ["Result", "Scene", "Settings", "analyse", "blur", "refocus"]

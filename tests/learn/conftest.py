@@ -1,0 +1,95 @@
+"""What the tests of the school share: a library of a few shapes, and small frames made without graphics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
+pytest.importorskip("cv2", reason="the school needs opencv-python-headless: pip install '.[learn]'")
+
+from deeplens_dof.learn.scenes.figures import animal, hand, person
+from deeplens_dof.learn.scenes.frames import Frame, frame_path, write_frame
+from deeplens_dof.learn.scenes.furniture import Model
+from deeplens_dof.learn.scenes.library import Library, Piece
+from deeplens_dof.learn.scenes.shapes import primitive_shapes
+from deeplens_dof.learn.scenes.vertices import Mesh
+
+
+@pytest.fixture(scope="session")
+def tiny_library() -> Library:
+    """Procedural shapes under the names of furniture, two textures, one sky: enough for every kind of
+    scene.
+    """
+    rng = np.random.default_rng(0)
+    meshes: list[Mesh] = []
+    first = 0
+
+    def piece(body: Mesh, name: str, category: str, elevation: float = 0.0) -> Piece:
+        nonlocal first
+        size = body["position"].max(0) - body["position"].min(0)
+        made = Piece(
+            first, len(body), Model("test", name, category, tuple(float(s) for s in size), elevation)
+        )
+        meshes.append(body)
+        first += len(body)
+        return made
+
+    own = primitive_shapes(rng)
+    own |= {"person": [person(rng, [0]) for _ in range(2)], "animal": [animal(rng)], "hand": [hand(rng)]}
+    shapes = {
+        family: [piece(body, family, "Shapes") for body in bodies[:3]] for family, bodies in own.items()
+    }
+    small = own["solid"][0].copy()
+    small["position"] *= 0.2
+    entries = [
+        ("table", "Living room"),
+        ("van", "Vehicles"),
+        ("bench", "Exterior"),
+        ("door", "Doors and windows"),
+        ("oak tree", ""),
+    ]
+    pieces = [piece(own["solid"][1], name, category) for name, category in entries]
+    pieces += [piece(small, "cup", "Kitchen"), piece(small, "ceiling lamp", "Lights", 2.0)]
+    tall = own["solid"][1].copy()
+    tall["position"] *= 2
+    pieces.append(piece(tall, "pine", "Exterior"))
+    return Library(
+        vertices=np.concatenate(meshes),
+        textures=rng.integers(0, 256, (2, 16, 16, 4), np.uint8) | np.array([0, 0, 0, 255], np.uint8),
+        surfaces=[(0, "wood"), (1, "grass")],
+        skies=np.ones((1, 32, 64, 3), np.float16),
+        sky_names=["park"],
+        backdrops=rng.integers(0, 256, (2, 32, 48, 3), np.uint8),
+        cutouts=rng.integers(0, 256, (2, 32, 32, 4), np.uint8),
+        cutout_aspect=np.array([0.7, 1.2], np.float32),
+        cutout_grounded=np.array([True, False]),
+        pieces=pieces,
+        shapes=shapes,
+    )
+
+
+@pytest.fixture(scope="session")
+def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty frames: brightness is inverse depth, so that a network could learn them; the nearest part is the
+    subject.
+    """
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(3)
+    for index in range(20):
+        upright = index % 3 == 0
+        height, width = (112, 84) if upright else (84, 112)
+        rows, columns = np.mgrid[0:height, 0:width]
+        waves = np.sin(rows / rng.uniform(8, 25) + rng.uniform(0, 6)) + np.cos(
+            columns / rng.uniform(8, 25) + rng.uniform(0, 6)
+        )
+        inverse = (waves - waves.min() + 0.1).astype(np.float32)
+        rgb = np.repeat(np.rint(inverse / inverse.max() * 255).astype(np.uint8)[..., None], 3, 2)
+        subject = ((inverse > np.percentile(inverse, 80)) * 255).astype(np.uint8) if index % 2 else None
+        write_frame(
+            frame_path(folder, index),
+            Frame(rgb, inverse, subject, {"seed": 3, "index": index, "kind": "test"}),
+        )
+    return folder

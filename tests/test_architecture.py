@@ -1,0 +1,176 @@
+"""The plan of the house is kept: the arrows of docs/architecture.md, small files, no torch in the camera."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "deeplens_dof"
+SOURCE = ROOT / "src" / PACKAGE
+LONGEST_FILE, LONGEST_FUNCTION = 400, 100
+NAMES_OF_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}
+SCHOOL_ONLY = {"torch", "onnx", "moderngl", "cv2"}
+SLOW_TO_IMPORT = SCHOOL_ONLY | {"numba", "onnxruntime", "OpenImageIO"}
+
+
+def module_of(file: Path) -> str:
+    """The dotted name of a file of the package; a folder's __init__.py is the folder's."""
+    parts = (PACKAGE, *file.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
+TREES = {module: ast.parse(file.read_text(encoding="utf-8")) for module, file in FILES.items()}
+
+
+def imports(tree: ast.AST, module: str, is_folder: bool) -> Iterator[str]:
+    """Dotted names that a module imports, relative ones made absolute, wherever in it the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = node.level - (1 if is_folder else 0)
+                home = module.split(".")[: len(module.split(".")) - up]
+                base = ".".join([*home, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def own_module(name: str) -> str | None:
+    """The module of ours that an imported name is or lies in; None for what is not ours."""
+    while name not in FILES and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in FILES else None
+
+
+def imported_by(module: str, tree: ast.AST | None = None) -> set[str]:
+    found = imports(tree or TREES[module], module, FILES[module].name == "__init__.py")
+    return {own for name in found if (own := own_module(name)) and own != module}
+
+
+def room(module: str) -> str:
+    """The first name below the package: a file or a folder; the package itself is `deeplens_dof`."""
+    _, _, inner = module.partition(".")
+    return inner.split(".")[0] or PACKAGE
+
+
+def lines_of_the_plan() -> list[set[str]]:
+    """The drawing below "## Arrows" in docs/architecture.md, from the top line down."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = text.partition("\n## Arrows\n")[2].split("```")[1]
+    lines = [re.sub(r"\(.*", "", line).split("|") for line in drawing.strip().splitlines()]
+    return [{name.strip() for name in line} for line in lines]
+
+
+HEIGHT = {name: -index for index, line in enumerate(lines_of_the_plan()) for name in line}
+
+
+def breaks(importer: str, imported: str, height: dict[str, int]) -> bool:
+    """Whether this import points up, or to a sibling on the same line."""
+    return room(importer) != room(imported) and height[room(imported)] >= height[room(importer)]
+
+
+def test_every_room_has_a_line_in_the_plan_and_every_line_has_a_room() -> None:
+    assert {room(module) for module in FILES} == set(HEIGHT), "change the drawing in docs/architecture.md"
+
+
+def test_arrows_point_down() -> None:
+    edges = [(module, target) for module in FILES for target in imported_by(module)]
+    assert len(edges) > 50  # the imports are really seen
+    wrong = [f"{module} imports {target}" for module, target in edges if breaks(module, target, HEIGHT)]
+    assert not wrong, wrong
+
+
+def test_the_law_of_arrows_sees_every_kind_of_import() -> None:
+    lines = ["from . import color", "from .depth import files", "import deeplens_dof.cli"]
+    text = "\n".join([*lines, "def f(): from .photo.icc import profile"])
+    found = {own_module(name) for name in imports(ast.parse(text), "deeplens_dof.lens", is_folder=False)}
+    assert {room(name) for name in found if name} == {"color", "depth", "cli", "photo"}
+    inside = imports(ast.parse("from . import icc\nfrom ..color import x"), "deeplens_dof.photo.read", False)
+    assert [own_module(name) for name in inside] == ["deeplens_dof.photo.icc", "deeplens_dof.color"]
+    folder = imports(ast.parse("from .read import read\nfrom .. import lens"), "deeplens_dof.photo", True)
+    assert [own_module(name) for name in folder] == ["deeplens_dof.photo.read", "deeplens_dof.lens"]
+    assert breaks("deeplens_dof.lens", "deeplens_dof.color", HEIGHT)
+    assert breaks("deeplens_dof.photo.read", "deeplens_dof.depth.files", HEIGHT)
+    assert not breaks("deeplens_dof.photo.read", "deeplens_dof.photo.icc", HEIGHT)
+
+
+def test_no_cycles() -> None:
+    try:
+        order = list(TopologicalSorter({module: imported_by(module) for module in FILES}).static_order())
+    except CycleError as error:
+        pytest.fail(f"these modules import each other in a circle: {' -> '.join(error.args[1])}")
+    assert set(order) == set(FILES)
+
+
+def test_files_and_functions_are_short() -> None:
+    lengths = {module: len(file.read_text(encoding="utf-8").splitlines()) for module, file in FILES.items()}
+    assert not {module: length for module, length in lengths.items() if length > LONGEST_FILE}
+    functions = {
+        f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert len(functions) > 200
+    assert not {name: length for name, length in functions.items() if length > LONGEST_FUNCTION}
+
+
+def test_modules_are_named_after_something() -> None:
+    assert not [module for module in FILES if NAMES_OF_NOTHING & set(module.split("."))]
+
+
+def test_the_camera_never_imports_what_only_the_school_needs() -> None:
+    found = {
+        module: used
+        for module in FILES
+        if room(module) != "learn"
+        and (used := {name.split(".")[0] for name in outside(module)} & SCHOOL_ONLY)
+    }
+    assert not found, found
+    assert "torch" in {
+        name.split(".")[0] for module in FILES if room(module) == "learn" for name in outside(module)
+    }
+
+
+def outside(module: str) -> list[str]:
+    found = imports(TREES[module], module, FILES[module].name == "__init__.py")
+    return [name for name in found if own_module(name) is None]
+
+
+def test_only_models_opens_networks_in_the_camera() -> None:
+    users = {room(module) for module in FILES for name in outside(module) if name.startswith("onnxruntime")}
+    assert users - {"learn"} == {"models"}
+
+
+def test_the_command_line_meets_the_school_only_inside_functions() -> None:
+    for module in [module for module in FILES if room(module) == "cli"]:
+        statements = [
+            node for node in ast.walk(TREES[module]) if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
+        inner = {
+            id(node)
+            for function in ast.walk(TREES[module])
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for node in ast.walk(function)
+        }
+        outer = [node for node in statements if id(node) not in inner]
+        assert outer
+        for node in outer:
+            assert "learn" not in {room(name) for name in imported_by(module, ast.Module([node], []))}
+
+
+@pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.cli"])
+def test_importing_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & {SLOW_TO_IMPORT!r}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == []

@@ -1,0 +1,67 @@
+"""Laws of the table of weights: what it names is there, intact, and opened once."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deeplens_dof import models
+
+
+def test_every_listed_model_is_there_and_intact():
+    assert "depth" in models.list_models()
+    for name, model in models.list_models().items():
+        assert models.verify(name) == model.path
+        assert model.licence
+        assert model.task
+
+
+def test_changed_weights_are_refused_with_both_sums(tmp_path, monkeypatch):
+    changed = bytearray(models.MODELS["depth"].path.read_bytes())
+    changed[1000] ^= 1
+    (tmp_path / "depth.onnx").write_bytes(changed)
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    with pytest.raises(OSError, match=f"expected {models.MODELS['depth'].sha256}.*reinstall"):
+        models.verify("depth")
+
+
+def test_a_session_is_not_opened_on_changed_weights(monkeypatch):
+    monkeypatch.setitem(models.MODELS, "depth", replace(models.MODELS["depth"], sha256="0" * 64))
+    monkeypatch.setattr(models, "_verified", set())
+    monkeypatch.setattr(models, "_sessions", {})
+    with pytest.raises(OSError, match="SHA-256"):
+        models.open_session("depth")
+
+
+def test_missing_weights_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"depth\.onnx"):
+        models.verify("depth")
+
+
+def test_unknown_names_and_thread_counts_are_refused():
+    with pytest.raises(ValueError, match=r"no model '\.\./depth'; there are: depth"):
+        models.open_session("../depth")
+    with pytest.raises(ValueError, match="threads is 0"):
+        models.open_session("depth", threads=0)
+
+
+def test_one_session_serves_all_threads():
+    with ThreadPoolExecutor(4) as pool:
+        sessions = list(pool.map(lambda _: models.open_session("depth", threads=1), range(8)))
+    assert all(session is sessions[0] for session in sessions)
+
+
+def test_the_session_answers_as_the_table_says():
+    model = models.MODELS["depth"]
+    picture = np.zeros((1, 3, model.multiple_px, 2 * model.multiple_px), np.float32)
+    (answer,) = models.open_session("depth", threads=1).run([model.output_name], {model.input_name: picture})
+    assert answer.shape == (1, 1, model.multiple_px // 2, model.multiple_px)
+
+
+def test_importing_the_table_loads_no_runtime():
+    code = "import sys, deeplens_dof.models; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

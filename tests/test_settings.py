@@ -1,0 +1,107 @@
+"""One declaration of every setting, and the options that are generated from it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplens_dof import cli
+from deeplens_dof.lens_blur.render import RENDERERS
+from deeplens_dof.settings import Settings, parse_focus, setting_fields
+
+NUMBERS = [each for each in setting_fields() if each.metadata["low"] is not None]
+
+
+def test_every_setting_says_what_it_is_and_there_are_few() -> None:
+    assert 0 < len(setting_fields()) <= 14
+    for each in setting_fields():
+        assert each.metadata["help"].endswith("."), each.name
+        assert each.metadata["metavar"], each.name
+        assert isinstance(each.metadata["unit"], str), each.name
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=lambda each: each.name)
+def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    assert low <= setting.default <= high
+    for value in (low, high):
+        assert getattr(Settings(**{setting.name: value}), setting.name) == value
+    for value in (np.nextafter(low, -np.inf), np.nextafter(high, np.inf), np.nan, np.inf, "2", None, True):
+        with pytest.raises(
+            ValueError, match=rf"{setting.name} is .*, expected a number from {low:g} to {high:g}"
+        ):
+            Settings(**{setting.name: value})
+
+
+def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
+    assert Settings(f_number=2).f_number == 2.0
+    assert type(Settings(f_number=np.float32(2)).f_number) is float
+    assert Settings(focus=np.array([0.25, 0.5])).focus == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "focus"),
+    [
+        ("subject", "subject"),
+        ("Subject ", "subject"),
+        ("0.4,0.6", (0.4, 0.6)),
+        (" 0 , 1 ", (0.0, 1.0)),
+        ([0.5, 0.5], (0.5, 0.5)),
+        ((1, 0), (1.0, 0.0)),
+    ],
+)
+def test_a_focus_is_the_subject_or_a_point(given, focus) -> None:
+    assert parse_focus(given) == focus
+
+
+@pytest.mark.parametrize(
+    "given", ["", "0.4", "0.4;0.6", "1,2,3", "a,b", (0.4,), (0.4, 1.1), "-0.1,0.5", "nan,0", None, 0.5, b"xy"]
+)
+def test_anything_else_is_no_focus(given) -> None:
+    with pytest.raises(ValueError, match=r"focus is .* expected"):
+        Settings(focus=given)
+
+
+def test_settings_survive_as_plain_values() -> None:
+    settings = Settings(focus=(1 / 3, 2 / 3), f_number=2.8, focus_range=0.0)
+    assert all(isinstance(value, (str, float)) for value in settings.as_dict().values())
+    assert Settings(**settings.as_dict()) == settings
+    assert Settings(**Settings().as_dict()) == Settings()
+
+
+def test_the_renderers_offered_are_the_renderers_there_are() -> None:
+    (choices,) = [each.metadata["choices"] for each in setting_fields() if each.name == "renderer"]
+    assert set(choices) == set(RENDERERS)
+    with pytest.raises(ValueError, match="renderer is 'vivid', expected one of: optical"):
+        Settings(renderer="vivid")
+
+
+def test_the_documentation_has_every_option_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text("utf-8")
+    rows = {row.split("`")[1].split()[0]: row for row in page.splitlines() if row.startswith("| `--")}
+    shared = {each.name.replace("_", "-"): each.default for each in setting_fields()}
+    others = ("depth", "depth-out", "overlay", "strip-metadata", "json", "debug")
+    assert set(rows) == {f"--{name}" for name in (*shared, *others)}
+    for name, default in shared.items():
+        shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
+        assert rows[f"--{name}"].split(" | ")[1].strip() == shown, name
+
+
+def test_the_command_line_has_one_option_for_every_setting() -> None:
+    (command,) = [each.callback for each in cli.app.registered_commands if each.name == "blur"]
+    parameters = inspect.signature(command).parameters
+    settings = {each.name: each for each in setting_fields()}
+    own = {"inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "json_report", "debug"}
+    assert set(parameters) == own | set(settings)
+    for name, each in settings.items():
+        kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]
+        assert parameters[name].default == each.default
+        assert kind is type(each.default)
+        assert option.help.startswith(each.metadata["help"])
+        assert option.metavar == each.metadata["metavar"]
+        assert [option.default, *option.param_decls][-1] == "--" + name.replace("_", "-")
+        if each.metadata["low"] is not None:
+            assert f"{each.metadata['low']:g} to {each.metadata['high']:g}" in option.help
