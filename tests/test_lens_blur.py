@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -190,7 +191,7 @@ def test_wrong_input_is_refused_in_a_sentence(rgb: np.ndarray, coc: np.ndarray, 
 
 
 def test_an_unknown_renderer_is_named() -> None:
-    with pytest.raises(ValueError, match="'magic'.*optical"):
+    with pytest.raises(ValueError, match=r"'magic'.*optical"):
         dl.render(picture(), np.zeros((HEIGHT, WIDTH), np.float32), renderer="magic")
 
 
@@ -217,7 +218,7 @@ def test_shells_cover_every_radius_once(largest: float, pixels: int) -> None:
     shells = shells_for(largest, pixels)
     assert shells[0].inner == 0
     assert shells[-1].outer == math.inf
-    for inside, outside in zip(shells, shells[1:], strict=False):
+    for inside, outside in itertools.pairwise(shells):
         assert inside.outer == outside.inner
         assert outside.inner / outside.factor >= 2
     assert largest / shells[-1].factor <= 20 or len(shells) == 1

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .lens import Lens
     from .lens_blur.aperture import Aperture
     from .lens_blur.render import render
-    from .photo import Photo, PhotoError, read
+    from .photo import Photo, PhotoError
+    from .photo.read import read
     from .pipeline import Result, Scene, analyse, blur, refocus
     from .settings import Settings
 
