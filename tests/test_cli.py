@@ -458,7 +458,9 @@ def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "deeplens_dof.cli", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(Path(dl.__file__).parents[1])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=cwd, env=environment, text=True, **pipes)
+    # a job in the background of a shell without job control inherits an ignored SIGINT
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, cwd=cwd, env=environment, text=True, **pipes, **heeding)
 
 
 def test_an_interrupted_run_keeps_what_is_finished_and_leaves_nothing_else(depth, tmp_path) -> None:
