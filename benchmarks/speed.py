@@ -43,7 +43,9 @@ def timed(method: str, rgb: np.ndarray, coc: np.ndarray, repeats: int) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--megapixels", default="1,12")
     parser.add_argument("--radius", default="1,2,4,8", help="largest radius in percent of the width")
     parser.add_argument("--methods", default="optical,discs")
@@ -59,8 +61,9 @@ def main() -> None:
                 row = {"megapixels": megapixels, "radius_percent": percent, "method": method}
                 row |= timed(method, rgb, scaled, arguments.repeats)
                 rows.append(row)
+                span = f"{row['from_s']:.2f} to {row['to_s']:.2f}"
                 print(
-                    f"{megapixels:g} MP, {percent:g} %, {method}: {row['median_s']:.2f} s ({row['from_s']:.2f} to {row['to_s']:.2f})",
+                    f"{megapixels:g} MP, {percent:g} %, {method}: {row['median_s']:.2f} s ({span})",
                     flush=True,
                 )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
