@@ -211,6 +211,17 @@ def reduce_layers(
     sums = np.zeros((2, 5), np.float32)
     for y in range(first, last):
         for x in range(front_coc.shape[1]):
+            y0, y1, x0, x1 = 2 * y, min(2 * y + 1, height - 1), 2 * x, min(2 * x + 1, width - 1)
+            p, q, r, s = fc_in[y0, x0], fc_in[y0, x1], fc_in[y1, x0], fc_in[y1, x1]
+            farthest_back = max(max(bc_in[y0, x0], bc_in[y0, x1]), max(bc_in[y1, x0], bc_in[y1, x1]))
+            if farthest_back == NOTHING and max(max(p, q), max(r, s)) - min(min(p, q), min(r, s)) <= step_px:
+                for c in range(3):
+                    front[y, x, c] = 0.25 * (
+                        f_in[y0, x0, c] + f_in[y0, x1, c] + f_in[y1, x0, c] + f_in[y1, x1, c]
+                    )
+                    back[y, x, c] = 0
+                front_coc[y, x], alpha[y, x], back_coc[y, x] = 0.25 * (p + q + r + s), 1, NOTHING
+                continue
             low, high = np.float32(1e9), np.float32(-1e9)
             for k in range(4):
                 yy, xx = min(2 * y + k // 2, height - 1), min(2 * x + k % 2, width - 1)

@@ -17,7 +17,7 @@ from . import kernels
 
 FloatArray = npt.NDArray[np.float32]
 
-STEP_PX = 0.75  # neighbours whose CoC differs by more lie on two surfaces
+STEP_PX = 1.0  # neighbours whose CoC differs by more lie on two surfaces
 ALPHA_PRIOR = (
     0.02  # squared linear-light contrast below which alpha follows the geometry rather than the colours
 )

@@ -5,36 +5,62 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from . import views_kernels
+from . import blocks, paint_kernels
 from .aperture import Aperture
+from .blocks import BLOCK, Blocks
 from .complete import complete
 from .layers import FloatArray, depth_steps, half_size, halve
-from .views import TILE, Level, Shell, TileRenderer, render_shell
+from .views import TILE, Level, Shell, TileRenderer, blocks_of, for_tiles, render_shell
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size
-SMALL_PICTURE_PX = 1_500_000  # a picture of at most so many pixels affords twice that
-LARGEST_CELLS = 20.0  # CoC radius in cells that a shell may hold
+LARGEST_CELLS = 32.0  # CoC radius in cells that a shell may hold
 SHELL_RATIO = 4
+WHOLE_PX = 34.0  # where no CoC is larger, blocks are rendered at full size with everything in them
+LARGE_PICTURE_PX = (
+    4_000_000  # what is hidden is completed at a quarter of a larger picture's size, else at half
+)
+STILL_PX = 1.0  # a surface with a smaller CoC looks the same from every lens point
 
 
-def shells_for(largest_px: float, pixels: int) -> list[Shell]:
-    """How radii up to `largest_px` are shared among resolutions of a picture of so many pixels, the sharpest first.
+def shells_for(largest_px: float) -> list[Shell]:
+    """How radii up to `largest_px` are shared among resolutions, the sharpest first.
 
     A shell begins at no less than 2 cells of CoC, where its cells are fine enough to be invisible.
     """
-    inner = SHARPEST_SHELL_PX * (2 if pixels <= SMALL_PICTURE_PX else 1)
-    if largest_px <= inner:
+    if largest_px <= SHARPEST_SHELL_PX:
         return [Shell(1, 0.0, math.inf)]
-    factor = 2 if largest_px <= 32 else SHELL_RATIO
+    inner, factor = SHARPEST_SHELL_PX, 2 if largest_px <= 2 * LARGEST_CELLS else SHELL_RATIO
     shells = [Shell(1, 0.0, inner)]
     while largest_px / factor > LARGEST_CELLS:
         shells.append(Shell(factor, inner, inner * SHELL_RATIO))
         factor, inner = factor * SHELL_RATIO, inner * SHELL_RATIO
     return [*shells, Shell(factor, inner, math.inf)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How each block of the photo is rendered at full size: whole, with all surfaces in one view, or only its sharp
+    shell, by views where busy and by spans elsewhere."""
+
+    whole: Blocks
+    busy: Blocks
+
+    @classmethod
+    def of(cls, photo: Level) -> Ways:
+        """Blocks where surfaces of several shells move before each other are whole, unless something large comes by."""
+        if len(photo.bounds) == 1:
+            busy = photo.met_by_steps(slice(None))
+            return cls(np.zeros(busy.shape, np.uint8), busy.astype(np.uint8))
+        busy, survey = photo.met_by_steps(slice(0, 2)), photo.survey
+        moving = (survey.smallest < photo.bounds[2]) & (survey.largest >= STILL_PX)
+        moving |= photo.met_by_steps(slice(1, 2))
+        whole = photo.met_by_steps(slice(None)) & moving & (photo.reach <= WHOLE_PX)
+        return cls(whole.astype(np.uint8), (busy & ~whole).astype(np.uint8))
 
 
 def render_optical(
@@ -48,44 +74,50 @@ def render_optical(
     largest_px = float(np.abs(coc_px).max())
     if largest_px <= SHARP_PX:
         return rgb.copy()
-    sharp_shell, *blurred = shells or shells_for(largest_px, coc_px.size)
+    sharp, *blurred = shells or shells_for(largest_px)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool)
+        if coc_px.size > LARGE_PICTURE_PX:
+            layers = halve(layers, pool)
         hidden = complete(layers)
-        photo = Level(rgb, coc_px, steps, hidden)
-        busy = photo.busy_blocks(sharp_shell)
-        totals: list[tuple[int, FloatArray]] = []
-        for shell in blurred:
+        bounds = (0.0, STILL_PX, *(shell.inner for shell in blurred)) if blurred else (0.0,)
+        photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
+        ways = Ways.of(photo)
+        totals: list[tuple[Shell, FloatArray]] = []
+        for number, shell in enumerate(blurred):
             while layers.factor < shell.factor:
                 layers = halve(layers, pool)
             if hidden.factor != layers.factor:
                 hidden = complete(layers)
-            totals.append(
-                (
-                    shell.factor,
-                    render_shell(Level.of_layers(layers, hidden), shell, aperture, largest_px, pool),
-                )
-            )
+            level = Level.of_layers(layers, hidden, bounds, pool)
+            wanted = blocks.pooled(1 - ways.whole, shell.factor, *level.survey.low.shape)
+            ranges = slice(number + 2, number + 3)
+            totals.append((shell, render_shell(level, shell, ranges, aperture, wanted, pool)))
         out = np.empty_like(rgb)
 
-        def row(top: int) -> None:
-            renderer = TileRenderer(photo, sharp_shell, busy, aperture, largest_px)
-            for left in range(0, rgb.shape[1], TILE):
-                part = out[top : top + TILE, left : left + TILE]
-                _join(renderer.tile(top, left), totals, top, left, part)
+        def tile(renderer: TileRenderer, top: int, left: int) -> None:
+            part = out[top : top + TILE, left : left + TILE]
+            _finish(renderer, sharp, ways, totals, top, left, part)
 
-        for done in [pool.submit(row, top) for top in range(0, rgb.shape[0], TILE)]:
-            done.result()
+        for_tiles(coc_px.shape, lambda: TileRenderer(photo, aperture, 4), tile, pool)
     return out
 
 
-def _join(
-    sharp: FloatArray, totals: list[tuple[int, FloatArray]], top: int, left: int, out: FloatArray
-) -> None:
-    """Puts the shells round the sharp one, from the inside out, and divides by what was counted."""
-    height, width = out.shape[:2]
-    joined = np.ascontiguousarray(sharp[:height, :width, :4])
-    for factor, total in totals:
-        views_kernels.join_shell(joined, total, factor, top, left)
-    out[:] = joined[..., :3] / np.maximum(joined[..., 3:], np.float32(1e-6))
+def _finish(
+    renderer: TileRenderer, sharp: Shell, ways: Ways, totals: list[tuple[Shell, FloatArray]], top: int, left: int,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    """One tile of the picture: what is sharp, the shells put round it from the inside out, divided by what was counted."""
+    here = blocks_of(top, left)
+    whole, busy = np.ascontiguousarray(ways.whole[here]), np.ascontiguousarray(ways.busy[here])
+    renderer.plain(sharp, busy | whole, top, left)
+    if busy.any():
+        renderer.views(sharp, busy, top, left)
+    if whole.any():
+        renderer.views(Shell(1, 0.0, math.inf), whole, top, left)
+    for shell, total in totals:
+        skip = whole | (renderer.level.reach[here] + shell.factor < shell.inner)
+        if not skip.all():
+            paint_kernels.join_shell(renderer.total, skip, BLOCK, total, shell.factor, top, left)
+    paint_kernels.divide(renderer.total, out)

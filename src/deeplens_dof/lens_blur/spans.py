@@ -1,8 +1,10 @@
-"""Blur of one unbroken surface in O(radius): a disc as row spans, each read from a running sum. Compiled by numba.
+"""Blur of one unbroken surface in O(radius): a shape as row spans, each read from a running sum. Compiled by numba.
 
 Where no depth step is within reach every lens point sees the same surface, and the mean over the lens is a plain mean
-over the disc. Each pixel counts with the area of the disc that covers it; towards a radius of half a pixel a 3x3 mean of
-the same variance takes over, so that the blur grows from nothing without a jump.
+over the aperture's shape. Each pixel counts with the area of the shape that covers it; towards a radius of half a pixel a
+3x3 mean of the same variance takes over, so that the blur grows from nothing without a jump.
+
+Light that reaches a pixel from the lens point u comes from the pixel that lies at -coc * u from it.
 """
 
 from __future__ import annotations
@@ -30,16 +32,27 @@ def running_sums(rgb, top, left, rows, columns, sums):
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def disc_mean(sums, j, i, radius, out):
-    """Mean over the disc of that radius round pixel (j, i) of the window; out (3,) is written."""
+def lens_mean(sums, j, i, radius, off_x, off_y, out):
+    """Mean over the disc of that radius round pixel (j, i) of the window, or over what it has in common with the discs
+    at (off_x, off_y) and at the opposite side, which are the rims of the barrel. out (3,) is written."""
     m0, m1, m2, area = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     last = int(math.ceil(radius - 0.5))
+    cut = off_x != 0 or off_y != 0
     for dy in range(-last, last + 1):
         low, high = max(dy - 0.5, -radius), min(dy + 0.5, radius)
         middle = 0.5 * (low + high)
         half = math.sqrt(max(radius * radius - middle * middle, 0.0))
+        begin, end = -half, half
+        if cut:
+            above, below = radius * radius - (middle - off_y) ** 2, radius * radius - (middle + off_y) ** 2
+            if above <= 0 or below <= 0:
+                continue
+            above, below = math.sqrt(above), math.sqrt(below)
+            begin, end = max(begin, off_x - above, -off_x - below), min(end, off_x + above, -off_x + below)
+            if end <= begin:
+                continue
         weight = np.float32(high - low)
-        a, b = i + 0.5 - half, i + 0.5 + half
+        a, b = i + 0.5 + begin, i + 0.5 + end
         ia, ib = int(a), int(b)
         ta, tb = np.float32(a - ia), np.float32(b - ib)
         row = sums[j + dy]
@@ -52,8 +65,46 @@ def disc_mean(sums, j, i, radius, out):
         m2 += weight * (
             (1 - tb) * row[ib, 2] + tb * row[ib + 1, 2] - (1 - ta) * row[ia, 2] - ta * row[ia + 1, 2]
         )
-        area += weight * np.float32(2 * half)
+        area += weight * np.float32(end - begin)
     out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def shape_mean(sums, j, i, coc, first, spans, out):
+    """Mean over a shape given by its spans, see `shape_spans`, with that signed CoC, round pixel (j, i). Returns whether
+    it met any light; out (3,) is written."""
+    rows = first.shape[0] - 1
+    radius = abs(coc)
+    turn = np.float32(-1 if coc > 0 else 1)
+    last = int(math.ceil(radius - 0.5))
+    m0, m1, m2, area = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    for dy in range(-last, last + 1):
+        low, high = max(dy - 0.5, -radius), min(dy + 0.5, radius)
+        v = turn * 0.5 * (low + high) / radius
+        number = min(max(int((v + 1) * 0.5 * rows), 0), rows - 1)
+        row = sums[j + dy]
+        for s in range(first[number], first[number + 1]):
+            begin, end = turn * spans[s, 0] * radius, turn * spans[s, 1] * radius
+            if begin > end:
+                begin, end = end, begin
+            weight = np.float32(high - low) * spans[s, 2]
+            a, b = i + 0.5 + begin, i + 0.5 + end
+            ia, ib = int(a), int(b)
+            ta, tb = np.float32(a - ia), np.float32(b - ib)
+            m0 += weight * (
+                (1 - tb) * row[ib, 0] + tb * row[ib + 1, 0] - (1 - ta) * row[ia, 0] - ta * row[ia + 1, 0]
+            )
+            m1 += weight * (
+                (1 - tb) * row[ib, 1] + tb * row[ib + 1, 1] - (1 - ta) * row[ia, 1] - ta * row[ia + 1, 1]
+            )
+            m2 += weight * (
+                (1 - tb) * row[ib, 2] + tb * row[ib + 1, 2] - (1 - ta) * row[ia, 2] - ta * row[ia + 1, 2]
+            )
+            area += weight * (end - begin)
+    if area <= 0:
+        return False
+    out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
+    return True
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
@@ -72,73 +123,44 @@ def slight_mean(rgb, y, x, radius, out):
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def blur_plain(rgb, coc, busy, block, sums, shell, top, left, tile, reach, total):
-    """Writes the cells of the blocks of one tile that are not busy: total (tile, tile, 8) as in mean_view.
+def blur_plain(rgb, coc, skip, block, sums, shell, first, spans, barrel, top, left, reach, total):
+    """Writes the blocks of one tile that are not skipped: total (tile, tile, 4 or 8) as in mean_of_views.
 
-    busy (tile / block, tile / block): blocks within reach of a depth step, which are left alone.
+    skip (blocks, blocks) uint8: blocks within reach of a depth step, or without anything of the shell. first, spans: of
+    `shape_spans`. barrel (3,): offset (x, y) of the barrel's rim at cell (top, left) in CoC units, and how much it grows
+    from cell to cell.
     """
     factor, inner, outer, shrink = shell
     height, width = coc.shape
     value, slight = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    for ty in range(tile):
-        y = top + ty
-        if y >= height:
-            break
-        for tx in range(tile):
-            x = left + tx
-            if x >= width:
-                break
-            if busy[ty // block, tx // block]:
+    for by in range(skip.shape[0]):
+        for bx in range(skip.shape[1]):
+            if skip[by, bx]:
                 continue
-            size = abs(coc[y, x])
-            if size >= outer or (size < inner and inner > 0):
-                continue
-            radius = math.sqrt(max((size / factor) ** 2 - shrink, 0.0))
-            channel = 0 if coc[y, x] > 0 or inner <= 0 else 4
-            if radius <= 0.5:
-                value[0], value[1], value[2] = rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2]
-            else:
-                disc_mean(sums, ty + reach, tx + reach, radius, value)
-            if factor == 1 and size < 1.5:
-                slight_mean(rgb, y, x, min(size, np.float32(1)), slight)
-                share = min(max(size - np.float32(0.5), np.float32(0)), np.float32(1))
-                for c in range(3):
-                    value[c] = share * value[c] + (1 - share) * slight[c]
-            for c in range(3):
-                total[ty, tx, channel + c] = value[c]
-            total[ty, tx, channel + 3] = 1.0
-
-
-@nb.njit(nogil=True, cache=True)
-def mark_busy(steps, coc, hidden_coc, shell, margin, block, busy):
-    """busy (rows, columns) uint8: blocks of cells that light of the shell reaches from beside or behind a depth step.
-
-    hidden_coc may have coarser cells than coc; both in photo pixels, margin in cells.
-    """
-    factor, inner, outer, _shrink = shell
-    height, width = coc.shape
-    ratio = (height + hidden_coc.shape[0] - 1) // hidden_coc.shape[0]
-    rows, columns = busy.shape
-    radius = np.full((rows, columns), -1.0, np.float32)
-    for y in range(height):
-        for x in range(width):
-            hidden = abs(hidden_coc[y // ratio, x // ratio])
-            size = -1.0
-            if steps[y, x] and inner <= abs(coc[y, x]) < outer:
-                size = abs(coc[y, x])
-            if inner <= hidden < outer and hidden > size:
-                size = hidden
-            if size >= 0:
-                by, bx = y // block, x // block
-                radius[by, bx] = max(radius[by, bx], np.float32(size / factor + margin))
-    busy[:] = 0
-    for by in range(rows):
-        for bx in range(columns):
-            if radius[by, bx] < 0:
-                continue
-            n = int(math.ceil(radius[by, bx] / block))
-            for yy in range(max(by - n, 0), min(by + n + 1, rows)):
-                for xx in range(max(bx - n, 0), min(bx + n + 1, columns)):
-                    gap_y, gap_x = max(abs(yy - by) - 1, 0) * block, max(abs(xx - bx) - 1, 0) * block
-                    if gap_y * gap_y + gap_x * gap_x <= radius[by, bx] ** 2:
-                        busy[yy, xx] = 1
+            for ty in range(by * block, min((by + 1) * block, height - top)):
+                for tx in range(bx * block, min((bx + 1) * block, width - left)):
+                    y, x = top + ty, left + tx
+                    size = abs(coc[y, x])
+                    if size >= outer or (size < inner and inner > 0):
+                        continue
+                    radius = math.sqrt(max((size / factor) ** 2 - shrink, 0.0))
+                    channel = 0 if coc[y, x] > 0 or inner <= 0 else 4
+                    value[0], value[1], value[2] = rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2]
+                    if radius > 0.5:
+                        if spans.shape[0] > 0:
+                            signed = radius if coc[y, x] > 0 else -radius
+                            shape_mean(sums, ty + reach, tx + reach, signed, first, spans, value)
+                        else:
+                            off_x, off_y = (
+                                radius * (barrel[0] + tx * barrel[2]),
+                                radius * (barrel[1] + ty * barrel[2]),
+                            )
+                            lens_mean(sums, ty + reach, tx + reach, radius, off_x, off_y, value)
+                    if factor == 1 and 0 < size < 1.5:
+                        slight_mean(rgb, y, x, min(size, np.float32(1)), slight)
+                        share = min(max(size - np.float32(0.5), np.float32(0)), np.float32(1))
+                        for c in range(3):
+                            value[c] = share * value[c] + (1 - share) * slight[c]
+                    for c in range(3):
+                        total[ty, tx, channel + c] = value[c]
+                    total[ty, tx, channel + 3] = 1.0

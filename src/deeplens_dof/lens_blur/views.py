@@ -8,23 +8,29 @@ the resolution that its smallest CoC allows, and the shells are put round each o
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels, spans, views_kernels
-from .aperture import Aperture, alpha_thresholds
+from . import kernels, paint_kernels, spans, window_kernels
+from .aperture import Aperture
+from .blocks import BLOCK, Blocks, Survey
 from .complete import Hidden
 from .layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
+from .shape_spans import shape_spans
 
-TILE = 96  # cells a side; a constant of the method, so that the result depends on no setting of the machine
-BLOCK = 16  # cells a side that are rendered in one way: by views where a depth step is within reach, else by spans
-MOST_POINTS, FEWEST_POINTS = 384, 96
-_SPREAD = 4 * (
-    1 / 12 + 1 / 4
-)  # 4 x variance (cells^2) that reduced cells and their interpolation add to a blur
+TILE = 192  # cells a side; a constant of the method, so that the result depends on no setting of the machine
+MOST_POINTS, FEWEST_POINTS = 128, 64
+SOFTENED_CELLS = (4.0, 8.0, 16.0)  # CoC from which surfaces are evened out once, twice, three times
+BORDER_CELLS = 2.0  # by which the border of a surface may be off
+# A spot n times as bright as its surroundings needs so many lens points times n, but no more than these to a cell.
+POINTS_PER_CONTRAST, POINTS_PER_CELL, POINTS_FOR_LAMPS = 8.0, 0.6, 1024
+# 4 x variance (cells^2) that reduced cells and their interpolation add to a blur
+_SPREAD = 4 * (1 / 12 + 1 / 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,6 @@ class Shell:
         shrink = _SPREAD if self.factor > 1 else 0.0
         return (float(self.factor), self.inner, min(self.outer, 1e8), shrink)
 
-    def reach(self, largest_px: float) -> int:
-        """Cells from which light can come."""
-        return math.ceil(min(largest_px, self.outer) / self.factor) + 2
-
 
 def lens_points_for(radius_cells: float) -> int:
     """Lens points for a blur of that radius: one for every 1.4 cells of its area, in steps of 32, within limits."""
@@ -50,110 +52,226 @@ def lens_points_for(radius_cells: float) -> int:
     return int(np.clip(32 * math.ceil(wanted / 32), FEWEST_POINTS, MOST_POINTS))
 
 
+def _enough_points(sums: FloatArray) -> int:
+    """Lens points for a window whose bins hold these sums (see `make_runs`): enough for the largest blur, and so many
+    that the brightest spot does not show them one by one, as far as there are cells for them."""
+    _, cells, light, brightest = held = sums[sums[:, 1] > 0].T
+    radius = np.abs(held[0] / cells)
+    mean_light = float(light.sum() / cells.sum())
+    wanted = np.minimum(
+        POINTS_PER_CONTRAST * brightest / max(mean_light, 1e-6), POINTS_PER_CELL * math.pi * radius**2
+    )
+    return max(
+        lens_points_for(float(radius.max())), min(32 * math.ceil(float(wanted.max()) / 32), POINTS_FOR_LAMPS)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution of the photo, ready to be rendered: its layers, what they hide, where depth steps matter.
+    """One resolution of the photo, ready to be rendered: its layers, what they hide, what its blocks hold.
 
-    layers is None at full size, where pixels are taken apart as they are met.
+    layers is None at full size, where pixels are taken apart as they are met. bounds: |CoC| in photo pixels at which the
+    ranges of the survey begin. reach: of `Survey.reach`.
     """
 
+    factor: int
     colour: FloatArray
     coc_px: FloatArray
     steps: npt.NDArray[np.uint8]
     hidden: Hidden
-    layers: Layers | None = None
+    layers: Layers | None
+    bounds: tuple[float, ...]
+    survey: Survey
+    reach: FloatArray
 
     @classmethod
-    def of_layers(cls, layers: Layers, hidden: Hidden) -> Level:
+    def of_photo(
+        cls,
+        rgb: FloatArray,
+        coc_px: FloatArray,
+        steps: npt.NDArray[np.uint8],
+        hidden: Hidden,
+        bounds: tuple[float, ...],
+        pool: Executor,
+    ) -> Level:
+        survey = Survey.of(steps, coc_px, hidden.coc, bounds, 1, TILE, pool)
+        return cls(1, rgb, coc_px, steps, hidden, None, bounds, survey, survey.reach(1))
+
+    @classmethod
+    def of_layers(cls, layers: Layers, hidden: Hidden, bounds: tuple[float, ...], pool: Executor) -> Level:
         steps = depth_steps(layers.front_coc)
         steps[layers.back_coc != kernels.NOTHING] = 1
-        return cls(layers.front, layers.front_coc, steps, hidden, layers)
+        survey = Survey.of(steps, layers.front_coc, hidden.coc, bounds, layers.factor, TILE, pool)
+        reach = survey.reach(layers.factor)
+        return cls(
+            layers.factor, layers.front, layers.front_coc, steps, hidden, layers, bounds, survey, reach
+        )
 
-    def busy_blocks(self, shell: Shell) -> npt.NDArray[np.uint8]:
-        """1 for the blocks in which light of this shell meets a depth step, (rows, columns) of whole tiles."""
-        tiles_down, tiles_across = (-(-side // TILE) for side in self.coc_px.shape)
-        busy = np.zeros((tiles_down * TILE // BLOCK, tiles_across * TILE // BLOCK), np.uint8)
-        spans.mark_busy(self.steps, self.coc_px, self.hidden.coc, shell.constants(), 2.0, BLOCK, busy)
-        return busy
+    def met_by_steps(self, ranges: slice) -> npt.NDArray[np.bool_]:
+        """The blocks in which light of these ranges of `bounds` meets a depth step."""
+        return self.survey.met_by_steps(ranges, self.factor, STEP_PX, BORDER_CELLS)
+
+
+@dataclass(slots=True)
+class _Room:
+    """Scratch of one thread for windows of up to `cells` cells."""
+
+    cells: int = 0
+    surfaces: FloatArray = field(default_factory=lambda: np.empty(0, np.float32))
+    through: FloatArray = field(default_factory=lambda: np.empty(0, np.float32))
+    coc: FloatArray = field(default_factory=lambda: np.empty((2, 0), np.float32))
+    softened: FloatArray = field(default_factory=lambda: np.empty(0, np.float32))
+    times: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    soft: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    behind: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    bins: npt.NDArray[np.int16] = field(default_factory=lambda: np.empty((2, 0), np.int16))
+    runs: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((6, 0), np.int32))
+    ordered: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 4), np.int32))
+    sums: FloatArray = field(default_factory=lambda: np.empty((window_kernels.BINS, 4), np.float32))
+    bin_coc: FloatArray = field(default_factory=lambda: np.empty(window_kernels.BINS, np.float32))
+
+    def grow(self, cells: int) -> None:
+        if cells > self.cells:
+            self.cells = cells
+            self.surfaces, self.through = np.empty(8 * cells, np.float32), np.empty(4 * cells, np.float32)
+            self.coc, self.behind = np.empty((2, cells), np.float32), np.empty(cells, np.int32)
+            self.soft = np.empty(cells, np.uint8)
+            self.softened, self.times = np.empty(4 * cells, np.float32), np.zeros(cells, np.uint8)
+            self.bins = np.empty((2, cells), np.int16)
+            self.runs, self.ordered = np.empty((6, 3 * cells), np.int32), np.empty((3 * cells, 4), np.int32)
 
 
 class TileRenderer:
-    """Renders tiles of one shell, with room for the fragments of a tile. One for each thread."""
+    """Renders tiles of one level, with room for their windows. One for each thread."""
 
-    def __init__(
-        self, level: Level, shell: Shell, busy: npt.NDArray[np.uint8], aperture: Aperture, largest_px: float
-    ) -> None:
-        self.level, self.shell, self.busy, self.aperture = level, shell, busy, aperture
-        self.reach = shell.reach(largest_px)
-        side = TILE + 2 * self.reach
-        self.sums = np.empty((side, side + 1, 3), np.float32)
-        self.total = np.empty((TILE, TILE, 8), np.float32)
-        self.place, self.colour = np.empty((0, 6), np.float32), np.empty((0, 3), np.float32)
-        self.key, self.side = np.empty(0, np.int32), np.empty(0, np.int32)
+    def __init__(self, level: Level, aperture: Aperture, channels: int) -> None:
+        self.level, self.aperture, self.shape = level, aperture, shape_spans(aperture)
+        self.total = np.empty((TILE, TILE, channels), np.float32)
+        self.sums = np.empty((0, 1, 3), np.float32)
+        self.room = _Room()
 
-    def tile(self, top: int, left: int) -> FloatArray:
-        """(TILE, TILE, 8) near colour and coverage, far colour and coverage, at cell (top, left). Overwritten by the
-        next call."""
-        level, shell = self.level, self.shell
-        busy = self.busy[top // BLOCK : (top + TILE) // BLOCK, left // BLOCK : (left + TILE) // BLOCK]
+    def plain(self, shell: Shell, busy: Blocks, top: int, left: int) -> None:
+        """The blocks of the tile at cell (top, left) that are not busy: one unbroken surface each. Clears the tile."""
         self.total[:] = 0
-        if not busy.all():
-            size = np.abs(level.coc_px[top : top + TILE, left : left + TILE])
-            largest, smallest = float(size.max()), float(size.min())
-            if smallest < shell.outer and largest >= shell.inner:
-                side = TILE + 2 * self.reach
-                if largest > 0.5 * shell.factor:
-                    spans.running_sums(
-                        level.colour, top - self.reach, left - self.reach, side, side, self.sums
-                    )
-                spans.blur_plain(
-                    level.colour, level.coc_px, busy, BLOCK, self.sums, shell.constants(), top, left, TILE, self.reach,
-                    self.total,
-                )  # fmt: skip
-        if busy.any():
-            self._views(busy, top, left)
-        return self.total
+        level, survey, here = self.level, self.level.survey, blocks_of(top, left)
+        smallest, largest = survey.smallest[here], survey.largest[here]
+        skip = busy | (smallest >= shell.outer) | (largest < shell.inner)
+        if skip.all():
+            return
+        most = float(largest[skip == 0].max())
+        reach = math.ceil(min(most, shell.outer) / shell.factor) + 2
+        side = TILE + 2 * reach
+        if self.sums.shape[0] < side:
+            self.sums = np.empty((side, side + 1, 3), np.float32)
+        if most > 0.5 * shell.factor:
+            spans.running_sums(level.colour, top - reach, left - reach, side, side, self.sums)
+        spans.blur_plain(
+            level.colour, level.coc_px, skip.astype(np.uint8), BLOCK, self.sums, shell.constants(), self.shape.first,
+            self.shape.spans, self._barrel(top, left), top, left, reach, self.total,
+        )  # fmt: skip
 
-    def _views(self, busy: npt.NDArray[np.uint8], top: int, left: int) -> None:
-        level, room = self.level, 2 * (TILE + 2 * self.reach) ** 2
-        if len(self.key) < room:
-            self.place, self.colour = np.empty((room, 6), np.float32), np.empty((room, 3), np.float32)
-            self.key, self.side = np.empty(room, np.int32), np.empty(room, np.int32)
-        where = (self.shell.constants(), busy, np.float32(STEP_PX))
-        fragments = (self.place, self.colour, self.key, self.side)
+    def _barrel(self, top: int, left: int) -> FloatArray:
+        """Offset (x, y) of the barrel's rim, in CoC units, at the cell (top, left), and how it grows from cell to cell."""
+        height, width = self.level.coc_px.shape
+        growth = self.shape.vignetting / (0.5 * math.hypot(height, width))
+        return np.array(
+            [growth * (left + 0.5 - width / 2), growth * (top + 0.5 - height / 2), growth], np.float32
+        )
+
+    def views(self, shell: Shell, busy: Blocks, top: int, left: int) -> None:
+        """The busy blocks of the tile at cell (top, left): the mean of what each lens point sees."""
+        level, room = self.level, self.room
+        rows_busy, columns_busy = np.flatnonzero(busy.any(1)), np.flatnonzero(busy.any(0))
+        first_row, first_column = int(rows_busy[0]), int(columns_busy[0])
+        part = busy[first_row : rows_busy[-1] + 1, first_column : columns_busy[-1] + 1]
+        at = (top // BLOCK + first_row, left // BLOCK + first_column)
+        nearby = level.reach[at[0] : at[0] + part.shape[0], at[1] : at[1] + part.shape[1]]
+        reach = math.ceil(min(float(nearby.max()), shell.outer / shell.factor)) + 2
+        rows, columns = (side * BLOCK + 2 * reach for side in part.shape)
+        cells = rows * columns
+        room.grow(cells)
+        where = (np.float32(STEP_PX), at[0] * BLOCK - reach, at[1] * BLOCK - reach, rows, columns)
+        front, back = room.surfaces[: 4 * cells], room.surfaces[4 * cells :]
+        window = (front, room.through, room.soft, room.coc[0], back, room.coc[1])
         if level.layers is None:
-            n = views_kernels.pixel_fragments(
-                level.colour, level.coc_px, level.steps, level.hidden.colour, level.hidden.coc, *where,
-                np.float32(ALPHA_PRIOR), top, left, TILE, self.reach, *fragments,
+            step_px, *corner = where
+            window_kernels.split_pixels(
+                level.colour, level.coc_px, level.steps, level.hidden.colour, level.hidden.coc, step_px,
+                np.float32(ALPHA_PRIOR), *corner, *window, room.behind,
             )  # fmt: skip
         else:
-            n = views_kernels.layer_fragments(
-                *level.layers.arrays, level.hidden.colour, level.hidden.coc, *where, top, left, TILE, self.reach,
-                *fragments,
-            )  # fmt: skip
-        if n == 0:
+            window_kernels.copy_layers(
+                *level.layers.arrays, level.hidden.colour, level.hidden.coc, *where, *window
+            )
+        widest_px = np.float32(max(STEP_PX, 0.5 * shell.factor))
+        for least_cells in SOFTENED_CELLS:
+            if reach > least_cells:
+                window_kernels.soften(
+                    front, room.coc[0], room.soft, rows, columns, np.float32(least_cells * shell.factor), widest_px,
+                    room.times, room.softened,
+                )  # fmt: skip
+        count = window_kernels.make_runs(
+            front, room.coc[0], room.soft, room.times, back, room.coc[1], rows, columns, shell.constants(), widest_px,
+            room.bins[0], room.bins[1], room.sums, room.runs,
+        )  # fmt: skip
+        if count == 0:
             return
-        count = lens_points_for(float(np.abs(self.place[:n, 2]).max()))
-        views_kernels.mean_view(
-            n, *fragments, int(self.side[:n].min()) == 0, self.aperture.points(count), alpha_thresholds(count), TILE,
-            busy, self.total,
+        row_start = np.empty((int((room.sums[:, 1] > 0).sum()), rows + 1), np.int32)
+        used, first_near = window_kernels.order_runs(
+            room.runs, count, rows, room.sums, room.bin_coc, row_start, room.ordered
+        )
+        points = self.aperture.points(_enough_points(room.sums))
+        y, x = first_row * BLOCK, first_column * BLOCK
+        target = self.total[y : y + part.shape[0] * BLOCK, x : x + part.shape[1] * BLOCK]
+        paint_kernels.mean_of_views(
+            room.surfaces, room.through, room.ordered, row_start, room.bin_coc, used, first_near, shell.inner > 0, rows,
+            reach, points, self._barrel(at[0] * BLOCK, at[1] * BLOCK), part, BLOCK, target,
         )  # fmt: skip
 
 
-def render_shell(
-    level: Level, shell: Shell, aperture: Aperture, largest_px: float, pool: Executor
-) -> FloatArray:
-    """A whole shell on its own cells: (h, w, 8) near colour and coverage, far colour and coverage."""
-    height, width = level.coc_px.shape
-    total = np.empty((height, width, 8), np.float32)
-    busy = level.busy_blocks(shell)
+def blocks_of(top: int, left: int) -> tuple[slice, slice]:
+    """The blocks of the tile at cell (top, left)."""
+    across = TILE // BLOCK
+    return slice(top // BLOCK, top // BLOCK + across), slice(left // BLOCK, left // BLOCK + across)
 
-    def row(top: int) -> None:
-        renderer = TileRenderer(level, shell, busy, aperture, largest_px)
-        for left in range(0, width, TILE):
-            part = total[top : top + TILE, left : left + TILE]
-            part[:] = renderer.tile(top, left)[: part.shape[0], : part.shape[1]]
 
-    for done in [pool.submit(row, top) for top in range(0, height, TILE)]:
+def for_tiles(
+    shape: tuple[int, int],
+    renderer: Callable[[], TileRenderer],
+    work: Callable[[TileRenderer, int, int], None],
+    pool: Executor,
+) -> None:
+    """Calls `work(renderer, top, left)` for every tile of a picture of that shape, with one renderer for each thread."""
+    own = threading.local()
+
+    def tile(top: int, left: int) -> None:
+        if not hasattr(own, "renderer"):
+            own.renderer = renderer()
+        work(own.renderer, top, left)
+
+    corners = [(top, left) for top in range(0, shape[0], TILE) for left in range(0, shape[1], TILE)]
+    for done in [pool.submit(tile, *corner) for corner in corners]:
         done.result()
+
+
+def render_shell(
+    level: Level, shell: Shell, ranges: slice, aperture: Aperture, wanted: Blocks, pool: Executor
+) -> FloatArray:
+    """A whole shell on its own cells: (h, w, 8) near colour and coverage, far colour and coverage.
+
+    ranges: of the level's bounds that the shell holds. wanted: blocks that will be looked at; the others stay empty.
+    """
+    total = np.empty((*level.coc_px.shape, 8), np.float32)
+    busy = level.met_by_steps(ranges).astype(np.uint8)
+
+    def tile(renderer: TileRenderer, top: int, left: int) -> None:
+        here = blocks_of(top, left)
+        renderer.plain(shell, busy[here] | (1 - wanted[here]), top, left)
+        views = np.ascontiguousarray(busy[here] & wanted[here])
+        if views.any():
+            renderer.views(shell, views, top, left)
+        part = total[top : top + TILE, left : left + TILE]
+        part[:] = renderer.total[: part.shape[0], : part.shape[1]]
+
+    for_tiles(level.coc_px.shape, lambda: TileRenderer(level, aperture, 8), tile, pool)
     return total

@@ -1,0 +1,96 @@
+"""Names of aperture shapes, `blades:7:0.5`, and the numbers that belong to them: declared once, text to values and back."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number of a shape, its limits included. default None: it must be said."""
+
+    name: str
+    low: float
+    high: float
+    default: float | None = None
+    whole: bool = False
+
+
+SHAPES: dict[str, tuple[Number, ...]] = {
+    "disc": (),
+    "blades": (
+        Number("count", 3, 32, whole=True),
+        Number("rounding", 0, 1, 0.0),
+        Number("rotation_deg", -360, 360, 0.0),
+    ),
+    "ring": (Number("inner", 0, 0.95, 0.5),),
+    "cat-eye": (Number("strength", 0, 1, 1.0),),
+    "anamorphic": (Number("ratio", 0.25, 4),),
+}
+USAGE = "disc|blades:N[:ROUND[:DEG]]|ring[:INNER]|cat-eye[:STRENGTH]|anamorphic:R|KERNEL.png"
+
+Named = tuple[str, tuple[float, ...]]
+
+
+def parse_shape(text: Any) -> Named | None:
+    """The name and all numbers of a shape; None when the text is the name of a picture file, which is not opened.
+
+    What has a dot or a slash and begins with no shape's name is a file. Raises ValueError, a sentence, for
+    anything else.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"shape is {text!r}, expected {USAGE}")
+    name, *given = text.strip().split(":")
+    if name.lower() in SHAPES:
+        return name.lower(), numbers_of(name.lower(), given)
+    if "\0" not in text and (os.path.splitext(text.strip())[1] or "/" in text or os.sep in text):
+        return None
+    raise ValueError(f"shape is {text!r}, expected {USAGE}")
+
+
+def numbers_of(name: str, given: list[Any]) -> tuple[float, ...]:
+    """The numbers of the shape `name`, defaults filled in. Raises ValueError for wrong ones, too few and too many."""
+    numbers = SHAPES[name]
+    if len(given) > len(numbers):
+        raise ValueError(
+            f"shape is {_text(name, given)!r}, expected at most {len(numbers)} numbers after {name}"
+        )
+    return tuple(
+        _checked(name, number, given[index] if index < len(given) else number.default)
+        for index, number in enumerate(numbers)
+    )
+
+
+def shape_text(name: str, values: tuple[float, ...]) -> str:
+    """The shortest text that `parse_shape` takes for these values."""
+    defaults = [number.default for number in SHAPES[name]]
+    while values and values[-1] == defaults[len(values) - 1]:
+        values = values[:-1]
+    return _text(name, [f"{value:.12g}" for value in values])
+
+
+def _text(name: str, given: list[Any]) -> str:
+    return ":".join([name, *(str(each) for each in given)])
+
+
+def _checked(shape: str, number: Number, given: Any) -> float:
+    kind = "a whole number" if number.whole else "a number"
+    expected = f"expected {kind} from {number.low:g} to {number.high:g}"
+    if given is None:
+        raise ValueError(
+            f"shape is {shape!r} without its {number.name}, {expected}; say {shape}:{number.low:g}"
+        )
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = math.nan
+    if (
+        isinstance(given, bool)
+        or not number.low <= value <= number.high
+        or (number.whole and value != math.floor(value))
+    ):
+        raise ValueError(f"shape is {shape!r} with {number.name} {given!r}, {expected}")
+    return value + 0.0
