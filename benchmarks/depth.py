@@ -1,6 +1,7 @@
 """Scores, times and pictures of the depth.
 
-    python benchmarks/depth.py                 table, and benchmarks/results/depth.json
+    python benchmarks/depth.py                 what `deeplens evaluate depth --stages` prints, with the machine, and
+                                               benchmarks/results/depth.json
     python benchmarks/depth.py --speed         also times and memory for a 12-megapixel photo
     python benchmarks/depth.py --sheet         only docs/img/depth_sheet.jpg: photo, depth, before, after
 
@@ -15,7 +16,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,12 @@ from PIL import Image, ImageDraw
 from deeplens_dof.depth.predict import predict_coarse, predict_depth
 from deeplens_dof.depth.refine import refine
 from deeplens_dof.depth.subject import subject_point
-from deeplens_dof.evaluate.depth import CACHE, load_sets, score, vertical_position
-from deeplens_dof.models import MODELS
+from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.evaluate.report import markdown
+from deeplens_dof.learn.scoring import Wanted, score_depth
 from deeplens_dof.upsample import guided_upsample, resize_picture
 
 ROOT = Path(__file__).resolve().parents[1]
-PREDICTORS: dict[str, Callable[[Any], Any]] = {
-    "vertical position only": vertical_position,
-    "network": lambda rgb: predict_coarse(rgb, mirrored_too=False),
-    "network, mirrored too": predict_coarse,
-    "... and guided filter": lambda rgb: guided_upsample(predict_coarse(rgb), rgb),
-    "... and refined (predict_depth)": lambda rgb: predict_depth(rgb).values,
-}
 # The crop that shows the borders: x, y of its centre and its side as a share of the short side.
 SHEET = {
     "astronaut.jpg": (0.45, 0.25, 0.5),
@@ -64,29 +59,13 @@ def main() -> None:
     if arguments.sheet:
         write_sheet(arguments.data, ROOT / "docs" / "img" / "depth_sheet.jpg")
         return
-    report = {
-        "machine": machine(),
-        "weights_sha256": MODELS["depth"].sha256,
-        "scores": list(scores(arguments.data)),
-    }
+    report = {"machine": machine()} | score_depth(Wanted(folders=(str(arguments.data),), every_stage=True))
+    print(markdown(report))
     if arguments.speed:
         report["speed_12_megapixels"] = speed()
     target = ROOT / "benchmarks" / "results" / "depth.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def scores(folder: Path) -> Iterator[dict[str, Any]]:
-    print(f"{'set':11} {'method':32} Spearman  AbsRel  <1.25   boundary F1")
-    for item in load_sets(folder):
-        for name, predict in PREDICTORS.items():
-            row = score(item, predict)
-            line = f"{item.name:11} {name:32} {row['spearman']:.3f}"
-            if item.ratios_known:
-                others = ("absolute_relative", "within_1_25", "boundary_f1")
-                line += "     " + "   ".join(f"{row[key]:.3f}" for key in others)
-            print(line)
-            yield {"set": item.name, "method": name} | row
 
 
 def speed(runs: int = 5) -> dict[str, Any]:

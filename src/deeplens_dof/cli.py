@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-import shutil
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import Field
 from pathlib import Path
@@ -16,7 +14,9 @@ import typer
 
 from . import __version__
 from .jobs import PlanError
+from .school import evaluate_command, scenes_command, train_command
 from .settings import Settings, setting_fields
+from .terminal import Terminal
 
 app = typer.Typer(
     name="deeplens",
@@ -63,15 +63,16 @@ def _blur(
     A folder needs -o, which becomes a folder of the same tree.
     Format, bit depth, colour profile, EXIF and XMP are kept.
     """
-    from .jobs import plan, run
+    from .jobs import check_shape, plan, run
 
     try:
         settings = Settings(**values)
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         raise PlanError(f"{_option_name(name)} {rest}") from None
-    jobs = plan(inputs, out, depth, depth_out, overlay)
-    report = run(jobs, settings, depth, strip_metadata, _Reporter(debug))
+    check_shape(settings.shape)
+    jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
+    report = run(jobs, settings, depth, strip_metadata, Terminal(debug))
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)
@@ -127,7 +128,7 @@ def depth_command(
     """Write the predicted inverse depth of a photo: near is bright, relative (npz holds the unit)."""
     from .jobs import write_depth
 
-    reporter = _Reporter(debug)
+    reporter = Terminal(debug)
     if reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out)))) is not None:
         raise typer.Exit(1)
 
@@ -144,7 +145,7 @@ def models_command(
 
     if action not in ("list", "verify"):
         raise PlanError(f"there is no action {action!r}; say list or verify")
-    reporter, failed = _Reporter(debug), False
+    reporter, failed = Terminal(debug), False
     for name, model in list_models().items():
         if action == "verify":
             problem = reporter.guard(name, lambda name=name: verify(name))
@@ -167,7 +168,12 @@ def doctor_command(
     """Say what is installed and whether it works."""
     from .doctor import examine
 
-    raise typer.Exit(0 if _Reporter(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
+    raise typer.Exit(0 if Terminal(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
+
+
+app.command("evaluate")(evaluate_command)
+app.command("scenes")(scenes_command)
+app.command("train")(train_command)
 
 
 def _version(wanted: bool) -> None:
@@ -188,57 +194,6 @@ def _root(
         raise typer.Exit(2)
 
 
-class _Reporter:
-    """Progress on a terminal, errors as sentences on standard error."""
-
-    def __init__(self, debug: bool) -> None:
-        self.debug = debug
-        self.on_terminal = sys.stderr.isatty()
-
-    def stage(self, text: str) -> None:
-        """What is being done now, on one line that is overwritten; nothing in a pipe."""
-        if self.on_terminal:
-            room = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{_on_one_line(text)[:room]}")
-            sys.stderr.flush()
-
-    def done(self, text: str) -> None:
-        self.stage("")
-        print(_on_one_line(text), file=sys.stderr)
-
-    def guard(self, name: str, work: Any) -> str | None:
-        """Does the work; what went wrong is said in one sentence and returned, None when all is well."""
-        from .photo.errors import shown
-
-        try:
-            work()
-        except KeyboardInterrupt:
-            self.stage("")
-            raise
-        except PlanError:
-            raise
-        except Exception as error:
-            sentence = self._sentence(shown(name), error)
-            self.stage("")
-            if self.debug:
-                traceback.print_exc()
-            print(f"deeplens: {sentence}", file=sys.stderr)
-            return sentence
-        return None
-
-    @staticmethod
-    def _sentence(name: str, error: Exception) -> str:
-        text = " ".join(str(error).split())
-        if isinstance(error, MemoryError):
-            return (
-                f"{name}: there is not enough memory for it; make the picture smaller or close other programs"
-            )
-        if isinstance(error, (ValueError, OSError)) and text:
-            return text if Path(name).name in text else f"{name}: {text}"
-        kind = type(error).__name__
-        return f"{name}: an error inside deeplens ({kind}: {text}); run it again with --debug and report it"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command. Exit codes: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted."""
     try:
@@ -254,11 +209,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == 130:
         print("deeplens: interrupted; what was finished is kept", file=sys.stderr)
     sys.exit(code)
-
-
-def _on_one_line(text: str) -> str:
-    """Names of files may hold line breaks and what moves a terminal's cursor."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[

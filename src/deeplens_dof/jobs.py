@@ -48,11 +48,13 @@ def plan(
     depth: str = "auto",
     depth_out: Path | None = None,
     overlay: Path | None = None,
+    also_read: Sequence[str] = (),
 ) -> list[Job]:
     """The jobs for these inputs. Folders are walked and mirrored below `out`; other files are left.
 
-    out: a folder when there are several photos, when it is one already, or when it ends in a slash. Raises
-    PlanError when outputs are missing or would be written over each other or over what is read.
+    out: a folder when there are several photos, when it is one already, or when it ends in a slash.
+    also_read: names of other files that are not to be overwritten, where they exist. Raises PlanError when
+    outputs are missing or would be written over each other or over what is read.
     """
     several = len(inputs) > 1 or os.path.isdir(inputs[0])
     if several and (depth_out or overlay):
@@ -70,7 +72,7 @@ def plan(
             jobs += _folder(source, Path(out))
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
-    _refuse_clashes(jobs, [depth] if os.path.isfile(depth) else [])
+    _refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
     return jobs
 
 
@@ -134,6 +136,19 @@ def _real(path: str | os.PathLike[str]) -> str:
         return os.path.abspath(path)
 
 
+def check_shape(shape: str) -> None:
+    """Reads the picture of an aperture, once for all photos. Raises PlanError when it cannot be used."""
+    from .shape import parse_shape
+
+    if parse_shape(shape) is None:
+        from .pipeline import aperture_of
+
+        try:
+            aperture_of(shape)
+        except (ValueError, OSError) as error:
+            raise PlanError(f"--shape: {error}") from None
+
+
 def run(
     jobs: list[Job], settings: Settings, depth: str, strip_metadata: bool, reporter: Reporter
 ) -> list[dict[str, Any]]:
@@ -182,11 +197,10 @@ def do(
     _check_outputs(job)
     from .pipeline import analyse, refocus
 
-    stage("depth")
+    once = "compiling the inner loops (once), then " if _first_use() else ""
+    stage(f"{once}depth")
     scene = analyse(photo, depth)
-    stage(
-        "blur (the very first photo takes longer: the kernels are being compiled)" if _first_use() else "blur"
-    )
+    stage(f"{once}blur")
     result = refocus(scene, settings)
     stage("writing")
     for output in job.outputs:
@@ -265,5 +279,12 @@ def _check_place(path: Path) -> None:
 
 
 def _first_use() -> bool:
-    """Whether compiled kernels are still missing beside the code, where numba keeps them if it may."""
-    return not any((Path(__file__).parent / "lens_blur" / "__pycache__").glob("*.nbi"))
+    """Whether numba's index of compiled loops is missing, or older than their source, wherever numba keeps it."""
+    code = Path(__file__).parent / "lens_blur"
+    caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
+    places = [code / "__pycache__"]
+    for folder in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
+        places += Path(folder).glob(f"{code.name}_*") if folder else []
+    indexes = [index for place in places for index in place.glob("*.nbi")]
+    sources = {source.stem: source.stat().st_mtime for source in code.glob("*.py")}
+    return not any(index.stat().st_mtime >= sources.get(index.name.split(".")[0], 0) for index in indexes)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 FULL_FRAME_WIDTH_MM = 36.0
+EASE = 0.25  # stretch beyond each end of the focus range in which the blur sets in, as a share of the range
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def signed_coc_px(
 
     inverse_depth: (H, W), in any unit; focus_inverse_depth and focus_range in the same unit, blur_px in px
     per that unit. Everything within `focus_range / 2` of the focus is sharp, and outside it the circle is
-    measured from the nearer edge of that band, so that it grows from 0 there. Returns float32 (H, W),
+    measured from the nearer edge of that band. It sets in without a kink: within `EASE * focus_range` of
+    that edge it is smaller, by at most 4/27 of the stretch, and beyond exact. Returns float32 (H, W),
     positive nearer than the focus. Raises ValueError when focus, blur_px or focus_range is not finite, or one
     of the latter two is negative.
     """
@@ -73,5 +75,10 @@ def signed_coc_px(
     offset = np.asarray(inverse_depth, np.float32) - np.float32(focus_inverse_depth)
     if focus_range > 0:
         half = np.float32(focus_range / 2)
-        offset = offset - np.clip(offset, -half, half)
+        beyond = offset - np.clip(offset, -half, half)
+        stretch = np.float32(EASE * focus_range)
+        if stretch > 0:  # of a range too small for a float32 there is none
+            into = np.fmin(np.abs(beyond) / stretch, np.float32(1))
+            beyond *= into * (2 - into)  # t -> t^2 (2 - t): slope 0 at the edge, 1 at the end of the stretch
+        offset = beyond
     return np.float32(blur_px) * offset

@@ -6,7 +6,8 @@ Sessions are safe to run from several threads at once and are opened once per pr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -80,27 +81,53 @@ def verify(name: str) -> Path:
     return model.path
 
 
-def open_session(name: str, threads: int | None = None) -> InferenceSession:
+def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
+    """A network of another file that is asked as `like` is: to be scored before it takes that place.
+
+    Its SHA-256 is the file's own. Raises FileNotFoundError for no file, ValueError for an unknown name and for a file
+    that is no such network.
+    """
+    known, file = _find(like), Path(path).expanduser().resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no network at {str(path)!r}, expected an ONNX file")
+    with file.open("rb") as stream:
+        model = replace(known, file=str(file), sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+    try:
+        session = open_session(model)
+    except Exception as error:  # ONNX Runtime raises kinds of its own
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file.name} is not a network that ONNX Runtime opens ({reason})") from error
+    inputs, outputs = ({each.name for each in part} for part in (session.get_inputs(), session.get_outputs()))
+    if known.input_name not in inputs or known.output_name not in outputs:
+        raise ValueError(
+            f"{file.name} takes {', '.join(sorted(inputs))} and gives {', '.join(sorted(outputs))}, expected "
+            f"{known.input_name} and {known.output_name}"
+        )
+    return model
+
+
+def open_session(which: str | Model, threads: int | None = None) -> InferenceSession:
     """The ONNX Runtime session of that model, opened and verified at the first call and shared after it.
 
-    threads: for one inference; None leaves the choice to ONNX Runtime (one per core). Each number of threads
-    has its own session. Raises as `verify` does, and ValueError when threads is below 1.
+    which: a name of the table, or a `candidate`. threads: for one inference; None leaves the choice to ONNX Runtime
+    (one per core). Each number of threads has its own session. Raises as `verify` does, and ValueError when threads
+    is below 1.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}, expected at least 1 or None")
-    _find(name)
+    model = _find(which) if isinstance(which, str) else which
     with _lock:
-        key = (name, threads)
+        key = (model.sha256, threads)
         if key not in _sessions:
-            if name not in _verified:
-                verify(name)
-                _verified.add(name)
-            _sessions[key] = _open(MODELS[name], threads)
+            if isinstance(which, str) and which not in _verified:
+                verify(which)
+                _verified.add(which)
+            _sessions[key] = _open(model, threads)
         return _sessions[key]
 
 
 _lock = Lock()
-_sessions: dict[tuple[str, int | None], InferenceSession] = {}
+_sessions: dict[tuple[str, int | None], InferenceSession] = {}  # by SHA-256 and threads
 _verified: set[str] = set()
 
 

@@ -101,3 +101,87 @@ def test_matte_loss_falls_with_overlap() -> None:
     values = [losses.matte(torch.roll(logits, shift, 2), truth, ONE) for shift in (0, 2, 5, 10)]
     assert all(near < far for near, far in itertools.pairwise(values))
     assert values[0] < 0.01
+
+
+def labels(seed: int, share: float = 0.6, size: int = 24) -> torch.Tensor:
+    """Where a pixel has a label: 1 or 0, (2, size, size)."""
+    random = torch.rand(2, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (random < share).double()
+
+
+def weighed(predicted: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> list[torch.Tensor]:
+    """All depth losses of raw maps with a weight per pixel."""
+    p, t = losses.normalised(predicted, known), losses.normalised_target(target, known)
+    generator = torch.Generator().manual_seed(7)
+    return [
+        losses.absolute(p, t, known),
+        losses.gradient(p, t, known, 2.0),
+        losses.ordinal(p, t, known, generator),
+    ]
+
+
+def test_a_label_everywhere_is_a_label_per_sample() -> None:
+    predicted, target = maps(5)
+    full = [float(loss) for loss in weighed(predicted, target, torch.ones_like(target))]
+    assert full == pytest.approx(depth_losses(predicted, target), rel=1e-9)
+
+
+def test_pixels_without_a_label_do_not_count() -> None:
+    predicted, target = maps(6)
+    known = labels(1)
+    for spoilt in (
+        target.where(known > 0, 1e6 * torch.randn_like(target)),
+        target.where(known > 0, -5 + 0 * target),
+    ):
+        for plain, other in zip(
+            weighed(predicted, target, known), weighed(predicted, spoilt, known), strict=True
+        ):
+            assert float(other) == pytest.approx(float(plain), rel=1e-9)
+    moved = predicted.where(known > 0, predicted + 3)
+    for plain, other in zip(weighed(predicted, target, known), weighed(moved, target, known), strict=True):
+        assert float(other) == pytest.approx(float(plain), rel=1e-9)
+
+
+def test_no_gradient_reaches_pixels_without_a_label() -> None:
+    predicted, target = maps(7)
+    known = labels(2)
+    predicted.requires_grad_(True)
+    torch.autograd.backward(torch.stack(weighed(predicted, target, known)).sum())
+    assert predicted.grad is not None
+    assert (predicted.grad[known == 0] == 0).all()
+    assert (predicted.grad[known > 0] != 0).float().mean() > 0.9
+
+
+def test_a_sample_without_any_label_has_no_weight() -> None:
+    predicted, target = maps(8)
+    known = labels(3)
+    known[1] = 0
+    alone = weighed(predicted[:1], target[:1], known[:1])
+    for one, other in zip(alone[:2], weighed(predicted, target, known)[:2], strict=True):
+        assert float(other) == pytest.approx(float(one))
+    none = weighed(predicted, target, torch.zeros_like(target))
+    assert [float(loss) for loss in none] == [0, 0, 0]
+    assert losses.per_sample(known).tolist() == [1, 0]
+
+
+def test_gradients_are_right_with_a_weight_per_pixel() -> None:
+    predicted, target = maps(9, size=9)
+    known = labels(4, size=9)
+    predicted.requires_grad_(True)
+    assert torch.autograd.gradcheck(
+        lambda x: torch.stack(weighed(x, target, known)).sum(), (predicted,), eps=1e-7, atol=1e-5
+    )
+
+
+def test_parts_of_a_batch_make_the_loss_of_the_whole() -> None:
+    """What several processes rely on: the pairs of the whole batch, and means that add up by weight."""
+    predicted, target = (torch.cat([each, each.flip(1)]) for each in maps(10))
+    weight = torch.tensor([1.0, 0.0, 1.0, 1.0])
+    whole = losses.ordinal(predicted, target, weight, torch.Generator().manual_seed(3))
+    parts = 0.0
+    for rank in range(2):
+        rows, own = losses.Rows(rank, 2, 4), weight[rank::2]
+        generator = torch.Generator().manual_seed(3)
+        part = losses.ordinal(predicted[rank::2], target[rank::2], own, generator, rows=rows)
+        parts += float(part * own.sum() / weight.sum())
+    assert parts == pytest.approx(float(whole))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from deeplens_dof.learn import loop
+from deeplens_dof.learn import loop, rates
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.recipes import RECIPES
 
@@ -75,7 +75,7 @@ def test_training_lowers_the_loss(frames_folder: Path, tmp_path: Path) -> None:
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]
-    loop._set_trainable(run.network, phase)
+    rates.set_trainable(run.network, phase)
     one = batch(Source(frame_files(frames_folder)), 1, 0, 2, 56)
     values = []
     for _ in range(40):
@@ -99,10 +99,10 @@ def test_frozen_blocks_do_not_move(frames_folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    values = [loop.schedule(step, 100, 10) for step in range(101)]
+    values = [rates.schedule(step, 100, 10) for step in range(101)]
     assert values[0] == pytest.approx(0.1)
     assert max(values) == pytest.approx(1, abs=0.03)
-    assert values[100] == pytest.approx(loop.LOWEST_RATE)
+    assert values[100] == pytest.approx(rates.LOWEST_RATE)
     assert values[:10] == sorted(values[:10])
     assert values[10:] == sorted(values[10:], reverse=True)
 
@@ -195,7 +195,7 @@ def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Pat
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]
-    loop._set_trainable(run.network, phase)
+    rates.set_trainable(run.network, phase)
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
     one = batch(Source(frame_files(frames_folder)), 1, 0, 2, 56)
     run._iterate(replace(one, rgb=one.rgb * float("nan")), phase, 0, 10)

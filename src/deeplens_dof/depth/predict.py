@@ -30,15 +30,21 @@ def predict_depth(
 
 
 def predict_coarse(
-    rgb: npt.NDArray[np.uint8], mirrored_too: bool = True, threads: int | None = None
+    rgb: npt.NDArray[np.uint8],
+    mirrored_too: bool = True,
+    threads: int | None = None,
+    model: Model | None = None,
 ) -> npt.NDArray[np.float32]:
-    """The network's own map, float32 (h, w) of about 266 px, 0 farthest .. 1 nearest, with soft borders."""
+    """The network's own map, float32 (h, w) of about 266 px, 0 farthest .. 1 nearest, with soft borders.
+
+    model: None is the one that is shipped.
+    """
     _check(rgb)
-    model = MODELS[MODEL]
+    model = model or MODELS[MODEL]
     small = resize_picture(rgb, *network_size(rgb.shape[0], rgb.shape[1], model))
-    values = _infer(small, model, threads)
+    values = infer(small, model, threads)
     if mirrored_too:
-        values = (values + _infer(small[:, ::-1], model, threads)[:, ::-1]) * np.float32(0.5)
+        values = (values + infer(small[:, ::-1], model, threads)[:, ::-1]) * np.float32(0.5)
     if not np.isfinite(values).all():
         raise ValueError(
             "the depth network answered with NaN for this picture; please report it with the picture"
@@ -59,12 +65,19 @@ def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
     return (short_px, long_px) if height <= width else (long_px, short_px)
 
 
-def _infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> npt.NDArray[np.float32]:
-    """What the network answers, (h, w), in its own scale."""
+def infer(
+    small: npt.NDArray[np.uint8], model: Model, threads: int | None, output_name: str | None = None
+) -> npt.NDArray[np.float32]:
+    """What the network answers, (h, w), in its own scale, to a picture of `network_size`.
+
+    output_name: None is the model's.
+    """
     picture = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(
         255
     )  # (1, 3, H, W)
-    answer = open_session(MODEL, threads).run([model.output_name], {model.input_name: picture})[0]
+    shipped = model is MODELS[MODEL]
+    session = open_session(MODEL if shipped else model, threads)
+    answer = session.run([output_name or model.output_name], {model.input_name: picture})[0]
     values: npt.NDArray[np.float32] = np.asarray(answer, np.float32)[0, 0]
     return values
 

@@ -30,13 +30,19 @@ class DepthSet:
     """A photo (H, W, 3) sRGB uint8 with its measured inverse depth (h, w), NaN where unknown.
 
     ratios_known: inverse depth is known up to scale only, so that relative errors mean something; otherwise
-    only its order counts.
+    only its order counts. subject: matte 0..1 (h, w), or None.
     """
 
     name: str
     rgb: Picture
     inverse_depth: npt.NDArray[np.float64]
     ratios_known: bool
+    subject: npt.NDArray[np.float32] | None = None
+
+
+def holds_sets(folder: Path) -> bool:
+    """Whether any of the sets' photos is in the folder."""
+    return any((folder / name).is_file() for name in ("motorcycle_left.png", "aloeL.jpg", "pug.heic"))
 
 
 def load_sets(folder: Path = CACHE) -> list[DepthSet]:
@@ -52,7 +58,10 @@ def load_sets(folder: Path = CACHE) -> list[DepthSet]:
 
 
 def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
-    """Scores of one predictor on one set; the prediction is brought to the size of the truth by area."""
+    """Scores of one predictor on one set; the prediction is brought to the size of the truth by area.
+
+    Rank correlation counts what is infinitely far (0), relative errors leave it out.
+    """
     truth = item.inverse_depth
     height, width = truth.shape
     picture = item.rgb if item.rgb.shape[:2] == truth.shape else resize_picture(item.rgb, height, width)
@@ -60,7 +69,7 @@ def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
     known = np.isfinite(truth)
     if not item.ratios_known:
         return {"spearman": spearman(values[known], truth[known]), "pixels": int(known.sum())}
-    scores = asdict(depth_metrics(values, truth, known))
+    scores = asdict(depth_metrics(values, truth, known)) | {"spearman": spearman(values[known], truth[known])}
     aligned = np.full(truth.shape, np.nan)
     aligned[known] = aligned_inverse_depth(values[known], truth[known])
     return scores | {"boundary_f1": boundary_f1(aligned, truth, known)}

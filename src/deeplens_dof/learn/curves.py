@@ -1,10 +1,12 @@
-"""The curves of a run: `python -m deeplens_dof.learn.curves RUN_FOLDER` writes RUN_FOLDER/curves.svg."""
+"""The curves of a run: `deeplens train RECIPE --curves` writes curves.svg into the run's folder."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+
+from deeplens_dof.atomic import write_atomically
 
 WIDTH, ROW, LEFT, GAP = 720, 130, 60, 34
 
@@ -26,6 +28,19 @@ def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
             for name in entry.keys() - {"time", "event", "step", "s"}:
                 series.setdefault(name, {})[entry["step"]] = float(entry[name])
     return {name: sorted(values.items()) for name, values in sorted(series.items())}
+
+
+def write_curves(run: Path) -> Path:
+    """Draws the curves of a run's folder into it; returns the file.
+
+    Raises FileNotFoundError for a folder without a log, ValueError for a log that is none.
+    """
+    log, target = run / "log.jsonl", run / "curves.svg"
+    if not log.is_file():
+        raise FileNotFoundError(f"{run} holds no log.jsonl, expected the folder of a run of `deeplens train`")
+    series = read_log(log)
+    write_atomically(target, lambda file: file.write(draw(series).encode()))
+    return target
 
 
 def draw(series: dict[str, list[tuple[int, float]]]) -> str:
@@ -57,6 +72,4 @@ def _plot(name: str, points: list[tuple[int, float]], last: int, index: int) -> 
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    (folder / "curves.svg").write_text(draw(read_log(folder / "log.jsonl")))
-    print(f"curves are in {folder / 'curves.svg'}")
+    print(f"curves are in {write_curves(Path(sys.argv[1]))}")

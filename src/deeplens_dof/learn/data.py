@@ -1,4 +1,5 @@
-"""Batches for training: synthetic frames with exact labels, and real photos with the teacher's matte.
+"""Batches for training: synthetic frames with exact labels, real photos with the teacher's matte, and measured
+depth for those who have it.
 
 Batch k of a seed depends on (seed, k) and the list of frames alone, so that a resumed run continues as if it
 had never stopped. Pictures vary anew each time they are read: crop, flip, colour, noise, blur and JPEG.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from deeplens_dof.evaluate.matte import is_one_clear_subject
+from deeplens_dof.learn.datasets import Folder
+from deeplens_dof.learn.datasets.sample import DatasetError
+from deeplens_dof.learn.datasets.sample import Sample as Measured
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.frames import Frame, read_frame
 
@@ -30,24 +35,43 @@ DISTILLATION_PHOTOS = (
     "TwoWings", "FallenLeaf",
     "FlyingKonqui",
 )  # fmt: skip
+LEAST_KNOWN = 0.02  # of a crop's pixels; with fewer labels its depth does not count
 FloatImage = npt.NDArray[Any]
 Bytes = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1."""
+    """rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1.
+
+    known: (B, H/2, W/2), 1 where inverse depth is labelled; None where every pixel of a sample that has depth is.
+    """
 
     rgb: Tensor
     inverse_depth: Tensor
     matte: Tensor
     has_depth: Tensor
     has_matte: Tensor
+    known: Tensor | None = None
+
+    @property
+    def depth_weight(self) -> Tensor:
+        """What the depth losses weigh by: pixels where some have no label, else samples."""
+        return self.has_depth if self.known is None else self.known
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        moved = (self.rgb, self.inverse_depth, self.matte, self.has_depth, self.has_matte)
-        return Batch(*(part.to(device, non_blocking=True) for part in moved))
+        return self._each(lambda part: part.to(device, non_blocking=True))
+
+    def part(self, first: int, step: int) -> Batch:
+        """Samples first, first + step, and so on."""
+        return self._each(lambda part: part[first::step])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            change(self.rgb), change(self.inverse_depth), change(self.matte), change(self.has_depth),
+            change(self.has_matte), None if self.known is None else change(self.known),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,11 +84,15 @@ class Photo:
 
 @dataclass(frozen=True)
 class Source:
-    """What batches are drawn from. photo_share: the part of all samples that are real photos."""
+    """What batches are drawn from. photo_share: the part of all samples that are real photos. measured_share: the
+    part of the others that are measured; each of the folders has an equal part in it.
+    """
 
     frames: Sequence[Path]
     photos: Sequence[Photo] = ()
     photo_share: float = 0.0
+    measured: Sequence[Folder] = ()
+    measured_share: float = 0.0
 
 
 def batch(source: Source, seed: int, index: int, count: int, long_side: int, augment: bool = True) -> Batch:
@@ -76,10 +104,11 @@ def batch(source: Source, seed: int, index: int, count: int, long_side: int, aug
     upright = bool(rng.random() < 0.3)
     size = (short_side, long_side) if upright else (long_side, short_side)
     samples = [_sample(source, rng, size, augment) for _ in range(count)]
-    rgb, depth, matte, has_depth, has_matte = (np.stack(part) for part in zip(*samples, strict=True))
+    rgb, depth, matte, has_depth, has_matte, known = (np.stack(part) for part in zip(*samples, strict=True))
     return Batch(
         torch.from_numpy(rgb.transpose(0, 3, 1, 2).copy()), torch.from_numpy(depth), torch.from_numpy(matte),
         torch.from_numpy(has_depth), torch.from_numpy(has_matte),
+        torch.from_numpy(known) if source.measured else None,
     )  # fmt: skip
 
 
@@ -116,7 +145,7 @@ def batches(
         stop.set()
 
 
-Sample = tuple[FloatImage, FloatImage, FloatImage, np.float32, np.float32]
+Sample = tuple[FloatImage, FloatImage, FloatImage, np.float32, np.float32, FloatImage]
 
 
 def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> Sample:
@@ -125,22 +154,43 @@ def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], aug
         photo = source.photos[int(rng.integers(len(source.photos)))]
         rgb, depth, matte = photo.rgb, np.zeros(photo.rgb.shape[:2], np.float32), photo.matte
         has_depth, has_matte = np.float32(0), np.float32(1)
+        known = np.zeros_like(depth)
+    elif source.measured and rng.random() < source.measured_share:
+        one = _measured(source.measured, rng)
+        rgb, depth, known = one.rgb, one.inverse_depth, one.known.astype(np.float32)
+        matte = np.zeros_like(depth) if one.subject is None else one.subject
+        has_depth, has_matte = np.float32(one.has_depth), np.float32(one.subject is not None)
     else:
         frame = read_frame(source.frames[int(rng.integers(len(source.frames)))])
         rgb, depth, matte = frame.rgb, frame.inverse_depth, _mask(frame)
         has_depth, has_matte = np.float32(1), np.float32(frame.subject is not None)
+        known = np.ones_like(depth)
     rows, columns = _crop(rng, rgb.shape[:2], size, augment)
-    rgb, depth, matte = rgb[rows, columns], depth[rows, columns], matte[rows, columns]
+    rgb, depth, matte, known = (part[rows, columns] for part in (rgb, depth, matte, known))
     if augment and rng.random() < 0.5:
-        rgb, depth, matte = rgb[:, ::-1], depth[:, ::-1], matte[:, ::-1]
+        rgb, depth, matte, known = (part[:, ::-1] for part in (rgb, depth, matte, known))
     shrinks = rgb.shape[1] >= size[0]
     resized = cv2.resize(
         np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
     depth = cv2.resize(np.ascontiguousarray(depth), half, interpolation=cv2.INTER_NEAREST)
     matte = cv2.resize(np.ascontiguousarray(matte), half, interpolation=cv2.INTER_AREA).clip(0, 1)
+    known = cv2.resize(np.ascontiguousarray(known), half, interpolation=cv2.INTER_NEAREST)
+    if has_depth and known.mean() < LEAST_KNOWN:
+        known, has_depth = np.zeros_like(known), np.float32(0)
     picture = as_photographed(resized, rng) if augment else resized.astype(np.float32) / 255
-    return picture, depth, matte, has_depth, has_matte
+    return picture, depth, matte, has_depth, has_matte, known
+
+
+def _measured(folders: Sequence[Folder], rng: np.random.Generator) -> Measured:
+    """A sample of one of the folders; in place of a broken one that is to be skipped, the next that can be read."""
+    folder = folders[int(rng.integers(len(folders)))]
+    first = int(rng.integers(len(folder.entries)))
+    for further in range(len(folder.entries)):
+        one = folder.read(folder.entries[(first + further) % len(folder.entries)])
+        if one is not None:
+            return one
+    raise DatasetError(f"{folder.path} holds no sample that can be read, expected {folder.layout.expected}")
 
 
 def _mask(frame: Frame) -> FloatImage:
@@ -208,12 +258,6 @@ def distillation_photos() -> list[Photo]:
             np.savez(kept, rgb=rgb, matte=teacher.matte(rgb).astype(np.float32))
         with np.load(kept) as arrays:
             photo = Photo(arrays["rgb"], arrays["matte"])
-        if _is_sure(photo.matte):
+        if is_one_clear_subject(photo.matte):
             photos.append(photo)
     return photos
-
-
-def _is_sure(matte: FloatImage) -> bool:
-    """Few values between yes and no, and neither nothing nor everything."""
-    unsure = float(((matte > 0.15) & (matte < 0.85)).mean())
-    return unsure < 0.08 and 0.02 < float((matte > 0.5).mean()) < 0.8

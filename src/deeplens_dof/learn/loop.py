@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -24,9 +23,13 @@ from torch import Tensor, nn
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn import losses
 from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
+from deeplens_dof.learn.datasets import Folder
 from deeplens_dof.learn.export import export_depth
+from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.pretrained import load_into
+from deeplens_dof.learn.parallel import Alone, Together, processes
+from deeplens_dof.learn.rates import groups, set_rates, set_trainable, spans
 from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
 from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.frames import frame_files
@@ -36,7 +39,11 @@ CHECKPOINT_EVERY_S = 180.0
 LOG_EVERY = 20  # iterations
 VALIDATE_EVERY = 500
 LONGEST_GRADIENT = 1.0
-LOWEST_RATE = 0.03  # of a phase's rate, at its end
+MEASURED_SHARE = 0.3  # of the samples that are no photos, where measured depth is given
+
+Progress = Callable[
+    [int, int, dict[str, float]], None
+]  # iterations done, of how many, the last one's losses and seconds
 
 
 def train(
@@ -47,19 +54,24 @@ def train(
     init: Path | None = None,
     stop_after: int | None = None,
     threads: int | None = None,
+    measured: Sequence[Folder] = (),
+    measured_share: float = MEASURED_SHARE,
+    progress: Progress | None = None,
 ) -> Path | None:
     """Runs a recipe on a folder of frames; returns the exported ONNX file, or None when stopped by
     `stop_after`.
 
     init: an ONNX file to start from. stop_after: iterations after which this call ends (the run can be
-    resumed). Raises ValueError for an unknown recipe, too few frames, or a run that is there already and not
-    to be resumed.
+    resumed). measured: folders of measured depth or of masks, mixed in. progress: called after each iteration.
+    Raises ValueError for an unknown recipe, too few frames, or a run that is there already and not to be resumed;
+    KeyboardInterrupt after the iteration in which Ctrl-C came, with the checkpoint written.
     """
     if recipe_name not in RECIPES:
         raise ValueError(f"there is no recipe {recipe_name!r}; the recipes are {', '.join(RECIPES)}")
     recipe = RECIPES[recipe_name]
     if threads is not None:
         torch.set_num_threads(threads)
+    group = processes(recipe.batch)
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
@@ -71,36 +83,51 @@ def train(
             f"the folders hold {len(files)} frames, expected more than the {recipe.held_out} kept for "
             "validation"
         )
-    source = Source(training, distillation_photos() if recipe.photo_share > 0 else (), recipe.photo_share)
-    run = _Run(recipe, out)
+    with group.first_before_others():  # mattes that are not there yet are made once
+        photos = distillation_photos() if recipe.photo_share > 0 else []
+    source = Source(training, photos, recipe.photo_share, measured, measured_share if measured else 0.0)
+    run = _Run(recipe, out, group, progress)
     if resume and (out / "checkpoint.pt").exists():
         run.restore()
     else:
         run.start(init)
-    counts = {"frames_used": len(training), "photos": len(source.photos)}
+    counts: dict[str, Any] = {"frames_used": len(training), "photos": len(source.photos)}
+    if measured:
+        counts["measured"] = {str(folder.path): len(folder.entries) for folder in measured}
+    if group.count > 1:
+        counts["processes"] = group.count
     run.log("start", name=recipe_name, **counts, recipe=asdict(recipe))
     if not run.go(source, Source(held_out), stop_after):
         return None
     path = out / "depth.onnx"
-    export_depth(
-        run.average,
-        path,
-        note=f"DeepLens depth and matte; recipe {recipe_name}, {len(training)} frames. Apache-2.0",
-    )
+    data = f"{len(training)} frames" + "".join(f", {folder.layout.kind}" for folder in measured)
+    if group.is_first:
+        export_depth(
+            run.average, path, note=f"DeepLens depth and matte; recipe {recipe_name}, {data}. Apache-2.0"
+        )
+    group.wait()
     return path
 
 
 class _Run:
     """The state of a training: network, moving average, optimiser and step."""
 
-    def __init__(self, recipe: Recipe, out: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        group: Alone | Together | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.out = recipe, out
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.recipe, self.out, self.progress = recipe, out, progress
+        self.group = group or Alone()
+        self.device = self.group.device
         self.network = DepthNetwork(**recipe.network).to(self.device)
         _channels_last(self.network)
+        self.trained: nn.Module = self.network  # what gradients go through: the network, or what shares it
         self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(_groups(self.network), lr=0.0, weight_decay=recipe.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups(self.network), lr=0.0, weight_decay=recipe.weight_decay)
         self.step = 0
         self._recent: list[dict[str, float]] = []  # losses since the last line of the log
         self._saved = time.monotonic()
@@ -123,11 +150,18 @@ class _Run:
 
     def go(self, source: Source, held_out: Source, stop_after: int | None) -> bool:
         """Trains from the present step to the end; False when `stop_after` ended it before."""
+        with heeding_interrupts() as interrupted:
+            return self._go(source, held_out, stop_after, interrupted)
+
+    def _go(
+        self, source: Source, held_out: Source, stop_after: int | None, interrupted: Callable[[], bool]
+    ) -> bool:
         first = self.step
-        for phase, begin, end in _spans(self.recipe):
+        for phase, begin, end in spans(self.recipe):
             if self.step >= end:
                 continue
-            _set_trainable(self.network, phase)
+            set_trainable(self.network, phase)
+            self.trained = self.group.shared(self.network)
             made = batches(source, self.recipe.seed, self.step, end, self.recipe.batch, phase.long_side)
             for one in made:
                 if stop_after is not None and self.step - first >= stop_after:
@@ -135,6 +169,10 @@ class _Run:
                     self.save()
                     return False
                 self._iterate(one.to(self.device), phase, begin, end)
+                if interrupted():
+                    made.close()
+                    self.save()
+                    raise KeyboardInterrupt
                 if self.step % VALIDATE_EVERY == 0:
                     self.log("validation", **self.validate(held_out, phase.long_side))
                 if time.monotonic() - self._saved > CHECKPOINT_EVERY_S:
@@ -145,7 +183,7 @@ class _Run:
 
     def _iterate(self, one: Batch, phase: Phase, begin: int, end: int) -> None:
         began = time.monotonic()
-        _set_rates(self.optimiser, self.recipe, phase, self.step - begin, end - begin)
+        set_rates(self.optimiser, self.recipe, phase, self.step - begin, end - begin)
         parts = self.losses(one, phase)
         total = sum((weight * value for weight, value in parts.values()), torch.zeros((), device=self.device))
         torch.autograd.backward(total)
@@ -161,31 +199,43 @@ class _Run:
             {name: float(value.detach()) for name, (_, value) in parts.items()}
             | {"s": time.monotonic() - began}
         )
+        if self.progress is not None:
+            self.progress(self.step, self.recipe.iterations, self._recent[-1])
         if self.step % LOG_EVERY == 0:
             means = {key: sum(r[key] for r in self._recent) / len(self._recent) for key in self._recent[0]}
+            means = self.group.mean(means)
             self.log("train", **{key: round(value, 4) for key, value in means.items()})
             self._recent.clear()
 
-    def losses(self, one: Batch, phase: Phase) -> dict[str, tuple[float, Tensor]]:
-        """(weight, value) of every loss on a batch."""
+    def losses(self, whole: Batch, phase: Phase) -> dict[str, tuple[float, Tensor]]:
+        """(weight, value) of every loss on a batch, or on this process's part of it.
+
+        The mean of the parts' values over the processes is the value of the whole batch.
+        """
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        one, rows = self.group.part(whole), self.group.rows(whole)
         with self._precision():
-            seen = self.network(one.rgb.contiguous(memory_format=torch.channels_last))
-        predicted = losses.normalised(seen.inverse_depth[:, 0].float())
-        target = losses.normalised_target(one.inverse_depth)
-        border = phase.border_weight
-        return {
-            "absolute": (1.0, losses.absolute(predicted, target, one.has_depth)),
-            "gradient": (phase.gradient_weight, losses.gradient(predicted, target, one.has_depth, border)),
-            "ordinal": (
-                self.recipe.ordinal_weight,
-                losses.ordinal(predicted, target, one.has_depth, generator),
-            ),
-            "matte": (
-                self.recipe.matte_weight,
-                losses.matte(seen.matte_logits[:, 0].float(), one.matte, one.has_matte),
-            ),
+            seen = self.trained(one.rgb.contiguous(memory_format=torch.channels_last))
+        predicted = losses.normalised(seen.inverse_depth[:, 0].float(), one.known)
+        target = losses.normalised_target(one.inverse_depth, one.known)
+        label, border = one.depth_weight, phase.border_weight
+        values = {
+            "absolute": losses.absolute(predicted, target, label),
+            "gradient": losses.gradient(predicted, target, label, border),
+            "ordinal": losses.ordinal(predicted, target, label, generator, rows=rows),
+            "matte": losses.matte(seen.matte_logits[:, 0].float(), one.matte, one.has_matte),
         }
+        weights = {
+            "absolute": 1.0,
+            "gradient": phase.gradient_weight,
+            "ordinal": self.recipe.ordinal_weight,
+            "matte": self.recipe.matte_weight,
+        }
+        if self.group.count > 1:
+            depth_share = self.group.share(losses.per_sample(whole.depth_weight))
+            shares = dict.fromkeys(values, depth_share) | {"matte": self.group.share(whole.has_matte)}
+            values = {name: value * shares[name] for name, value in values.items()}
+        return {name: (weights[name], value) for name, value in values.items()}
 
     def _precision(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16) if self.recipe.bfloat16 else nullcontext()
@@ -224,12 +274,14 @@ class _Run:
 
     def save(self) -> None:
         """Writes the checkpoint so that it is there whole or not at all."""
+        self._saved = time.monotonic()
+        if not self.group.is_first:
+            return
         state = {
             "step": self.step, "network": self.network.state_dict(), "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }  # fmt: skip
         write_atomically(self.out / "checkpoint.pt", lambda file: torch.save(state, file))
-        self._saved = time.monotonic()
 
     def restore(self) -> None:
         """Reads the checkpoint."""
@@ -241,6 +293,8 @@ class _Run:
 
     def log(self, event: str, **values: Any) -> None:
         """One line of the log: what happened, at which step, with which numbers."""
+        if not self.group.is_first:
+            return
         entry = {"time": round(time.time(), 1), "event": event, "step": self.step, **values}
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
@@ -262,64 +316,6 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     return (centred[0] * centred[1]).sum(1) / (centred[0].norm(dim=1) * centred[1].norm(dim=1)).clamp(
         min=1e-6
     )
-
-
-def _groups(network: DepthNetwork) -> list[dict[str, Any]]:
-    """Parameter groups by part: matte head, decoder and depth head, the encoder's blocks, what comes before
-    them.
-    """
-    depth = len(network.encoder.blocks)
-    groups = [
-        {"params": list(network.matte_head.parameters()), "part": "matte", "below": 0},
-        {
-            "params": [*network.decoder.parameters(), *network.depth_head.parameters()],
-            "part": "head",
-            "below": 0,
-        },
-        {"params": list(network.encoder.norm.parameters()), "part": "encoder", "below": 0},
-    ]
-    for index, block in enumerate(network.encoder.blocks):
-        groups.append({"params": list(block.parameters()), "part": "encoder", "below": depth - 1 - index})
-    before = [*network.encoder.patch.parameters(), network.encoder.class_token, network.encoder.position]
-    groups.append({"params": before, "part": "encoder", "below": depth})
-    return groups
-
-
-def _set_trainable(network: DepthNetwork, phase: Phase) -> None:
-    """Freezes what a phase leaves alone: no gradient, no step, no decay."""
-    depth = len(network.encoder.blocks)
-    for parameter in network.encoder.parameters():
-        parameter.requires_grad_(phase.blocks >= depth)
-    for block in network.encoder.blocks[max(0, depth - phase.blocks) :]:
-        for parameter in block.parameters():
-            parameter.requires_grad_(phase.blocks > 0)
-    for parameter in network.encoder.norm.parameters():
-        parameter.requires_grad_(phase.blocks > 0)
-
-
-def _set_rates(
-    optimiser: torch.optim.Optimizer, recipe: Recipe, phase: Phase, done: int, length: int
-) -> None:
-    factor = schedule(done, length, recipe.warm_up)
-    rates = {"matte": phase.matte_rate, "head": phase.head_rate, "encoder": phase.encoder_rate}
-    for group in optimiser.param_groups:
-        group["lr"] = rates[group["part"]] * recipe.layer_decay ** group["below"] * factor
-
-
-def schedule(done: int, length: int, warm_up: int) -> float:
-    """Rises to 1 in `warm_up` iterations, falls along a cosine to LOWEST_RATE at the end."""
-    rising = min(1.0, (done + 1) / max(1, warm_up))
-    falling = 0.5 * (1 + math.cos(math.pi * min(1.0, done / max(1, length))))
-    return rising * (LOWEST_RATE + (1 - LOWEST_RATE) * falling)
-
-
-def _spans(recipe: Recipe) -> list[tuple[Phase, int, int]]:
-    """Each phase with its first and last iteration."""
-    spans, begin = [], 0
-    for phase in recipe.phases:
-        spans.append((phase, begin, begin + phase.iterations))
-        begin += phase.iterations
-    return spans
 
 
 def main(arguments: list[str] | None = None, tell: Callable[[str], None] = print) -> None:

@@ -7,6 +7,8 @@ changes.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,21 +20,54 @@ FARTHEST, NEAREST = (
 SCALES = 4
 
 
-def normalised(inverse_depth: Tensor) -> Tensor:
-    """(x - median) / mean absolute deviation of each sample (MiDaS, Ranftl et al. 2020, eq. 5)."""
+class Rows(NamedTuple):
+    """Samples first, first + step, ... of a batch of `of`: the part of one process."""
+
+    first: int
+    step: int
+    of: int
+
+
+def normalised(inverse_depth: Tensor, known: Tensor | None = None) -> Tensor:
+    """(x - median) / mean absolute deviation of each sample (MiDaS, Ranftl et al. 2020, eq. 5).
+
+    known: (B, H, W), above 0 where a pixel counts; the others are moved and scaled along. None: all count.
+    """
+    if known is not None:
+        return _normalised_where(inverse_depth, known > 0)
     flat = inverse_depth.flatten(1)
     centre = flat.median(1, keepdim=True).values
     spread = (flat - centre).abs().mean(1, keepdim=True).clamp(min=1e-6)
     return ((flat - centre) / spread).view_as(inverse_depth)
 
 
-def normalised_target(inverse_depth: Tensor) -> Tensor:
+def normalised_target(inverse_depth: Tensor, known: Tensor | None = None) -> Tensor:
     """The label in the same units, clamped to FARTHEST..NEAREST."""
-    return normalised(inverse_depth).clamp(FARTHEST, NEAREST)
+    return normalised(inverse_depth, known).clamp(FARTHEST, NEAREST)
+
+
+def _normalised_where(inverse_depth: Tensor, known: Tensor) -> Tensor:
+    """By the known pixels alone. A sample that has none becomes 0."""
+    samples = []
+    for values, counts in zip(inverse_depth, known, strict=True):
+        labelled = values[counts]
+        if not len(labelled):
+            samples.append(values * 0)
+            continue
+        centre = labelled.median()
+        samples.append((values - centre) / (labelled - centre).abs().mean().clamp(min=1e-6))
+    return torch.stack(samples)
+
+
+def per_sample(weight: Tensor) -> Tensor:
+    """(B,): how much each sample counts, of a weight per sample or per pixel (1 where any pixel is labelled)."""
+    return weight if weight.dim() == 1 else (weight.flatten(1) > 0).any(1).to(weight.dtype)
 
 
 def absolute(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of two normalised maps, samples weighted by `weight` (B,)."""
+    """Mean absolute difference of two normalised maps."""
+    if weight.dim() > 1:
+        return _mean(_where_known((predicted - target).abs(), weight), per_sample(weight))
     return _mean((predicted - target).abs().mean((1, 2)), weight)
 
 
@@ -44,6 +79,7 @@ def gradient(predicted: Tensor, target: Tensor, weight: Tensor, border_weight: f
     sharp.
     """
     total = predicted.new_zeros(())
+    pixels = weight if weight.dim() > 1 else None
     for scale in range(SCALES):
         step = 2**scale
         error = (predicted - target)[:, ::step, ::step]
@@ -51,7 +87,12 @@ def gradient(predicted: Tensor, target: Tensor, weight: Tensor, border_weight: f
         if scale == 0 and border_weight > 0:
             across = across * (1 + border_weight * _step(target[:, :, 1:] - target[:, :, :-1]))
             down = down * (1 + border_weight * _step(target[:, 1:] - target[:, :-1]))
-        total = total + _mean(across.mean((1, 2)) + down.mean((1, 2)), weight)
+        if pixels is None:
+            total = total + _mean(across.mean((1, 2)) + down.mean((1, 2)), weight)
+        else:  # a difference counts where both its ends are labelled
+            k = pixels[:, ::step, ::step]
+            one, other = k[:, :, 1:] * k[:, :, :-1], k[:, 1:] * k[:, :-1]
+            total = total + _mean(_where_known(across, one) + _where_known(down, other), per_sample(weight))
     return total
 
 
@@ -62,21 +103,36 @@ def ordinal(
     generator: torch.Generator,
     pairs: int = 2000,
     margin: float = 0.05,
+    rows: Rows | None = None,
 ) -> Tensor:
     """Ranking loss on random pairs of pixels: log(1 + exp(-s d)), s the sign of the target's difference, d
     the prediction's.
 
     Pairs closer than `margin` of normalised inverse depth are left out (Chen et al. 2016, without their
     equality term). It counts far things as much as near ones, which the other losses do not. Maps normalised.
+    rows: which samples of a larger batch these are, so that the pairs are those of the whole batch.
     """
     batch = len(predicted)
     flat, label = predicted.flatten(1), target.flatten(1)
-    chosen = torch.randint(flat.shape[1], (batch, 2, pairs), generator=generator).to(flat.device)
+    drawn = batch if rows is None else rows.of
+    chosen = torch.randint(flat.shape[1], (drawn, 2, pairs), generator=generator)
+    chosen = (chosen if rows is None else chosen[rows.first :: rows.step]).to(flat.device)
+    if weight.dim() > 1:
+        chosen = _among_known(chosen, weight.flatten(1) > 0)
     difference = flat.gather(1, chosen[:, 0]) - flat.gather(1, chosen[:, 1])
     truth = label.gather(1, chosen[:, 0]) - label.gather(1, chosen[:, 1])
     counts = (truth.abs() > margin).to(flat.dtype)
     loss = F.softplus(-4 * difference * truth.sign()) * counts
-    return _mean(loss.sum(1) / counts.sum(1).clamp(min=1), weight)
+    return _mean(loss.sum(1) / counts.sum(1).clamp(min=1), per_sample(weight))
+
+
+def _among_known(chosen: Tensor, known: Tensor) -> Tensor:
+    """The same draws, of the labelled pixels only; a sample without any keeps its own (it has no weight)."""
+    found = []
+    for draws, counts in zip(chosen, known, strict=True):
+        places = counts.nonzero().squeeze(1)
+        found.append(places[draws % len(places)] if len(places) else draws)
+    return torch.stack(found)
 
 
 def matte(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -93,5 +149,11 @@ def _step(difference: Tensor) -> Tensor:
     return (difference.abs() > 0.15).to(difference.dtype)
 
 
-def _mean(per_sample: Tensor, weight: Tensor) -> Tensor:
-    return (per_sample * weight).sum() / weight.sum().clamp(min=1e-6)
+def _where_known(values: Tensor, weight: Tensor) -> Tensor:
+    """(B,): mean of (B, H, W) by a weight of the same shape; what has no weight may hold anything."""
+    counted = torch.where(weight > 0, values * weight, torch.zeros_like(values))
+    return counted.sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-6)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)

@@ -88,6 +88,17 @@ RECIPES: dict[str, Recipe] = {
         ema=0.99,
         seed=2,
     ),
+    # A piece of a longer training (`--init` the weights before it): every block, then large pictures. About an
+    # hour of one free core.
+    "depth-piece": Recipe(
+        (
+            Phase(600, 336, 12, 2e-5, 3e-4, 5e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(200, 448, 12, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="prototype",
+        ema=0.99,
+        seed=3,
+    ),
     # Ten minutes: a reproduction test. Head alone, on a few hundred frames.
     "depth-quick": Recipe(
         (Phase(250, 252, 0, 0, 2e-3, 2e-3),), frames=300, held_out=24, photo_share=0.0, ema=0.97

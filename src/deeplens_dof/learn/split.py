@@ -34,6 +34,10 @@ EVALUATION = (
 )  # fmt: skip
 
 
+# Names of folders that hold a data set's own part for evaluation.
+EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation")
+
+
 class EvaluationOnlyError(ValueError):
     """A picture that is kept for evaluation was about to be trained on."""
 
@@ -60,3 +64,21 @@ def require_training(path: Path, assets: Path) -> Path:
             f"only; expected a file of {', '.join(TRAINING)} below {assets} that the list names"
         )
     return path
+
+
+def evaluation_only(path: Path, folder: Path) -> str | None:
+    """Why a file of someone's own data folder is for evaluation only, in a sentence; None when it may be trained on.
+
+    Its name, or that of the file it links to, is one of EVALUATION, or it lies in a part of the folder that is kept
+    for evaluation.
+    """
+    stems = {path.stem, path.resolve().stem}
+    for pattern in EVALUATION:
+        if any(fnmatch(stem, pattern) for stem in stems):
+            return (
+                f"{path} has the name of an evaluation picture ({pattern} in deeplens_dof/learn/split.py), which is "
+                "never trained on"
+            )
+    inner = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
+    kept = [part for part in (folder.name, *inner) if part.lower() in EVALUATION_FOLDERS]
+    return f"{path} lies in {kept[0]}/, which is for evaluation and never trained on" if kept else None

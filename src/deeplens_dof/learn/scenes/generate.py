@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -50,6 +51,8 @@ def make_scenes(
     """
     if count < 1 or seed < 0 or workers < 1:
         raise ValueError(f"count is {count}, seed {seed}, workers {workers}; expected at least 1, 0 and 1")
+    import moderngl  # noqa: F401 - when it is missing, that is said before the library is built
+
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(f"*/.*{SUFFIX}"):
         if time.time() - stale.stat().st_mtime > STALE_AFTER_S:
@@ -68,8 +71,13 @@ def _made(out: Path, seed: int, missing: list[int], workers: int) -> Iterator[in
     if workers == 1 or len(jobs) < 2:
         yield from map(_write_one, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent) as pool:
         yield from pool.imap_unordered(_write_one, jobs, chunksize=4)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches every process of a terminal; one says so, and ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_one(job: tuple[Path, int, int]) -> int:

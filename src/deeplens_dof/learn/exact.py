@@ -1,0 +1,296 @@
+"""The lens blur written down as its definition: slow, obvious, differentiable. The camera's fast path is its twin.
+
+**The picture is the mean of what each point of the lens sees** (distributed ray tracing of a lens: Cook, Porter and
+Carpenter 1984). From the lens point `u` of the unit disc a fragment of a surface at pixel `x` with the signed CoC `c` is
+seen at `x + c u`; what is nearer covers what is farther. One view is made in three steps.
+
+1. **Where a fragment is seen.** A surface of slope `g = grad c` maps `x -> x + c u`, whose Jacobian is `J = 1 + u g^T`. A
+   fragment at `p` gives pixel `y` the weight `k(J^-1 (y - p))`, `k` a tent of one pixel: forward splatting (softmax
+   splatting, Niklaus and Liu 2020, sec. 3.1) with the footprint stretched like the surface (elliptical weighted average,
+   Heckbert 1989). `k` adds up to 1 on any grid, so a surface that is pulled apart does not tear, one that is pushed
+   together does not count twice, and at its border the weights are its soft coverage. Each side of a fragment has its own
+   slope, the way to the neighbour there, so that creases and curves keep together too. Neighbours whose CoC differs by
+   more than about STEP_PX are different surfaces, between which nothing is stretched.
+2. **What stands in front of it.** Fragments are put into slabs of `softness_px` of CoC, each shared by two slabs, so that
+   visibility is smooth in depth. From the nearest slab on, with `T` the light that still passes and `a` the coverage of a
+   slab, `h` of `T` is stopped:
+
+       h = (F(b + a) - F(b)) / (1 - F(b)),      T <- T (1 - h)
+
+   where `b` is the coverage of the WINDOW - 1 slabs before. Within a window coverages add up: the parts of one surface,
+   which lie side by side. Beyond it they multiply: `over` (Porter and Duff 1984), for surfaces that know nothing of each
+   other. Behind `alpha = 0.3` is seen 0.7 of what lies there, in both cases. `F(a) = min(a, 1)` with the corner rounded
+   off within ROUNDING of 1: an opaque surface stays opaque where its coverage is 1 only nearly.
+3. **What is seen.** Colours times weight times visibility, added up per pixel, and the same without colour: the coverage
+   of the view. It is below 1 where nothing is behind what moved away; there the views that do see something decide
+   (the mean is divided by its coverage).
+
+`k` and the shares of the slabs are smooth steps, `3 f^2 - 2 f^3`, instead of straight lines: the picture then has no kink
+in CoC, lens points and colour where surfaces are plane, and is stationary at CoC 0, as optics is (linear weights have
+their kink just there, in what is in focus). The splats add 2/15 px^2 of variance per axis to a blur (linear ones 1/6), and
+none at CoC 0.
+
+Approximate: surfaces are as wide as their pixels, light does not depend on direction, and what no surface holds cannot
+appear. Beyond the border the outermost pixels go on. All tensors are (B, ...) and linear light; any float type, any device.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from deeplens_dof.learn.surfaces import Surfaces, coc_of
+
+SOFTNESS_PX = 0.5  # CoC between two slabs
+WINDOW = 4  # neighbouring slabs in which coverages add up
+STEP_PX = 0.75  # neighbours whose CoC differs by more are not one surface (softly, from 0.5 to 1)
+ROUNDING = 0.1  # coverage from which on a surface counts as nearly opaque
+SMALLEST_STRETCH = 0.25  # of a surface seen almost along itself
+_ROUNDS = 2  # of finding the side of a fragment
+_TINY = 1e-4
+_UNSEEN = 1e-6  # weight of the picture itself, for pixels that no lens point sees covered
+
+
+class Fragments(NamedTuple):
+    """All parts of all surfaces, F of them, in one list. Static: none of it depends on the lens point."""
+
+    place: Tensor  # (2, F) column and row, px
+    coc_px: Tensor  # (F,)
+    slope: Tensor  # (2, 2, F) of the CoC, px / px: before and after, along columns and rows
+    alpha: Tensor  # (F,)
+    colour: Tensor  # (3, F)
+    picture: Tensor  # (F,) which of the batch
+    slab: Tensor  # (F,) the nearer of its two slabs; they count from near to far
+    farther: Tensor  # (F,) its share in the slab behind
+    size: tuple[int, int, int]  # batch, height, width
+
+
+def render(
+    rgb: Tensor,
+    inverse_depth: Tensor,
+    focus_inverse_depth: Tensor,
+    blur_px: Tensor,
+    points: Tensor,
+    focus_range: Tensor | float = 0.0,
+) -> Tensor:
+    """A plain picture with its depth, through the lens: (B, 3, H, W).
+
+    rgb: (B, 3, H, W); inverse_depth: (B, H, W) or (B, 1, H, W); focus_inverse_depth, blur_px (and focus_range): (B,) or
+    one number, in the units of `lens.signed_coc_px`; points: (N, 2) in units of the CoC. Gradients reach all of them.
+    """
+    if inverse_depth.ndim == 4:
+        inverse_depth = inverse_depth.squeeze(1)
+    coc_px = coc_of(inverse_depth, focus_inverse_depth, blur_px, focus_range)
+    return render_exact(Surfaces.of_picture(rgb, coc_px), points)
+
+
+def render_exact(
+    surfaces: Surfaces, points: Tensor, softness_px: float = SOFTNESS_PX, recompute: bool = True
+) -> Tensor:
+    """The mean over lens points `points` (N, 2), in units of the CoC: (B, 3, H, W).
+
+    softness_px: CoC over which one surface comes to cover another; larger gives gradients farther, and light through
+    what is near. recompute: views are made anew in the backward pass, so that memory does not grow with N.
+    Raises ValueError for points of another shape or none.
+    """
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise ValueError(f"the lens points have shape {tuple(points.shape)}, expected (N, 2) with N > 0")
+    points = points.to(surfaces.coc_px)
+    reach = float(points.detach().abs().max())
+    fragments = fragments_of(surfaces, reach, softness_px)
+    mean = torch.zeros_like(surfaces.colour[:, 0, :1])
+    for number, point in enumerate(points, start=1):
+        if recompute and torch.is_grad_enabled():
+            seen = checkpoint(_view, fragments, point, use_reentrant=False)
+        else:
+            seen = _view(fragments, point)
+        mean = mean + (seen - mean) / number
+    return (mean[:, :3] + surfaces.colour[:, 0] * _UNSEEN) / (mean[:, 3:] + _UNSEEN)
+
+
+def one_view(surfaces: Surfaces, point: Tensor, softness_px: float = SOFTNESS_PX) -> tuple[Tensor, Tensor]:
+    """What the lens point `point` (2,) sees: light (B, 3, H, W) and coverage (B, 1, H, W) 0..1.
+
+    Light is premultiplied: light / coverage is the colour, 1 - coverage the part of the pixel that is a hole.
+    """
+    point = point.to(surfaces.coc_px)
+    reach = float(point.detach().abs().max())
+    seen = _view(fragments_of(surfaces, reach, softness_px), point)
+    return seen[:, :3], seen[:, 3:]
+
+
+def fragments_of(surfaces: Surfaces, reach: float, softness_px: float = SOFTNESS_PX) -> Fragments:
+    """The list of what is there, with a border wide enough for lens points of |x|, |y| <= reach.
+
+    Raises ValueError when nothing is there.
+    """
+    batch, _, height, width = surfaces.coc_px.shape
+    present = surfaces.alpha > 0
+    if not present.any():
+        raise ValueError("no surface has an alpha above 0 anywhere, expected something to look at")
+    largest = float((surfaces.coc_px.detach().abs() * present).max())
+    margin = math.ceil(largest * reach) + 2
+    rows = torch.arange(-margin, height + margin, device=present.device)
+    columns = torch.arange(-margin, width + margin, device=present.device)
+    inside = rows.clamp(0, height - 1)[:, None], columns.clamp(0, width - 1)[None, :]
+    picture, which, y, x = present[..., inside[0], inside[1]].nonzero(as_tuple=True)
+    at = (picture, which, inside[0][y, 0], inside[1][0, x])
+    coc_px = surfaces.coc_px[at]
+    outwards = torch.stack([columns[x] != at[3], rows[y] != at[2]])  # there nothing slopes beyond the border
+    slope = torch.stack([part[at] for part in slopes(surfaces.coc_px, present)]).view(2, 2, -1)
+    level = -coc_px / softness_px
+    slab = level.detach().floor()
+    return Fragments(
+        place=torch.stack([columns[x], rows[y]]).to(coc_px.dtype),
+        coc_px=coc_px,
+        slope=slope.masked_fill(outwards, 0.0),
+        alpha=surfaces.alpha[at],
+        colour=surfaces.colour.movedim(2, 0)[:, *at],
+        picture=picture,
+        slab=slab.long(),
+        farther=_smooth(level - slab),
+        size=(batch, height, width),
+    )
+
+
+def slopes(coc_px: Tensor, present: Tensor) -> list[Tensor]:
+    """Slope of every surface (B, S, H, W) to its neighbours, px / px: to the left, above, to the right, below.
+
+    A neighbour is the surface there, of whatever index, whose CoC is most like this one's, if it goes on from it; the
+    slope is 0 where none does.
+    """
+    found = []
+    for is_after, axis in itertools.product((False, True), (3, 2)):
+        length = coc_px.shape[axis] - 1
+        here, there = (1 - is_after), int(is_after)
+        change = coc_px.narrow(axis, there, length)[:, None] - coc_px.narrow(axis, here, length)[:, :, None]
+        both = present.narrow(axis, there, length)[:, None] & present.narrow(axis, here, length)[:, :, None]
+        unlike = change.detach().abs().masked_fill(~both, math.inf)  # (B, S here, S there, ...)
+        nearest = unlike.argmin(2, keepdim=True)
+        change = change.gather(2, nearest).squeeze(2)
+        goes_on = _smooth(2 - change.abs() / (STEP_PX / 1.5)) * both.gather(2, nearest).squeeze(2)
+        slope = goes_on * change if is_after else -goes_on * change
+        edge = torch.zeros_like(coc_px.narrow(axis, 0, 1))
+        found.append(torch.cat([slope, edge] if is_after else [edge, slope], axis))
+    return found
+
+
+def _view(fragments: Fragments, point: Tensor) -> Tensor:
+    """What one lens point sees: (B, 4, H, W) light and coverage."""
+    batch, height, width = fragments.size
+    which, cell = _reached(fragments, point)
+    if len(which) == 0:
+        return fragments.alpha.new_zeros(batch, 4, height, width)
+    weight = _weight(fragments, which, cell, point) * fragments.alpha[which]
+    at = (fragments.picture[which] * height + cell[1]) * width + cell[0]
+    slab, farther = fragments.slab[which], fragments.farther[which]
+    plane = batch * height * width
+    places, slabs = _piles(at.repeat(2), torch.cat([slab, slab + 1]), plane)
+    shares = torch.cat([weight * (1 - farther), weight * farther])
+    coverage = weight.new_zeros(slabs.numel()).scatter_add(0, places, shares)
+    near, far = visibility(coverage.view_as(slabs), slabs).flatten()[places].chunk(2)
+    seen = weight * torch.lerp(near, far, farther)
+    light = torch.cat([fragments.colour.index_select(1, which) * seen, seen[None]])
+    total = light.new_zeros(4, plane).scatter_add(1, at.expand(4, -1), light)
+    return total.view(4, batch, height, width).transpose(0, 1)
+
+
+@torch.no_grad()
+def _piles(at: Tensor, slab: Tensor, plane: int) -> tuple[Tensor, Tensor]:
+    """The slabs that are occupied at each pixel, piled up without the empty ones between.
+
+    at, slab: (M,) pixel and slab of every splat. Returns the place of each splat in the piles (M,), and the slab of every
+    place (D, plane), the nearest first; beyond a pile's end a slab behind all others.
+    """
+    last, first = int(slab.max()), int(slab.min())
+    length = last - first + 1
+    keys = at * length + slab - first
+    if plane * length < 2**31:
+        keys = keys.int()  # sorts twice as fast
+    keys, which = torch.unique(keys, return_inverse=True)
+    pixel = keys // length
+    height = torch.bincount(pixel, minlength=plane)
+    rank = torch.arange(len(keys), device=at.device) - (height.cumsum(0) - height)[pixel]
+    place = rank * plane + pixel
+    slabs = at.new_full((int(height.max()) * plane,), last + WINDOW)
+    slabs[place] = (keys % length + first).long()
+    return place[which], slabs.view(-1, plane)
+
+
+@torch.no_grad()
+def _reached(fragments: Fragments, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Which fragment (M,) gives light to which cell (2, M) (column and row), for all that do."""
+    _, height, width = fragments.size
+    seen = fragments.place + fragments.coc_px * point[:, None]
+    sides = torch.tensor([[width], [height]], device=seen.device)
+    reach = 1 + point.abs()[:, None] * fragments.slope.abs().amax(0).sum(0)
+    most = math.ceil(float(reach.max()) - 1e-6)
+    first = seen.floor().long()
+    which, cells = [], []
+    for offset in itertools.product(range(1 - most, most + 1), repeat=2):
+        cell = first + torch.tensor(offset, device=seen.device)[:, None]
+        near = (cell >= 0) & (cell < sides) & ((cell - seen).abs() < reach)
+        index = near.all(0).nonzero().squeeze(1)
+        index = index[_weight(fragments, index, cell.index_select(1, index), point) > 0]
+        which.append(index)
+        cells.append(cell.index_select(1, index))
+    return torch.cat(which), torch.cat(cells, 1)
+
+
+def _weight(fragments: Fragments, which: Tensor, cell: Tensor, point: Tensor) -> Tensor:
+    """k(J^-1 (y - p)) of fragments `which` (M,) at the cells (2, M), with the slopes of the sides on which y - p lies."""
+    place, coc_px, slope = (
+        part.index_select(-1, which) for part in (fragments.place, fragments.coc_px, fragments.slope)
+    )
+    away = cell - place - coc_px * point[:, None]
+    with torch.no_grad():
+        source = away
+        for _ in range(_ROUNDS):
+            source = _unmoved(away, torch.where(source > 0, slope[1], slope[0]), point)
+    source = _unmoved(away, torch.where(source > 0, slope[1], slope[0]), point)
+    return _smooth(1 - source.abs()).prod(0)
+
+
+def _unmoved(away: Tensor, slope: Tensor, point: Tensor) -> Tensor:
+    """J^-1 `away` (2, M), where J^-1 = 1 - u g^T / (1 + u g)."""
+    stretch = (1 + (slope * point[:, None]).sum(0)).clamp(min=SMALLEST_STRETCH)
+    return away - point[:, None] * ((slope * away).sum(0) / stretch)
+
+
+def visibility(coverage: Tensor, slab: Tensor) -> Tensor:
+    """What part of the coverage in each slab is seen: step 2 of the definition.
+
+    coverage: (D, P), the nearest first; slab: (D, P) integers that do not fall. Returns (D, P) 0..1.
+    """
+    passes = torch.ones_like(coverage[0])
+    before: deque[tuple[Tensor, Tensor]] = deque(maxlen=WINDOW - 1)
+    visible = []
+    for covered, here in zip(coverage, slab, strict=True):
+        already = torch.zeros_like(covered)
+        for other, there in before:
+            already = already + other * (here - there < WINDOW)
+        excess = _excess(already)
+        gain = _excess(already + covered) - excess
+        rest = (1 - already - excess).clamp(min=_TINY)
+        visible.append(passes / rest * (1 + gain / covered.clamp(min=_TINY)))
+        passes = passes * (1 - (covered + gain) / rest).clamp(min=0)
+        before.append((covered, here))
+    return torch.stack(visible)
+
+
+def _excess(coverage: Tensor) -> Tensor:
+    """F(a) - a: 0 up to 1 - ROUNDING, 1 - a from 1 on, a cubic between that meets both with their slopes."""
+    t = ((coverage - 1) / ROUNDING + 1).clamp(min=0)
+    return torch.where(coverage < 1, ROUNDING * (t * t - t * t * t), 1 - coverage)
+
+
+def _smooth(f: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, 3 f^2 - 2 f^3 between: a step without a kink."""
+    f = f.clamp(0, 1)
+    return f * f * (3 - 2 * f)

@@ -1,0 +1,35 @@
+"""Ctrl-C between two iterations: what is half done is finished first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def heeding_interrupts() -> Iterator[Callable[[], bool]]:
+    """Gives a function that says whether Ctrl-C came. The second Ctrl-C interrupts at once, as always.
+
+    Outside the main thread, and where interrupts are ignored (a job in the background), nothing is changed.
+    """
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) in (
+        signal.SIG_IGN,
+        None,
+    ):
+        yield came.is_set
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+        came.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

