@@ -9,14 +9,22 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+import numpy.typing as npt
 
 from . import __version__
 
 PARTS = ("numpy", "numba", "onnxruntime", "pillow", "OpenImageIO")
+BLURS = (  # what is compiled: height, width, largest CoC in px. The renderer chooses its ways by size and blur.
+    ("slight blur", 96, 144, 0.7),
+    ("small blur", 320, 480, 6.0),
+    ("strong blur", 600, 900, 40.0),
+    ("a large photo", 1200, 1800, 150.0),
+)
+SHAPES = ("disc", "blades:6", "ring", "cat-eye")
 
 
 def examine(warm: bool, say: Callable[[str], None]) -> None:
-    """Says versions, verifies weights and blurs a small picture; warm: at a size that compiles every kernel.
+    """Says versions, verifies weights and blurs a small picture; warm: compiles every inner loop before.
 
     Raises what the failing part raises.
     """
@@ -34,16 +42,50 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
     for name, model in list_models().items():
         verify(name)
         say(f"weights {name}: {model.file} is intact")
+    if warm:
+        say("compiling the inner loops; the first time it takes a minute or two")
+        compile_blur(say)
     started = time.monotonic()
-    _try_out((600, 900) if warm else (90, 120))
+    _try_out((600, 900) if warm else (90, 120), warm)
     say(
         f"a test picture went through in {time.monotonic() - started:.1f} s"
-        + ("; all kernels are compiled" if warm else "")
+        + ("; all inner loops are compiled" if warm else "")
     )
 
 
-def _try_out(shape: tuple[int, int]) -> None:
-    """A ball before a striped wall through the whole product; raises RuntimeError when the blur is wrong."""
+def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
+    """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
+    from .lens_blur.aperture import Aperture
+    from .lens_blur.render import render
+
+    for what, height, width, largest_px in BLURS:
+        started = time.monotonic()
+        rgb, coc_px = _ball_before_wall(height, width)
+        for focus in (0, 1):  # on the wall, then on the ball
+            render(rgb, (coc_px - np.float32(focus)) * np.float32(largest_px))
+        say(f"lens blur, {what}: {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    for shape in SHAPES:
+        for _, height, width, largest_px in BLURS[:-1]:
+            rgb, coc_px = _ball_before_wall(height // 2, width // 2)
+            render(rgb, (coc_px - np.float32(0.5)) * np.float32(largest_px), Aperture.parse(shape))
+    say(f"lens blur, shapes of the aperture: {time.monotonic() - started:.1f} s")
+
+
+def _ball_before_wall(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Linear light (height, width, 3), and CoC from 0 on the wall, which comes nearer downwards, to 1 on the ball."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    ball = np.hypot(x - width / 2, y - height / 2) < height / 4
+    rgb = np.repeat(np.where(ball, np.float32(0.6), (x // 4) % 2 * np.float32(0.5))[..., None], 3, 2)
+    wall = np.maximum(y / height - np.float32(0.5), 0)  # sharp and flat above, slanted below
+    return rgb.astype(np.float32), np.where(ball, np.float32(1), wall).astype(np.float32)
+
+
+def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
+    """A ball before a striped wall through the whole product; raises RuntimeError when the blur is wrong.
+
+    everything: afterwards also with what is off by default.
+    """
     from .inverse_depth import InverseDepth
     from .photo import Photo
     from .pipeline import Settings, analyse, refocus
@@ -68,3 +110,5 @@ def _try_out(shape: tuple[int, int]) -> None:
         raise RuntimeError(
             "the background of the test picture was not blurred; the installation is broken, reinstall it"
         )
+    if everything:
+        refocus(scene, Settings(focus=(0.5, 0.5), highlights=1.0, grain=1.0))

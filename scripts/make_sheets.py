@@ -1,0 +1,188 @@
+"""Contact sheets of the lens blur: what goes in, what comes out, and where it is wrong.
+
+    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee]
+
+blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, result, path-traced truth, 4 x the difference
+(grey is none); one row a picture and, pixel for pixel, the place of the last one where the result is most wrong.
+photo_NAME.jpg, of a photo with predicted depth and the default lens: input, depth, CoC, result; then an edge and a
+highlight from close by, before and after. CoC: blue is nearer than the focus, red farther, white sharp.
+
+Two of the photos come from scripts/fetch_evaluation_data.py; authors and licences are in NOTICE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+
+import deeplens_dof as dl
+from deeplens_dof.evaluate.depth import CACHE
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from truths import Truth, psnr, truths  # noqa: E402
+
+MOST_BYTES, FIRST_QUALITY, LAST_QUALITY = 200_000, 88, 48
+TILE_PX, GAP_PX, CAPTION_PX = 240, 4, 16
+SCENES = ("desk", "garden", "night", "room")
+SHOWN = ((5, 1), (3, 2), (5, 3))  # level, focus
+PHOTOS = ("astronaut.jpg", "coffee.jpg", "chelsea.jpg", "rocket.jpg", "flower.jpg", "china.jpg")
+SMALL_PHOTO_PX = 800  # narrower photos are shown at 200 % in the details
+Tile = tuple[str, np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img")
+    parser.add_argument("--only", default="", help="scenes and photos, by name; all by default")
+    arguments = parser.parse_args()
+    only = {name for name in arguments.only.split(",") if name}
+    sheets: dict[str, Callable[[], Image.Image]] = {}
+    for name in SCENES:
+        sheets[f"blur_{name}"] = lambda name=name: scene_sheet(name)
+    for name in PHOTOS:
+        sheets[f"photo_{Path(name).stem}"] = lambda name=name: photo_sheet(name)
+    for name, make in sheets.items():
+        if not only or name.partition("_")[2] in only:
+            path = arguments.out / f"{name}.jpg"
+            save(make(), path)
+            print(f"{path}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+def scene_sheet(name: str) -> Image.Image:
+    levels = {level for level, _ in SHOWN}
+    found = {(each.level, each.focus): each for each in truths(levels, scenes={name})}
+    rows = [compared(found[which]) for which in SHOWN]
+    error = np.abs(rows[-1][5][1].astype(np.float32) - 128).mean(2)
+    height = round(TILE_PX * error.shape[0] / error.shape[1])
+    place = window(gaussian_filter(error, 8), TILE_PX, height)
+    rows.append([("from close by: " + caption, tile[place]) for caption, tile in rows[-1]])
+    return laid_out(rows, TILE_PX)
+
+
+def compared(each: Truth) -> list[Tile]:
+    """Input, inverse depth, CoC, result, truth and 4 x their difference."""
+    result = dl.linear_to_srgb(dl.render(each.rgb, each.coc_px))
+    difference = (result.astype(np.float32) - each.truth) * 4 + 128
+    depth = each.coc_px - each.coc_px.min()
+    decibels, edge = psnr(result, each.truth), psnr(result, each.truth, each.band)
+    return [
+        (f"{each.scene}, level {each.level}, focus {each.focus}", dl.linear_to_srgb(each.rgb)),
+        ("inverse depth", grey(depth / max(float(depth.max()), 1e-6))),
+        (f"CoC, up to {np.abs(each.coc_px).max():.0f} px", signed(each.coc_px)),
+        (f"result, {decibels:.1f} dB, edges {edge:.1f}", result),
+        ("truth", each.truth),
+        ("4 x the difference", np.clip(difference, 0, 255).astype(np.uint8)),
+    ]
+
+
+def photo_sheet(name: str) -> Image.Image:
+    path = next((p for p in (ROOT / "examples" / "photos" / name, CACHE / name) if p.is_file()), None)
+    if path is None:
+        raise SystemExit(f"{name} is not in {CACHE}; run scripts/fetch_evaluation_data.py first")
+    scene = dl.analyse(dl.read(path))
+    settings = dl.Settings()
+    result = dl.refocus(scene, settings)
+    before, after = scene.photo.srgb8(), dl.linear_to_srgb(result.linear)
+    wide = round(TILE_PX * 6 / 4)
+    zoom = 2 if scene.photo.width < SMALL_PHOTO_PX else 1
+    rows = [
+        [
+            (f"{path.stem}, {scene.photo.width} x {scene.photo.height}", before),
+            ("predicted inverse depth", grey(scene.inverse_depth.normalised())),
+            (f"CoC, up to {np.abs(result.coc_px).max():.0f} px", signed(result.coc_px)),
+            (f"result, {settings.lens_mm:g} mm f/{settings.f_number:g}", after),
+        ]
+    ]
+    details: list[Tile] = []
+    spots = highlights(before, result.coc_px)
+    for what, interest in (("edge", edges(result.coc_px)), ("highlight", spots)):
+        place = window(interest, wide // zoom, wide * 2 // 3 // zoom)
+        spots[place] = 0  # the second place is another one
+        for when, picture in (("before", before), ("after", after)):
+            crop = picture[place].repeat(zoom, 0).repeat(zoom, 1)
+            details.append((f"{what}, {when}, {100 * zoom} %", crop))
+    return laid_out([*rows, details], wide)
+
+
+def edges(coc_px: np.ndarray) -> np.ndarray:
+    """How much blur ends at a depth step, near each pixel."""
+    step = maximum_filter(coc_px, 3) - minimum_filter(coc_px, 3)
+    return gaussian_filter(np.minimum(step, 8), 12)
+
+
+def highlights(srgb: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
+    """How much brighter than its surroundings a pixel is, where it is blurred."""
+    light = dl.srgb_to_linear(srgb).mean(2)
+    return (gaussian_filter(light, 1) - gaussian_filter(light, 12)) * np.minimum(np.abs(coc_px), 8)
+
+
+def window(interest: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
+    """A window of that size, or the picture's, about the most interesting pixel, within the picture."""
+    row, column = np.unravel_index(int(np.argmax(interest)), interest.shape)
+    width, height = min(width, interest.shape[1]), min(height, interest.shape[0])
+    top = int(np.clip(row - height // 2, 0, interest.shape[0] - height))
+    left = int(np.clip(column - width // 2, 0, interest.shape[1] - width))
+    return slice(top, top + height), slice(left, left + width)
+
+
+def signed(coc_px: np.ndarray) -> np.ndarray:
+    """White at 0, blue nearer, red farther; full colour at the largest radius."""
+    share = (coc_px / max(float(np.abs(coc_px).max()), 1e-6))[..., None]
+    blue, red = np.array((40, 80, 200), np.float32), np.array((200, 50, 30), np.float32)
+    colour = 255 + np.abs(share) * (np.where(share > 0, blue, red) - 255)
+    return np.rint(colour).astype(np.uint8)
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    return np.repeat(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)[..., None], 3, 2)
+
+
+def laid_out(rows: Sequence[Sequence[Tile]], width: int) -> Image.Image:
+    """Tiles of that width below their captions; what is larger is averaged down."""
+    font = ImageFont.load_default(12)
+    heights = [max(round(width * tile.shape[0] / tile.shape[1]) for _, tile in row) for row in rows]
+    across = max(len(row) for row in rows) * (width + GAP_PX) - GAP_PX
+    sheet = Image.new("RGB", (across, sum(heights) + len(rows) * (CAPTION_PX + GAP_PX)), "white")
+    draw, top = ImageDraw.Draw(sheet), 0
+    for row, height in zip(rows, heights, strict=True):
+        for number, (caption, tile) in enumerate(row):
+            left = number * (width + GAP_PX)
+            draw.text((left + 1, top), caption, fill="black", font=font)
+            sheet.paste(fitted(tile, width), (left, top + CAPTION_PX))
+        top += height + CAPTION_PX + GAP_PX
+    return sheet
+
+
+def fitted(tile: np.ndarray, width: int) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(tile))
+    if picture.width == width:
+        return picture
+    size = width, round(width * picture.height / picture.width)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def save(sheet: Image.Image, path: Path) -> None:
+    """As good a JPEG as fits into MOST_BYTES. Raises SystemExit when none does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for quality in range(FIRST_QUALITY, LAST_QUALITY - 1, -4):
+        file = io.BytesIO()
+        sheet.save(file, "JPEG", quality=quality, optimize=True)
+        if file.tell() <= MOST_BYTES:
+            path.write_bytes(file.getvalue())
+            return
+    raise SystemExit(f"{path.name} is larger than {MOST_BYTES} bytes at quality {LAST_QUALITY}")
+
+
+if __name__ == "__main__":
+    main()
