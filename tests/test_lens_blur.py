@@ -221,3 +221,27 @@ def test_shells_cover_every_radius_once(largest: float) -> None:
         assert inside.outer == outside.inner
         assert outside.inner / outside.factor >= 2
     assert largest / shells[-1].factor <= LARGEST_CELLS
+
+
+def test_a_lamp_on_a_slanted_surface_leaves_no_step() -> None:
+    """Its disc crosses from one shell into the next; against everything at full size in one view."""
+    from deeplens_dof.lens_blur.views import Shell
+
+    rgb = np.full((HEIGHT, WIDTH, 3), 0.05, np.float32)
+    rgb[70:74, 98:102] = 30.0
+    coc = np.repeat(np.linspace(-12, -5, HEIGHT, dtype=np.float32)[:, None], WIDTH, 1)
+    fast = render_optical(rgb, coc, Aperture.disc())
+    whole = render_optical(rgb, coc, Aperture.disc(), shells=[Shell(1, 0.0, math.inf)])
+    disc = whole[72, 100, 1]
+    assert disc > 1.0
+    assert np.abs(fast - whole).max() < 0.25 * disc
+    assert np.sqrt(((fast - whole) ** 2).mean()) < 0.01 * disc
+
+
+def test_a_preview_with_few_lens_points_is_like_the_whole() -> None:
+    rgb = np.kron(picture(8, 30, 40), np.ones((5, 5, 1), np.float32))
+    coc = two_planes(12.0, -9.0)[0]
+    preview, full = dl.render(rgb, coc, lens_points=24), dl.render(rgb, coc)
+    assert 0 < np.sqrt(((preview - full) ** 2).mean()) < 0.02
+    with pytest.raises(ValueError, match="at least 1"):
+        dl.render(rgb, coc, lens_points=0)

@@ -159,16 +159,24 @@ def _reach_of_all(largest, factor, block, reach):
                         reach[yy, xx] = max(reach[yy, xx], far)
 
 
-def pooled(blocks: Blocks, factor: int, rows: int, columns: int) -> Blocks:
-    """Blocks of full size to blocks `factor` times as large, (rows, columns): 1 where any of them or a neighbour is 1."""
+def least_beside(values: FloatArray) -> FloatArray:
+    """The smallest of each block's value and those of the eight blocks round it."""
+    padded = np.pad(values, 1, mode="edge")
+    rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    least: FloatArray = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return least
+
+
+def pooled(blocks: Blocks, factor: int, rows: int, columns: int, margin: int = 0) -> Blocks:
+    """Blocks of full size to blocks `factor` times as large, (rows, columns): 1 where any of them is, or another one
+    within `margin`."""
     high, wide = (-(-side // factor) * factor for side in blocks.shape)
     padded = np.zeros((high, wide), np.uint8)
     padded[: blocks.shape[0], : blocks.shape[1]] = blocks
-    small = padded.reshape(high // factor, factor, wide // factor, factor).max((1, 3))
-    out = np.zeros((rows + 2, columns + 2), np.uint8)
-    fit = small[:rows, :columns]
-    for dy in range(3):
-        for dx in range(3):
-            part = out[dy : dy + fit.shape[0], dx : dx + fit.shape[1]]
-            np.maximum(part, fit, out=part)
-    return np.ascontiguousarray(out[1:-1, 1:-1])
+    small = padded.reshape(high // factor, factor, wide // factor, factor).max((1, 3))[:rows, :columns]
+    out = np.zeros((rows + 2 * margin, columns + 2 * margin), np.uint8)
+    for dy in range(2 * margin + 1):
+        for dx in range(2 * margin + 1):
+            part = out[dy : dy + small.shape[0], dx : dx + small.shape[1]]
+            np.maximum(part, small, out=part)
+    return np.ascontiguousarray(out[margin : margin + rows, margin : margin + columns])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from .aperture import Aperture
 from .blocks import BLOCK, Blocks
 from .complete import complete
 from .layers import FloatArray, depth_steps, half_size, halve
-from .views import TILE, Level, Shell, TileRenderer, blocks_of, for_tiles, render_shell
+from .views import TILE, Lens, Level, Shell, TileRenderer, blocks_of, for_tiles, render_shell
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size
@@ -45,22 +45,24 @@ def shells_for(largest_px: float) -> list[Shell]:
 @dataclass(frozen=True, slots=True)
 class Ways:
     """How each block of the photo is rendered at full size: whole, with all surfaces in one view, or only its sharp
-    shell, by views where busy and by spans elsewhere."""
+    shell, by views where busy and by spans elsewhere. met: where views are needed at all."""
 
     whole: Blocks
     busy: Blocks
+    met: Blocks
 
     @classmethod
-    def of(cls, photo: Level) -> Ways:
+    def of(cls, photo: Level, pool: Executor) -> Ways:
         """Blocks where surfaces of several shells move before each other are whole, unless something large comes by."""
+        met = photo.busy(slice(None), pool)
         if len(photo.bounds) == 1:
-            busy = photo.met_by_steps(slice(None))
-            return cls(np.zeros(busy.shape, np.uint8), busy.astype(np.uint8))
-        busy, survey = photo.met_by_steps(slice(0, 2)), photo.survey
-        moving = (survey.smallest < photo.bounds[2]) & (survey.largest >= STILL_PX)
+            return cls(np.zeros(met.shape, np.uint8), met.astype(np.uint8), met.astype(np.uint8))
+        survey = photo.survey
+        moving = (blocks.least_beside(survey.smallest) < photo.bounds[2]) & (survey.largest >= STILL_PX)
         moving |= photo.met_by_steps(slice(1, 2))
-        whole = photo.met_by_steps(slice(None)) & moving & (photo.reach <= WHOLE_PX)
-        return cls(whole.astype(np.uint8), (busy & ~whole).astype(np.uint8))
+        whole = met & moving & (photo.reach <= WHOLE_PX)
+        busy = photo.met_by_steps(slice(0, 2)) & ~whole
+        return cls(whole.astype(np.uint8), busy.astype(np.uint8), met.astype(np.uint8))
 
 
 def render_optical(
@@ -68,9 +70,14 @@ def render_optical(
     coc_px: FloatArray,
     aperture: Aperture,
     threads: int | None = None,
+    lens_points: int | None = None,
     shells: list[Shell] | None = None,
 ) -> FloatArray:
-    """rgb (H, W, 3) linear light and coc_px (H, W) signed radii in px to (H, W, 3) linear light, all float32."""
+    """rgb (H, W, 3) linear light and coc_px (H, W) signed radii in px to (H, W, 3) linear light, all float32.
+
+    lens_points: at most so many where occlusion matters. shells: others than `shells_for` chooses, for tests.
+    """
+    lens = Lens(aperture, lens_points)
     largest_px = float(np.abs(coc_px).max())
     if largest_px <= SHARP_PX:
         return rgb.copy()
@@ -83,7 +90,7 @@ def render_optical(
         hidden = complete(layers)
         bounds = (0.0, STILL_PX, *(shell.inner for shell in blurred)) if blurred else (0.0,)
         photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
-        ways = Ways.of(photo)
+        ways = Ways.of(photo, pool)
         totals: list[tuple[Shell, FloatArray]] = []
         for number, shell in enumerate(blurred):
             while layers.factor < shell.factor:
@@ -91,16 +98,19 @@ def render_optical(
             if hidden.factor != layers.factor:
                 hidden = complete(layers)
             level = Level.of_layers(layers, hidden, bounds, pool)
-            wanted = blocks.pooled(1 - ways.whole, shell.factor, *level.survey.low.shape)
-            ranges = slice(number + 2, number + 3)
-            totals.append((shell, render_shell(level, shell, ranges, aperture, wanted, pool)))
+            rows, columns = level.survey.low.shape
+            wanted = blocks.pooled(1 - ways.whole, shell.factor, rows, columns, margin=1)
+            busy = blocks.pooled(ways.met & (1 - ways.whole), shell.factor, rows, columns) & level.busy(
+                slice(number + 2, number + 3), pool
+            )
+            totals.append((shell, render_shell(level, shell, busy, lens, wanted, pool)))
         out = np.empty_like(rgb)
 
         def tile(renderer: TileRenderer, top: int, left: int) -> None:
             part = out[top : top + TILE, left : left + TILE]
             _finish(renderer, sharp, ways, totals, top, left, part)
 
-        for_tiles(coc_px.shape, lambda: TileRenderer(photo, aperture, 4), tile, pool)
+        for_tiles(coc_px.shape, lambda: TileRenderer(photo, lens, 4), tile, pool)
     return out
 
 

@@ -16,14 +16,12 @@ _U = (
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def _paint_bins(
-    line, y, first_bin, last_bin, shift, k, row_start, ordered, surfaces, through, rows, first, last
-):
-    """Paints row y of the window as lens point k sees it: the bins first_bin .. last_bin - 1, from far to near.
+def _paint_bins(line, y, bins, shift, k, row_start, ordered, surfaces, through, rows, first, last):
+    """Paints row y of the window as lens point k sees it: these bins, from far to near.
 
     line: columns first .. last - 1 of the window, 4 numbers each.
     """
-    for b in range(first_bin, last_bin):
+    for b in bins:
         row = y - shift[k, b, 1]
         if row < 0 or row >= rows:
             continue
@@ -84,9 +82,23 @@ def _add_open(total_near, total_far, total_share, near, far, share):
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
+def _bins_in_reach(y, first, last, bin_coc, used, row_start, ordered, rows, bins):
+    """Writes the bins which have a run that may be seen in columns first .. last - 1 of row y; returns how many."""
+    n = 0
+    for b in range(used):
+        reach = int(abs(bin_coc[b])) + 1
+        for r in range(row_start[b, max(y - reach, 0)], row_start[b, min(y + reach + 1, rows)]):
+            if ordered[r, 0] - reach < last and ordered[r, 0] + ordered[r, 1] + reach > first:
+                bins[n] = b
+                n += 1
+                break
+    return n
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
 def _mean_row(
-    room, shares, y, first, last, points, barrel, off_y, shift, row_start, ordered, surfaces, through, rows, used,
-    first_near, apart, reach,
+    room, shares, y, first, last, points, barrel, off_y, shift, row_start, ordered, surfaces, through, rows, far_bins,
+    near_bins, apart, reach,
 ):  # fmt: skip
     """Mean over the lens points of columns first .. last - 1 of row y of the window, into room[2] near and room[3] far."""
     size, count = 4 * (last - first), shift.shape[0]
@@ -103,12 +115,11 @@ def _mean_row(
             off_x = barrel[0] + (first - reach) * barrel[2]
             _open_shares(share, points[k, 0], points[k, 1], off_x, off_y, barrel[2], cell)
         line[:] = 0
-        last_far = first_near if apart else used
-        _paint_bins(line, y, 0, last_far, shift, k, row_start, ordered, surfaces, through, rows, first, last)
+        _paint_bins(line, y, far_bins, shift, k, row_start, ordered, surfaces, through, rows, first, last)
         if apart:
             near[:] = 0
             _paint_bins(
-                near, y, first_near, used, shift, k, row_start, ordered, surfaces, through, rows, first, last
+                near, y, near_bins, shift, k, row_start, ordered, surfaces, through, rows, first, last
             )
         if cut:
             _add_open(sum_near, sum_far, sum_share, near, line, share)
@@ -126,22 +137,8 @@ def _mean_row(
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def mean_of_views(
-    surfaces,
-    through,
-    ordered,
-    row_start,
-    bin_coc,
-    used,
-    first_near,
-    apart,
-    rows,
-    reach,
-    points,
-    barrel,
-    busy,
-    block,
-    total,
-):
+    surfaces, through, ordered, row_start, bin_coc, used, first_near, apart, rows, reach, points, barrel, busy, block, total,
+):  # fmt: skip
     """total (height, width, 8) of the busy blocks: mean over the lens points of colour and coverage of the near side, then of
     the far side where the near one lets it pass. Not `apart`: (height, width, 4), all of it together.
 
@@ -155,6 +152,7 @@ def mean_of_views(
             for axis in range(2):
                 shift[k, b, axis] = int(math.floor(bin_coc[b] * points[k, axis] + 0.5))
     room, shares = np.zeros((4, 4 * width), np.float32), np.zeros((2, width), np.float32)
+    live = np.empty(used, np.int64)
     for y in range(height):
         off_y = barrel[1] + y * barrel[2]
         last = 0
@@ -167,9 +165,16 @@ def mean_of_views(
                 last += block
             if first == last:
                 continue
+            n = _bins_in_reach(
+                y + reach, first + reach, last + reach, bin_coc, used, row_start, ordered, rows, live
+            )
+            far = n
+            if apart:
+                while far > 0 and live[far - 1] >= first_near:
+                    far -= 1
             _mean_row(
                 room, shares, y + reach, first + reach, last + reach, points, barrel, off_y, shift, row_start, ordered,
-                surfaces, through, rows, used, first_near, apart, reach,
+                surfaces, through, rows, live[:far], live[far:n], apart, reach,
             )  # fmt: skip
             for x in range(first, last):
                 for c in range(4):

@@ -14,7 +14,7 @@ from .optical import render_optical
 FloatArray = npt.NDArray[np.float32]
 LARGEST_COC_PX = 4000.0
 
-RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None], FloatArray]] = {
+RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None, int | None], FloatArray]] = {
     "optical": render_optical,
 }
 
@@ -25,17 +25,21 @@ def render(
     aperture: Aperture | None = None,
     renderer: str = "optical",
     threads: int | None = None,
+    lens_points: int | None = None,
 ) -> FloatArray:
     """What a lens would have seen: float32 (H, W, 3) linear light.
 
     rgb_linear: (H, W, 3) linear light, at least 0, may exceed 1. coc_px: (H, W) signed radius of the circle of
     confusion in pixels of this picture, positive nearer than the focus. aperture: its shape, a disc by default.
-    threads: as many as there are cores by default; the result does not depend on it. Where every CoC is 0 the input
-    comes back bit for bit. Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC
+    threads: as many as there are cores by default; the result does not depend on it. lens_points: at most so many where
+    occlusion matters, for previews; as many as are needed by default. Where every CoC is 0 the input comes back bit for
+    bit. Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC
     above 4000 px and an unknown renderer.
     """
     if renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
+    if lens_points is not None and lens_points < 1:
+        raise ValueError(f"{lens_points} lens points were asked for, expected at least 1")
     rgb, coc = np.asarray(rgb_linear), np.asarray(coc_px)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype.kind != "f":
         raise ValueError(
@@ -54,4 +58,4 @@ def render(
         raise ValueError(
             f"the largest CoC is {np.abs(coc).max():.0f} px, expected at most {LARGEST_COC_PX:.0f} px"
         )
-    return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads)
+    return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads, lens_points)

@@ -20,6 +20,7 @@ from . import kernels, paint_kernels, spans, window_kernels
 from .aperture import Aperture
 from .blocks import BLOCK, Blocks, Survey
 from .complete import Hidden
+from .lamps import met_by_lamps
 from .layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
 from .shape_spans import shape_spans
 
@@ -47,23 +48,28 @@ class Shell:
 
 
 def lens_points_for(radius_cells: float) -> int:
-    """Lens points for a blur of that radius: one for every 1.4 cells of its area, in steps of 32, within limits."""
-    wanted = 0.7 * math.pi * radius_cells**2
-    return int(np.clip(32 * math.ceil(wanted / 32), FEWEST_POINTS, MOST_POINTS))
+    """Lens points for a blur of that radius: one for every 2.5 cells of its area, in steps of 16, within limits."""
+    wanted = 0.4 * math.pi * radius_cells**2
+    return int(np.clip(16 * math.ceil(wanted / 16), FEWEST_POINTS, MOST_POINTS))
 
 
-def _enough_points(sums: FloatArray) -> int:
-    """Lens points for a window whose bins hold these sums (see `make_runs`): enough for the largest blur, and so many
-    that the brightest spot does not show them one by one, as far as there are cells for them."""
-    _, cells, light, brightest = held = sums[sums[:, 1] > 0].T
-    radius = np.abs(held[0] / cells)
-    mean_light = float(light.sum() / cells.sum())
-    wanted = np.minimum(
-        POINTS_PER_CONTRAST * brightest / max(mean_light, 1e-6), POINTS_PER_CELL * math.pi * radius**2
-    )
-    return max(
-        lens_points_for(float(radius.max())), min(32 * math.ceil(float(wanted.max()) / 32), POINTS_FOR_LAMPS)
-    )
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """The aperture, and how many of its points are looked through at most (None: as many as are needed)."""
+
+    aperture: Aperture
+    most_points: int | None = None
+
+    def points(self, sums: FloatArray) -> FloatArray:
+        """Lens points for a window whose bins hold these sums (see `make_runs`): enough for the largest blur, and so many
+        that the brightest spot does not show them one by one, as far as there are cells for them."""
+        _, cells, light, brightest = held = sums[sums[:, 1] > 0].T
+        radius = np.abs(held[0] / cells)
+        contrast = brightest / max(float(light.sum() / cells.sum()), 1e-6)
+        wanted = np.minimum(POINTS_PER_CONTRAST * contrast, POINTS_PER_CELL * math.pi * radius**2)
+        lamps = min(32 * math.ceil(float(wanted.max()) / 32), POINTS_FOR_LAMPS)
+        count = max(lens_points_for(float(radius.max())), lamps)
+        return self.aperture.points(min(count, self.most_points or count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,12 @@ class Level:
             layers.factor, layers.front, layers.front_coc, steps, hidden, layers, bounds, survey, reach
         )
 
+    def busy(self, ranges: slice, pool: Executor) -> npt.NDArray[np.bool_]:
+        """The blocks that views render: where light of these ranges of `bounds` meets a depth step, or a bright spot's
+        another CoC."""
+        lamps = met_by_lamps(self.colour, self.coc_px, self.factor, self.survey.low.shape, pool)
+        return self.met_by_steps(ranges) | lamps
+
     def met_by_steps(self, ranges: slice) -> npt.NDArray[np.bool_]:
         """The blocks in which light of these ranges of `bounds` meets a depth step."""
         return self.survey.met_by_steps(ranges, self.factor, STEP_PX, BORDER_CELLS)
@@ -144,8 +156,8 @@ class _Room:
 class TileRenderer:
     """Renders tiles of one level, with room for their windows. One for each thread."""
 
-    def __init__(self, level: Level, aperture: Aperture, channels: int) -> None:
-        self.level, self.aperture, self.shape = level, aperture, shape_spans(aperture)
+    def __init__(self, level: Level, lens: Lens, channels: int) -> None:
+        self.level, self.lens, self.shape = level, lens, shape_spans(lens.aperture)
         self.total = np.empty((TILE, TILE, channels), np.float32)
         self.sums = np.empty((0, 1, 3), np.float32)
         self.room = _Room()
@@ -204,12 +216,13 @@ class TileRenderer:
                 *level.layers.arrays, level.hidden.colour, level.hidden.coc, *where, *window
             )
         widest_px = np.float32(max(STEP_PX, 0.5 * shell.factor))
-        for least_cells in SOFTENED_CELLS:
-            if reach > least_cells:
-                window_kernels.soften(
-                    front, room.coc[0], room.soft, rows, columns, np.float32(least_cells * shell.factor), widest_px,
-                    room.times, room.softened,
-                )  # fmt: skip
+        if window_kernels.contrast(front, cells) * POINTS_PER_CONTRAST > FEWEST_POINTS:
+            for least_cells in SOFTENED_CELLS:
+                if reach > least_cells:
+                    window_kernels.soften(
+                        front, room.coc[0], room.soft, rows, columns, np.float32(least_cells * shell.factor), widest_px,
+                        room.times, room.softened,
+                    )  # fmt: skip
         count = window_kernels.make_runs(
             front, room.coc[0], room.soft, room.times, back, room.coc[1], rows, columns, shell.constants(), widest_px,
             room.bins[0], room.bins[1], room.sums, room.runs,
@@ -220,7 +233,7 @@ class TileRenderer:
         used, first_near = window_kernels.order_runs(
             room.runs, count, rows, room.sums, room.bin_coc, row_start, room.ordered
         )
-        points = self.aperture.points(_enough_points(room.sums))
+        points = self.lens.points(room.sums)
         y, x = first_row * BLOCK, first_column * BLOCK
         target = self.total[y : y + part.shape[0] * BLOCK, x : x + part.shape[1] * BLOCK]
         paint_kernels.mean_of_views(
@@ -255,14 +268,13 @@ def for_tiles(
 
 
 def render_shell(
-    level: Level, shell: Shell, ranges: slice, aperture: Aperture, wanted: Blocks, pool: Executor
+    level: Level, shell: Shell, busy: Blocks, lens: Lens, wanted: Blocks, pool: Executor
 ) -> FloatArray:
     """A whole shell on its own cells: (h, w, 8) near colour and coverage, far colour and coverage.
 
-    ranges: of the level's bounds that the shell holds. wanted: blocks that will be looked at; the others stay empty.
+    busy: blocks that views render. wanted: blocks that will be looked at; the others stay empty.
     """
     total = np.empty((*level.coc_px.shape, 8), np.float32)
-    busy = level.met_by_steps(ranges).astype(np.uint8)
 
     def tile(renderer: TileRenderer, top: int, left: int) -> None:
         here = blocks_of(top, left)
@@ -273,5 +285,5 @@ def render_shell(
         part = total[top : top + TILE, left : left + TILE]
         part[:] = renderer.total[: part.shape[0], : part.shape[1]]
 
-    for_tiles(level.coc_px.shape, lambda: TileRenderer(level, aperture, 8), tile, pool)
+    for_tiles(level.coc_px.shape, lambda: TileRenderer(level, lens, 8), tile, pool)
     return total

@@ -162,6 +162,17 @@ def copy_layers(
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
+def contrast(front, cells):
+    """How many times brighter than the mean the brightest cell is."""
+    total, most = np.float32(0), np.float32(0)
+    for p in range(cells):
+        light = front[4 * p] + front[4 * p + 1] + front[4 * p + 2]
+        total += light
+        most = max(most, light)
+    return most * cells / max(total, np.float32(1e-6))
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
 def soften(front, front_coc, soft, rows, columns, least_px, widest_px, times, softened):
     """Evens out the colour of unbroken surfaces over 3 x 3 cells (1 2 1) where their |CoC| is at least `least_px`.
 
