@@ -212,9 +212,10 @@ def test_more_blur_asks_for_more_lens_points() -> None:
     assert counts == sorted(counts)
 
 
+@pytest.mark.parametrize("is_disc", [True, False])
 @pytest.mark.parametrize("largest", [0.5, 8.0, 16.5, 33.0, 81.0, 330.0, 1300.0])
-def test_shells_cover_every_radius_once(largest: float) -> None:
-    shells = shells_for(largest)
+def test_shells_cover_every_radius_once(largest: float, is_disc: bool) -> None:
+    shells = shells_for(largest, is_disc)
     assert shells[0].inner == 0
     assert shells[-1].outer == math.inf
     for inside, outside in itertools.pairwise(shells):

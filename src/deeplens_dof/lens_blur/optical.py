@@ -27,14 +27,16 @@ LARGE_PICTURE_PX = (
 STILL_PX = 1.0  # a surface with a smaller CoC looks the same from every lens point
 
 
-def shells_for(largest_px: float) -> list[Shell]:
+def shells_for(largest_px: float, is_disc: bool = True) -> list[Shell]:
     """How radii up to `largest_px` are shared among resolutions, the sharpest first.
 
-    A shell begins at no less than 2 cells of CoC, where its cells are fine enough to be invisible.
+    A shell begins at no less than 2 cells of CoC, where its cells are fine enough to be invisible; at twice that for
+    shapes with corners and holes.
     """
-    if largest_px <= SHARPEST_SHELL_PX:
+    inner = SHARPEST_SHELL_PX if is_disc else 2 * SHARPEST_SHELL_PX
+    if largest_px <= inner:
         return [Shell(1, 0.0, math.inf)]
-    inner, factor = SHARPEST_SHELL_PX, 2 if largest_px <= 2 * LARGEST_CELLS else SHELL_RATIO
+    factor = 2 if largest_px <= 2 * LARGEST_CELLS else SHELL_RATIO
     shells = [Shell(1, 0.0, inner)]
     while largest_px / factor > LARGEST_CELLS:
         shells.append(Shell(factor, inner, inner * SHELL_RATIO))
@@ -81,7 +83,7 @@ def render_optical(
     largest_px = float(np.abs(coc_px).max())
     if largest_px <= SHARP_PX:
         return rgb.copy()
-    sharp, *blurred = shells or shells_for(largest_px)
+    sharp, *blurred = shells or shells_for(largest_px, aperture.is_disc)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool)
