@@ -41,6 +41,7 @@ class Survey:
         steps: Blocks,
         coc: FloatArray,
         hidden_coc: FloatArray,
+        deep_coc: FloatArray,
         bounds: tuple[float, ...],
         factor: int,
         tile: int,
@@ -54,7 +55,7 @@ class Survey:
         begins = np.array(bounds, np.float32)
 
         def band(row: int) -> None:
-            _survey(steps, coc, hidden_coc, begins, float(factor), BLOCK, row, *planes, *both)
+            _survey(steps, coc, hidden_coc, deep_coc, begins, float(factor), BLOCK, row, *planes, *both)
 
         for done in [pool.submit(band, row) for row in range(rows)]:
             done.result()
@@ -85,7 +86,9 @@ class Survey:
 
 
 @nb.njit(nogil=True, cache=True)
-def _survey(steps, coc, hidden_coc, begins, factor, block, row, low, smallest, largest, radius, nearest):
+def _survey(
+    steps, coc, hidden_coc, deep_coc, begins, factor, block, row, low, smallest, largest, radius, nearest
+):
     """One row of blocks of a `Survey`."""
     height, width = coc.shape
     ratio = (height + hidden_coc.shape[0] - 1) // hidden_coc.shape[0]
@@ -105,10 +108,10 @@ def _survey(steps, coc, hidden_coc, begins, factor, block, row, low, smallest, l
                 _enter(coc[y, x], x // block, begins, ranges, factor, row, radius, nearest)
         if y % ratio == 0:
             for x in range(0, width, ratio):
-                hidden = hidden_coc[y // ratio, x // ratio]
-                if hidden > -1e8:
-                    _enter(hidden, x // block, begins, ranges, factor, row, radius, nearest)
-                    largest[row, x // block] = max(largest[row, x // block], abs(hidden))
+                for hidden in (hidden_coc[y // ratio, x // ratio], deep_coc[y // ratio, x // ratio]):
+                    if hidden > -1e8:
+                        _enter(hidden, x // block, begins, ranges, factor, row, radius, nearest)
+                        largest[row, x // block] = max(largest[row, x // block], abs(hidden))
 
 
 @nb.njit(nogil=True, cache=True)

@@ -19,11 +19,14 @@ SMOOTHING_ROUNDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """colour (h, w, 3) and coc (h, w) of the surface behind the visible one; coc is kernels.NOTHING where unknown."""
+    """colour (h, w, 3) and coc (h, w) of the surface behind the visible one, deep_colour and deep_coc of the one behind
+    that; CoC is kernels.NOTHING where there is none."""
 
     factor: int
     colour: FloatArray
     coc: FloatArray
+    deep_colour: FloatArray
+    deep_coc: FloatArray
 
 
 def complete(layers: Layers) -> Hidden:
@@ -31,10 +34,19 @@ def complete(layers: Layers) -> Hidden:
     has_back = (layers.back_coc != kernels.NOTHING) & (layers.alpha <= 0.85)
     source_coc = np.where(has_back, layers.back_coc, layers.front_coc)
     seen_coc = np.where((layers.alpha >= 0.5) | ~has_back, layers.front_coc, layers.back_coc)
-    source: npt.NDArray[np.int32] = np.empty(source_coc.shape, np.int32)
-    kernels.nearest_farther(
-        seen_coc, source_coc, np.float32(STEP_PX), np.float32(layers.factor), np.float32(MARGIN_CELLS), source
-    )
+    first, behind = (np.empty(source_coc.shape, np.int32) for _ in range(2))
+    limits = np.float32(STEP_PX), np.float32(layers.factor), np.float32(MARGIN_CELLS)
+    kernels.nearest_farther(seen_coc, source_coc, *limits, first)
+    kernels.nearest_behind(seen_coc, source_coc, first, *limits, behind)
+    near = _carried(layers, has_back, source_coc, first)
+    deep = _carried(layers, has_back, source_coc, behind)
+    return Hidden(layers.factor, *near, *deep)
+
+
+def _carried(
+    layers: Layers, has_back: npt.NDArray[np.bool_], source_coc: FloatArray, source: npt.NDArray[np.int32]
+) -> tuple[FloatArray, FloatArray]:
+    """Colour and CoC of the cells that `source` (h, w) names, -1 for none, evened out."""
     found = source >= 0
     at = source[found]
     colour = np.zeros_like(layers.front)
@@ -43,4 +55,4 @@ def complete(layers: Layers) -> Hidden:
     colour[found] = np.where(source_is_back, layers.back.reshape(-1, 3)[at], layers.front.reshape(-1, 3)[at])
     coc[found] = source_coc.ravel()[at]
     kernels.smooth_hidden(source, colour, coc, np.float32(STEP_PX), SMOOTHING_ROUNDS)
-    return Hidden(layers.factor, colour, coc)
+    return colour, coc

@@ -5,12 +5,11 @@ Arrays are float32 unless said otherwise; `coc` is the signed circle of confusio
 
 from __future__ import annotations
 
-import math
-
 import numba as nb
 import numpy as np
 
 NOTHING = np.float32(-1e9)  # CoC of a fragment that is not there
+_NEARNESS = np.exp(-np.arange(9.0))  # weight of a pixel by its squared distance
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
@@ -67,7 +66,7 @@ def unmix_pixel(rgb, coc, steps, y, x, step_px, prior, front, back):
             xx = x + dx
             if xx < 0 or xx >= width:
                 continue
-            near = math.exp(-1.0 * (dx * dx + dy * dy))
+            near = _NEARNESS[dx * dx + dy * dy]
             pure = near * (0.03 if steps[yy, xx] else 1.0)
             cubed = near * near * near
             value = coc[yy, xx]
@@ -287,6 +286,46 @@ def nearest_farther(seen_coc, source_coc, step_px, factor, margin, source):
                     distance = float((sy - y) ** 2 + (sx - x) ** 2)
                     if distance < best and distance <= (gap / factor + margin) ** 2:
                         best, best_index = distance, candidate
+                source[y, x] = best_index
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def nearest_behind(seen_coc, source_coc, first, step_px, factor, margin, source):
+    """source (H, W) int32: as `nearest_farther`, of the surface behind the one that `first` found, or -1.
+
+    Behind a leaf lies another leaf, and behind both the wall: where the lens looks past both it must be there. It is found
+    among what the cells beside were given, first or behind.
+    """
+    height, width = seen_coc.shape
+    source[:] = -1
+    for sweep in range(4):
+        s = 1 if sweep % 2 == 0 else -1
+        for row in range(height):
+            y = row if s == 1 else height - 1 - row
+            for column in range(width):
+                x = column if s == 1 else width - 1 - column
+                if first[y, x] < 0:
+                    continue
+                best_index = np.int64(source[y, x])
+                nearer = source_coc[first[y, x] // width, first[y, x] % width]
+                best = 1e18
+                if best_index >= 0:
+                    best = float((best_index // width - y) ** 2 + (best_index % width - x) ** 2)
+                for k in range(4):
+                    yy, xx = (y, x - s) if k == 0 else (y - s, x + (k - 2) * s)
+                    if yy < 0 or xx < 0 or yy >= height or xx >= width:
+                        continue
+                    for which in range(2):
+                        candidate = np.int64(first[yy, xx] if which == 0 else source[yy, xx])
+                        if candidate < 0:
+                            continue
+                        sy, sx = candidate // width, candidate % width
+                        if nearer - source_coc[sy, sx] <= step_px:
+                            continue
+                        distance = float((sy - y) ** 2 + (sx - x) ** 2)
+                        gap = seen_coc[y, x] - source_coc[sy, sx]
+                        if distance < best and distance <= (gap / factor + margin) ** 2:
+                            best, best_index = distance, candidate
                 source[y, x] = best_index
 
 

@@ -14,7 +14,7 @@ from .aperture import Aperture
 from .blocks import BLOCK, Blocks
 from .complete import complete
 from .layers import FloatArray, depth_steps, half_size, halve
-from .views import TILE, Lens, Level, Shell, TileRenderer, blocks_of, for_tiles, render_shell
+from .views import TILE, Lens, Level, Rooms, Shell, TileRenderer, blocks_of, for_tiles, render_shell
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size
@@ -79,7 +79,7 @@ def render_optical(
 
     lens_points: at most so many where occlusion matters. shells: others than `shells_for` chooses, for tests.
     """
-    lens = Lens(aperture, lens_points)
+    lens, rooms = Lens(aperture, lens_points), Rooms()
     largest_px = float(np.abs(coc_px).max())
     if largest_px <= SHARP_PX:
         return rgb.copy()
@@ -105,14 +105,14 @@ def render_optical(
             busy = blocks.pooled(ways.met & (1 - ways.whole), shell.factor, rows, columns) & level.busy(
                 slice(number + 2, number + 3), pool
             )
-            totals.append((shell, render_shell(level, shell, busy, lens, wanted, pool)))
+            totals.append((shell, render_shell(level, shell, busy, lens, wanted, rooms, pool)))
         out = np.empty_like(rgb)
 
         def tile(renderer: TileRenderer, top: int, left: int) -> None:
             part = out[top : top + TILE, left : left + TILE]
             _finish(renderer, sharp, ways, totals, top, left, part)
 
-        for_tiles(coc_px.shape, lambda: TileRenderer(photo, lens, 4), tile, pool)
+        for_tiles(coc_px.shape, lambda room: TileRenderer(photo, lens, 4, room), tile, rooms, pool)
     return out
 
 

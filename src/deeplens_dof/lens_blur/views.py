@@ -100,14 +100,16 @@ class Level:
         bounds: tuple[float, ...],
         pool: Executor,
     ) -> Level:
-        survey = Survey.of(steps, coc_px, hidden.coc, bounds, 1, TILE, pool)
+        survey = Survey.of(steps, coc_px, hidden.coc, hidden.deep_coc, bounds, 1, TILE, pool)
         return cls(1, rgb, coc_px, steps, hidden, None, bounds, survey, survey.reach(1))
 
     @classmethod
     def of_layers(cls, layers: Layers, hidden: Hidden, bounds: tuple[float, ...], pool: Executor) -> Level:
         steps = depth_steps(layers.front_coc)
         steps[layers.back_coc != kernels.NOTHING] = 1
-        survey = Survey.of(steps, layers.front_coc, hidden.coc, bounds, layers.factor, TILE, pool)
+        survey = Survey.of(
+            steps, layers.front_coc, hidden.coc, hidden.deep_coc, bounds, layers.factor, TILE, pool
+        )
         reach = survey.reach(layers.factor)
         return cls(
             layers.factor, layers.front, layers.front_coc, steps, hidden, layers, bounds, survey, reach
@@ -145,22 +147,22 @@ class _Room:
     def grow(self, cells: int) -> None:
         if cells > self.cells:
             self.cells = cells
-            self.surfaces, self.through = np.empty(8 * cells, np.float32), np.empty(4 * cells, np.float32)
-            self.coc, self.behind = np.empty((2, cells), np.float32), np.empty(cells, np.int32)
+            self.surfaces, self.through = np.empty(12 * cells, np.float32), np.empty(4 * cells, np.float32)
+            self.coc, self.behind = np.empty((3, cells), np.float32), np.empty(cells, np.int32)
             self.soft = np.empty(cells, np.uint8)
             self.softened, self.times = np.empty(4 * cells, np.float32), np.zeros(cells, np.uint8)
-            self.bins = np.empty((2, cells), np.int16)
-            self.runs, self.ordered = np.empty((6, 3 * cells), np.int32), np.empty((3 * cells, 4), np.int32)
+            self.bins = np.empty((3, cells), np.int16)
+            self.runs, self.ordered = np.empty((6, 4 * cells), np.int32), np.empty((4 * cells, 4), np.int32)
 
 
 class TileRenderer:
     """Renders tiles of one level, with room for their windows. One for each thread."""
 
-    def __init__(self, level: Level, lens: Lens, channels: int) -> None:
+    def __init__(self, level: Level, lens: Lens, channels: int, room: _Room) -> None:
         self.level, self.lens, self.shape = level, lens, shape_spans(lens.aperture)
         self.total = np.empty((TILE, TILE, channels), np.float32)
         self.sums = np.empty((0, 1, 3), np.float32)
-        self.room = _Room()
+        self.room = room
 
     def plain(self, shell: Shell, busy: Blocks, top: int, left: int) -> None:
         """The blocks of the tile at cell (top, left) that are not busy: one unbroken surface each. Clears the tile."""
@@ -203,7 +205,7 @@ class TileRenderer:
         cells = rows * columns
         room.grow(cells)
         where = (np.float32(STEP_PX), at[0] * BLOCK - reach, at[1] * BLOCK - reach, rows, columns)
-        front, back = room.surfaces[: 4 * cells], room.surfaces[4 * cells :]
+        front, back, deep = (room.surfaces[4 * cells * k : 4 * cells * (k + 1)] for k in range(3))
         window = (front, room.through, room.soft, room.coc[0], back, room.coc[1])
         if level.layers is None:
             step_px, *corner = where
@@ -215,6 +217,11 @@ class TileRenderer:
             window_kernels.copy_layers(
                 *level.layers.arrays, level.hidden.colour, level.hidden.coc, *where, *window
             )
+        hidden = level.hidden
+        window_kernels.put_deep(
+            hidden.colour, hidden.coc, hidden.deep_colour, hidden.deep_coc, hidden.factor // level.factor, *where,
+            room.coc[0], room.coc[1], deep, room.coc[2],
+        )  # fmt: skip
         widest_px = np.float32(max(STEP_PX, 0.5 * shell.factor))
         if window_kernels.contrast(front, cells) * POINTS_PER_CONTRAST > FEWEST_POINTS:
             for least_cells in SOFTENED_CELLS:
@@ -224,8 +231,8 @@ class TileRenderer:
                         room.times, room.softened,
                     )  # fmt: skip
         count = window_kernels.make_runs(
-            front, room.coc[0], room.soft, room.times, back, room.coc[1], rows, columns, shell.constants(), widest_px,
-            room.bins[0], room.bins[1], room.sums, room.runs,
+            room.surfaces, room.coc, room.soft, room.times, rows, columns, shell.constants(), widest_px, room.bins,
+            room.sums, room.runs,
         )  # fmt: skip
         if count == 0:
             return
@@ -248,10 +255,18 @@ def blocks_of(top: int, left: int) -> tuple[slice, slice]:
     return slice(top // BLOCK, top // BLOCK + across), slice(left // BLOCK, left // BLOCK + across)
 
 
+class Rooms(threading.local):
+    """One room for each thread, for all that is rendered of a picture."""
+
+    def __init__(self) -> None:
+        self.room = _Room()
+
+
 def for_tiles(
     shape: tuple[int, int],
-    renderer: Callable[[], TileRenderer],
+    renderer: Callable[[_Room], TileRenderer],
     work: Callable[[TileRenderer, int, int], None],
+    rooms: Rooms,
     pool: Executor,
 ) -> None:
     """Calls `work(renderer, top, left)` for every tile of a picture of that shape, with one renderer for each thread."""
@@ -259,7 +274,7 @@ def for_tiles(
 
     def tile(top: int, left: int) -> None:
         if not hasattr(own, "renderer"):
-            own.renderer = renderer()
+            own.renderer = renderer(rooms.room)
         work(own.renderer, top, left)
 
     corners = [(top, left) for top in range(0, shape[0], TILE) for left in range(0, shape[1], TILE)]
@@ -268,7 +283,7 @@ def for_tiles(
 
 
 def render_shell(
-    level: Level, shell: Shell, busy: Blocks, lens: Lens, wanted: Blocks, pool: Executor
+    level: Level, shell: Shell, busy: Blocks, lens: Lens, wanted: Blocks, rooms: Rooms, pool: Executor
 ) -> FloatArray:
     """A whole shell on its own cells: (h, w, 8) near colour and coverage, far colour and coverage.
 
@@ -285,5 +300,5 @@ def render_shell(
         part = total[top : top + TILE, left : left + TILE]
         part[:] = renderer.total[: part.shape[0], : part.shape[1]]
 
-    for_tiles(level.coc_px.shape, lambda: TileRenderer(level, lens, 8), tile, pool)
+    for_tiles(level.coc_px.shape, lambda room: TileRenderer(level, lens, 8, room), tile, rooms, pool)
     return total

@@ -1,9 +1,9 @@
 """Inner loops of views.py, compiled by numba: the surfaces of one window as runs of cells that move together.
 
-A window is a tile and what can reach it. Its arrays are flat, one entry a cell, row by row: `front` and `back` hold
-premultiplied red, green, blue and alpha (4 numbers a cell), `soft` (uint8) says where the front lets light pass and
-`through` there how much (the same number 4 times), `front_coc` and `back_coc` the signed CoC in photo pixels, NOTHING
-where there is no surface.
+A window is a tile and what can reach it. Its arrays are flat, one entry a cell, row by row: `front`, `back` and `deep`,
+what lies behind both, hold premultiplied red, green, blue and alpha (4 numbers a cell), `soft` (uint8) says where the front
+lets light pass and `through` there how much (the same number 4 times), `front_coc` and so on the signed CoC in photo pixels,
+NOTHING where there is no surface.
 
 A run is a stretch of one row whose CoC falls into one bin: from a lens point it is seen displaced as a whole. Bins are
 numbered from far to near, so that painting them in order lets near things cover far ones.
@@ -135,6 +135,33 @@ def split_pixels(
             elif hidden_coc[y, x] < front_coc[p] - step_px:
                 _put_back(back, p, hidden_colour[y, x])
                 back_coc[p] = hidden_coc[y, x]
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def put_deep(
+    hidden_colour, hidden_coc, deep_colour, deep_coc, ratio, step_px, top, left, rows, columns, front_coc, back_coc, deep,
+    coc,
+):  # fmt: skip
+    """What lies behind the front and the back of the window at (top, left), from hidden cells `ratio` times as large: the
+    nearer of the two hidden surfaces that is farther than both. deep, coc are written."""
+    last_y, last_x = hidden_coc.shape[0] - 1, hidden_coc.shape[1] - 1
+    for j in range(rows):
+        y = min(max((top + j) // ratio, 0), last_y)
+        for i in range(columns):
+            x = min(max((left + i) // ratio, 0), last_x)
+            p = j * columns + i
+            coc[p] = NOTHING
+            if back_coc[p] == NOTHING:
+                continue
+            limit = (
+                min(back_coc[p], front_coc[p]) - step_px if front_coc[p] != NOTHING else back_coc[p] - step_px
+            )
+            if NOTHING < hidden_coc[y, x] < limit:
+                _put_back(deep, p, hidden_colour[y, x])
+                coc[p] = hidden_coc[y, x]
+            elif NOTHING < deep_coc[y, x] < limit:
+                _put_back(deep, p, deep_colour[y, x])
+                coc[p] = deep_coc[y, x]
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
@@ -296,52 +323,39 @@ def _runs_under(bins, coc, soft, j, rows, columns, widest_px, n, runs):
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def make_runs(
-    front,
-    front_coc,
-    soft,
-    times,
-    back,
-    back_coc,
-    rows,
-    columns,
-    shell,
-    widest_px,
-    bins,
-    back_bins,
-    sums,
-    runs,
-):
+def make_runs(surfaces, coc, soft, times, rows, columns, shell, widest_px, bins, sums, runs):
     """Cuts the surfaces of a window into runs; returns how many.
 
-    Where one surface runs through several bins the farther bin goes on under the nearer one by a cell, so that nothing
-    shows between the two when they are moved apart. widest_px: the CoC by which neighbours of one surface may differ.
-    bins, back_bins (rows * columns,) int16 and sums (BINS, 4) are written: of each bin the sum of CoC in cells, the number
-    of cells, the sum of light and the most light of a cell.
-    runs (6, n) int32: bin, row, first column, cells, source (first cell of the front, or rows * columns + that of the
-    back), whether it is soft.
-    times: of `soften`, cleared.
+    surfaces: front, back and deep one after the other; coc, bins (3, cells or more). Where one surface runs through several
+    bins the farther bin goes on under the nearer one by a cell, so that nothing shows between the two when they are moved
+    apart. widest_px: the CoC by which neighbours of one surface may differ. times: of `soften`, cleared here.
+    bins int16 and sums (BINS, 4) are written: of each bin the sum of CoC in cells, the number of cells, the sum of light
+    and the most light of a cell. runs (6, n) int32: bin, row, first column, cells, source (a cell of `surfaces`), whether
+    it is soft.
     """
     cells = rows * columns
     sums[:] = 0
-    _bin_surface(front, front_coc, times, cells, shell, bins, sums)
-    times[:cells] = 0
-    _bin_surface(back, back_coc, times, cells, shell, back_bins, sums)
+    for k in range(3):
+        _bin_surface(
+            surfaces[4 * cells * k : 4 * cells * (k + 1)], coc[k], times, cells, shell, bins[k], sums
+        )
+        times[:cells] = 0
     n = 0
     for j in range(rows):
-        n = _front_runs(bins, front_coc, soft, j, columns, widest_px, n, runs)
-        n = _runs_under(bins, front_coc, soft, j, rows, columns, widest_px, n, runs)
-        p, end = j * columns, (j + 1) * columns
-        while p < end:
-            number = back_bins[p]
-            q = p + 1
-            while q < end and back_bins[q] == number:
-                q += 1
-            if number != _NO_BIN:
-                runs[0, n], runs[1, n], runs[2, n] = number, j, p - j * columns
-                runs[3, n], runs[4, n], runs[5, n] = q - p, cells + p, 0
-                n += 1
-            p = q
+        n = _front_runs(bins[0], coc[0], soft, j, columns, widest_px, n, runs)
+        n = _runs_under(bins[0], coc[0], soft, j, rows, columns, widest_px, n, runs)
+        for k in range(1, 3):
+            p, end = j * columns, (j + 1) * columns
+            while p < end:
+                number = bins[k, p]
+                q = p + 1
+                while q < end and bins[k, q] == number:
+                    q += 1
+                if number != _NO_BIN:
+                    runs[0, n], runs[1, n], runs[2, n] = number, j, p - j * columns
+                    runs[3, n], runs[4, n], runs[5, n] = q - p, k * cells + p, 0
+                    n += 1
+                p = q
     return n
 
 
