@@ -156,14 +156,26 @@ def test_the_report_is_all_there_is_on_standard_output_when_depth_is_predicted(d
 def test_every_setting_reaches_the_picture(deeplens, depth) -> None:
     photo("in.png")
     options = {"focus": "0.2,0.5", "focus-range": 0.25, "f-number": 2.8, "lens-mm": 85, "nearest-m": 2}
+    options |= {"shape": "blades:6:0.5", "highlights": 0.75, "grain": 0.5}
     flat = [text for name, value in options.items() for text in (f"--{name}", value)]
     ended = deeplens(
         "blur", "in.png", "-o", "out.png", "--depth", depth, "--renderer", "optical", "--json", *flat
     )
-    expected = dl.Settings(focus=(0.2, 0.5), focus_range=0.25, f_number=2.8, lens_mm=85, nearest_m=2)
+    lens = {"focus": (0.2, 0.5), "focus_range": 0.25, "f_number": 2.8, "lens_mm": 85, "nearest_m": 2}
+    expected = dl.Settings(**lens, shape="blades:6:0.5", highlights=0.75, grain=0.5)
     assert json.loads(ended.out)["settings"] == expected.as_dict()
     made = dl.blur("in.png", depth=str(depth), settings=expected)
     assert np.array_equal(dl.read("out.png").pixels, made.image)
+
+
+def test_the_picture_of_an_aperture_is_opened_once_for_all_photos(deeplens, depth) -> None:
+    for name in ("in/a.png", "in/b.png", "star.png"):
+        photo(name)
+    ended = deeplens("blur", "in", "-o", "out", "--depth", depth, "--shape", "star.png", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out)["settings"]["shape"] == "star.png"
+    made = dl.blur("in/a.png", depth=str(depth), shape="star.png")
+    assert np.array_equal(dl.read("out/a.png").pixels, made.image)
 
 
 def test_metadata_is_kept_or_left_out(deeplens, depth) -> None:
@@ -216,6 +228,25 @@ def test_strange_names_are_names(deeplens, depth) -> None:
         (["blur", "in.png", "--focus", "2,2"], "--focus is '2,2', expected X,Y with both from 0 to 1"),
         (["blur", "in.png", "--focus", "left"], "--focus is 'left', expected"),
         (["blur", "in.png", "--renderer", "vivid"], "--renderer is 'vivid', expected one of: optical"),
+        (["blur", "in.png", "--shape", "star"], "--shape is 'star', expected disc|blades:N"),
+        (
+            ["blur", "in.png", "--shape", "blades:2"],
+            "--shape is 'blades' with count '2', expected a whole number",
+        ),
+        (
+            ["blur", "in.png", "--shape", "none.png"],
+            "--shape: none.png cannot be read: there is no such file",
+        ),
+        (
+            ["blur", "in.png", "--shape", "black.png"],
+            "black.png is no aperture: the aperture's picture is black",
+        ),
+        (["blur", "in.png", "--highlights", "2"], "--highlights is 2.0, expected a number from 0 to 1"),
+        (["blur", "in.png", "--grain", "-1"], "--grain is -1.0, expected a number from 0 to 1"),
+        (
+            ["blur", "in.png", "--shape", "d.png", "-o", "d.png"],
+            "'d.png' is read too and would be overwritten",
+        ),
         (["blur", "in.png", "-o", "in.png"], "'in.png' is read too and would be overwritten"),
         (["blur", "in.png", "-o", "."], "'in.png' is read too and would be overwritten"),
         (["blur", "in.png", "-o", "link.png"], "'link.png' is read too and would be overwritten"),
@@ -246,6 +277,7 @@ def test_wrong_usage_is_said_before_anything_is_done(deeplens, arguments, said) 
     for name in ("in.png", "a/x.png", "b/x.png", "d.png"):
         photo(name)
     Path("link.png").symlink_to("in.png")
+    Image.new("L", (8, 8)).save("black.png")
     before = {name: Path(name).read_bytes() for name in files()}
     ended = deeplens(*arguments)
     assert (ended.code, ended.out) == (2, "")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplens_dof.lens import FULL_FRAME_WIDTH_MM, Lens, signed_coc_px
+from deeplens_dof.lens import EASE, FULL_FRAME_WIDTH_MM, Lens, signed_coc_px
 
 CONVENTIONS = Path(__file__).parents[1] / "docs" / "conventions.md"
 focal_lengths_mm = st.floats(10, 600)
@@ -66,8 +66,34 @@ def test_the_focus_range_is_sharp_and_the_blur_begins_at_its_edges(focus: float,
     depth = np.linspace(0, 1, 201, dtype=np.float32)
     coc = signed_coc_px(depth, focus, 100.0, focus_range)
     plain = signed_coc_px(depth, focus, 100.0)
-    expected = np.sign(plain) * np.maximum(np.abs(plain) - 100 * focus_range / 2, 0)
-    np.testing.assert_allclose(coc, expected, atol=1e-4)
+    beyond = np.abs(plain) - 100 * focus_range / 2
+    assert not coc[beyond < -1e-4].any()
+    from_the_edge = np.sign(plain) * np.maximum(beyond, 0)
+    stretch = 100 * EASE * focus_range
+    past = beyond >= stretch
+    np.testing.assert_allclose(coc[past], from_the_edge[past], atol=1e-4)
+    assert (np.abs(coc) <= np.abs(from_the_edge) + 1e-4).all()
+    assert np.abs(coc - from_the_edge).max() <= 4 / 27 * stretch + 1e-4
+
+
+@given(st.floats(0.1, 0.9), st.floats(0.01, 0.5), st.floats(1, 100))
+def test_the_blur_sets_in_without_a_kink(focus: float, focus_range: float, blur_px: float) -> None:
+    """Where the focus range ends the slope of the CoC grows from 0 bit by bit, and the CoC never falls."""
+    offset = np.linspace(-1.5, 1.5, 3001) * focus_range
+    coc = signed_coc_px(np.float32(focus + offset), focus, blur_px, focus_range).astype(float)
+    unit = blur_px * focus_range  # CoC over the width of the band
+    assert (np.diff(coc) >= -1e-5 * unit / focus_range).all()
+    slope = (coc[20:] - coc[:-20]) / (0.02 * unit)
+    assert np.abs(np.diff(slope)).max() < 0.03 + 1e-4 / focus_range  # a kink would be a step of 0.05 a sample
+    assert slope.max() < 4 / 3 + 0.01 + 1e-4 / focus_range
+    np.testing.assert_allclose(coc[[0, -1]], [-unit, unit], rtol=1e-3)
+
+
+def test_without_a_focus_range_the_circle_of_confusion_is_a_straight_line() -> None:
+    depth = np.linspace(0, 1, 101, dtype=np.float32)
+    expected = np.float32(30) * (depth - np.float32(0.5))
+    assert np.array_equal(signed_coc_px(depth, 0.5, 30.0, 0.0), expected)
+    np.testing.assert_allclose(signed_coc_px(depth, 0.5, 30.0, 1e-12), expected, atol=1e-4)
 
 
 @given(focal_lengths_mm, f_numbers, distances_m, st.one_of(distances_m, st.just(math.inf)))

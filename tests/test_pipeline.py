@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
+from deeplens_dof import pipeline
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 HEIGHT, WIDTH = 48, 96
@@ -302,6 +304,59 @@ def test_given_circles_of_confusion_are_rendered_as_the_pipeline_does(scene) -> 
         dl.render(scene.linear, result.coc_px, dl.Aperture.disc(), "optical"), result.linear
     )
     assert np.array_equal(dl.linear_to_srgb(result.linear), result.image)
+
+
+def test_the_shape_of_the_aperture_reaches_the_renderer(scene, tmp_path) -> None:
+    kernel = np.zeros((9, 9), np.uint8)
+    kernel[:, :3] = kernel[6:] = 255
+    Image.fromarray(kernel).save(tmp_path / "corner.png")
+    apertures = {
+        "blades:5:0.2": dl.Aperture.blades(5, 0.2),
+        "ring": dl.Aperture.ring(),
+        str(tmp_path / "corner.png"): dl.Aperture.kernel(kernel),
+    }
+    disc = dl.refocus(scene, dl.Settings(focus=FAR, **WIDE_OPEN))
+    for text, aperture in apertures.items():
+        result = dl.refocus(scene, dl.Settings(focus=FAR, shape=text, **WIDE_OPEN))
+        assert np.array_equal(dl.render(scene.linear, result.coc_px, aperture), result.linear)
+        assert not np.array_equal(result.linear, disc.linear)
+
+
+def test_the_picture_of_an_aperture_is_read_once_until_it_changes(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "shape.png"
+    Image.new("RGBA", (8, 8), (255, 255, 255, 128)).save(path)
+    opened = []
+    real = pipeline.read
+    monkeypatch.setattr(pipeline, "read", lambda name: opened.append(name) or real(name))
+    first = pipeline.aperture_of(str(path))
+    assert pipeline.aperture_of(str(path)) is first
+    assert first.density(0.9, 0.9) == 1
+    Image.new("L", (4, 8), 255).save(path)
+    os.utime(path, ns=(1, 1))
+    assert pipeline.aperture_of(str(path)).density(0.9, 0.9) == 0
+    assert len(opened) == 2
+
+
+@pytest.mark.parametrize("make", ["missing", "text", "black"])
+def test_what_is_no_picture_of_an_aperture_is_refused_in_a_sentence(scene, tmp_path, make) -> None:
+    path = tmp_path / "shape.png"
+    if make == "text":
+        path.write_text("no picture")
+    elif make == "black":
+        Image.new("L", (8, 8)).save(path)
+    with pytest.raises(ValueError, match=r"shape\.png"):
+        dl.refocus(scene, dl.Settings(shape=str(path)))
+
+
+def test_settings_of_light_survive_in_xmp(tmp_path) -> None:
+    from deeplens_dof.photo.xmp import settings_of
+
+    settings = dl.Settings(focus=NEAR, shape="blades:7:0.5", highlights=0.75, grain=0.5)
+    dl.blur(dl.Photo(stripes()), depth=two_planes(), settings=settings).save(tmp_path / "out.png")
+    recorded = settings_of(dl.read(tmp_path / "out.png").xmp)
+    assert recorded["shape"] == "blades:7:0.5"
+    numbers = {name: float(recorded[name]) for name in ("highlights", "grain", "f_number")}
+    assert numbers == {"highlights": 0.75, "grain": 0.5, "f_number": 1.8}
 
 
 def test_the_astronaut_stands_sharp_before_a_blurred_background() -> None:

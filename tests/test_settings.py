@@ -65,8 +65,33 @@ def test_anything_else_is_no_focus(given) -> None:
         Settings(focus=given)
 
 
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        ("disc", "disc"),
+        (" Blades:5:0:30", "blades:5:0:30"),
+        ("ring:0.5", "ring"),
+        ("cat-eye:1.0", "cat-eye"),
+        ("anamorphic:1.330", "anamorphic:1.33"),
+        ("shapes/heart.png", "shapes/heart.png"),
+        ("Heart.PNG", "Heart.PNG"),
+    ],
+)
+def test_a_shape_is_a_name_with_numbers_or_a_file(given, shape) -> None:
+    assert Settings(shape=given).shape == shape
+    assert Settings(shape=shape).shape == shape
+
+
+@pytest.mark.parametrize("given", ["", "round", "blades", "blades:2", "ring:2", "disc:1", "a\0.png", None, 5])
+def test_anything_else_is_no_shape(given) -> None:
+    with pytest.raises(ValueError, match=r"shape is .* expected"):
+        Settings(shape=given)
+
+
 def test_settings_survive_as_plain_values() -> None:
-    settings = Settings(focus=(1 / 3, 2 / 3), f_number=2.8, focus_range=0.0)
+    settings = Settings(
+        focus=(1 / 3, 2 / 3), f_number=2.8, focus_range=0.0, shape="blades:7:0.3", highlights=1, grain=0.5
+    )
     assert all(isinstance(value, (str, float)) for value in settings.as_dict().values())
     assert Settings(**settings.as_dict()) == settings
     assert Settings(**Settings().as_dict()) == Settings()

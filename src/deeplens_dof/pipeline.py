@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,13 @@ from .inverse_depth import InverseDepth
 from .lens import Lens, signed_coc_px
 from .photo import Photo, read
 from .settings import Settings
+from .shape import parse_shape
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from .grain import Grain
+    from .lens_blur.aperture import Aperture
 
 FloatArray = npt.NDArray[np.float32]
 DepthSource = InverseDepth | str | os.PathLike[str]
@@ -41,6 +45,13 @@ class Scene:
     def linear(self) -> FloatArray:
         """The photo in linear light, float32 (H, W, 3)."""
         return self.photo.linear()
+
+    @cached_property
+    def grain(self) -> Grain:
+        """The photo's own noise, as it looks."""
+        from .grain import measure_grain
+
+        return measure_grain(self.linear)
 
     def coc_px(self, settings: Settings) -> FloatArray:
         """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px."""
@@ -113,8 +124,11 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
 def refocus(scene: Scene, settings: Settings | None = None) -> Result:
     """The scene through this lens, focused there. Cheap: may be called many times on one scene.
 
-    Raises ValueError for a lens that blurs by more than the renderer can.
+    Raises ValueError for a lens that blurs by more than the renderer can, PhotoError for an aperture's
+    picture that cannot be read.
     """
+    from .grain import with_grain
+    from .highlights import recover_highlights, settle, white_of
     from .lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
@@ -124,8 +138,35 @@ def refocus(scene: Scene, settings: Settings | None = None) -> Result:
             f"these settings blur by {largest_px:,.0f} px, expected at most {LARGEST_COC_PX:,.0f} px; "
             "raise f_number or nearest_m, or lower lens_mm"
         )
-    linear = render(scene.linear, coc_px, renderer=settings.renderer)
+    aperture = aperture_of(settings.shape)
+    white = white_of(scene.linear) if settings.highlights > 0 else 1.0
+    light = recover_highlights(scene.linear, settings.highlights, white)
+    linear = render(light, coc_px, aperture, settings.renderer)
+    if light is not scene.linear:
+        settle(linear, scene.linear, light, coc_px)
+        if white < 1:  # a photo whose white is grey keeps it
+            np.minimum(linear, np.float32(white), out=linear)
+    if settings.grain > 0:
+        linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
     return Result(scene.photo, settings, linear, coc_px, scene)
+
+
+def aperture_of(shape: str) -> Aperture:
+    """The aperture of `Settings.shape`; the picture of one is read again only when its file has changed.
+
+    Raises ValueError, or PhotoError when the picture cannot be read.
+    """
+    from .lens_blur.aperture import Aperture
+
+    if parse_shape(shape) is not None:
+        return Aperture.parse(shape)
+    version: tuple[int, ...]
+    try:
+        facts = os.stat(shape)
+        version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    except (OSError, ValueError):
+        version = ()  # the reader says what is wrong
+    return _kernel_of_file(shape, version)
 
 
 def blur(
@@ -159,6 +200,18 @@ def blur(
 
 def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
     return refocus(analyse(photo, depth), settings)
+
+
+@lru_cache(maxsize=8)
+def _kernel_of_file(path: str, version: tuple[int, ...]) -> Aperture:
+    from .lens_blur.aperture import Aperture
+
+    photo = read(path)
+    weights = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
+    try:
+        return Aperture.kernel(weights)
+    except ValueError as error:
+        raise ValueError(f"{path} is no aperture: {error}") from None
 
 
 def _given(depth: DepthSource, photo: Photo) -> InverseDepth:

@@ -7,6 +7,8 @@ from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal
 
+from .shape import USAGE, parse_shape, shape_text
+
 Focus = tuple[float, float] | Literal["subject"]
 
 
@@ -44,12 +46,33 @@ class Settings:
     nearest_m: float = _setting(
         1.0, "How far the nearest thing is, when depth is only relative.", "M", "m", (0.05, 1000.0)
     )
+    shape: str = _setting(
+        "disc",
+        "What a point of light becomes out of focus: the shape of the aperture, or a picture of it.",
+        USAGE,
+    )
+    highlights: float = _setting(
+        0.25,
+        "How much of the light that was clipped at white is recovered before the blur.",
+        "0..1",
+        "",
+        (0.0, 1.0),
+    )
+    grain: float = _setting(
+        0.0,
+        "How much of the photo's own grain is put back where it was blurred away.",
+        "0..1",
+        "",
+        (0.0, 1.0),
+    )
     renderer: str = _setting(
         "optical", "What renders the blur: optical (no network).", "NAME", choices=("optical",)
     )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "focus", parse_focus(self.focus))
+        named = parse_shape(self.shape)
+        object.__setattr__(self, "shape", shape_text(*named) if named else self.shape)
         for each in fields(self):
             value, choices = getattr(self, each.name), each.metadata["choices"]
             if each.metadata["low"] is not None:
