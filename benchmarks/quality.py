@@ -11,6 +11,7 @@ on 8-bit sRGB. Every method gets the same inputs in the same run:
     gegl     GEGL's lens-blur; skipped where the command is absent
     optical  ours
     optical+highlights  ours after the recovery of clipped light
+    preview  ours with at most 32 lens points
 
 The tables go to the terminal, all numbers of every picture to benchmarks/results/quality.json.
 """
@@ -46,7 +47,15 @@ def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -
     return dl.render(recover_highlights(rgb, 1.0), coc_px, threads=threads)
 
 
-OURS: dict[str, Render] = {"optical": optical, "optical+highlights": optical_with_highlights}
+def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
+    return dl.render(rgb, coc_px, threads=threads, lens_points=32)
+
+
+OURS: dict[str, Render] = {
+    "optical": optical,
+    "optical+highlights": optical_with_highlights,
+    "preview": preview,
+}
 METHODS = OTHERS | OURS
 
 

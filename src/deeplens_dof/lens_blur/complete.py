@@ -5,6 +5,7 @@ This is the place where a learned completion plugs in: anything that turns `Laye
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class Hidden:
     deep_coc: FloatArray
 
 
-def complete(layers: Layers) -> Hidden:
+def complete(layers: Layers, pool: Executor) -> Hidden:
     """The nearest farther surface reaches behind a nearer one as far as the lens can look behind it, and evens out."""
     has_back = (layers.back_coc != kernels.NOTHING) & (layers.alpha <= 0.85)
     source_coc = np.where(has_back, layers.back_coc, layers.front_coc)
@@ -37,22 +38,17 @@ def complete(layers: Layers) -> Hidden:
     first, behind = (np.empty(source_coc.shape, np.int32) for _ in range(2))
     limits = np.float32(STEP_PX), np.float32(layers.factor), np.float32(MARGIN_CELLS)
     kernels.nearest_farther(seen_coc, source_coc, *limits, first)
+    near = pool.submit(_carried, layers, has_back, source_coc, first)
     kernels.nearest_behind(seen_coc, source_coc, first, *limits, behind)
-    near = _carried(layers, has_back, source_coc, first)
     deep = _carried(layers, has_back, source_coc, behind)
-    return Hidden(layers.factor, *near, *deep)
+    return Hidden(layers.factor, *near.result(), *deep)
 
 
 def _carried(
     layers: Layers, has_back: npt.NDArray[np.bool_], source_coc: FloatArray, source: npt.NDArray[np.int32]
 ) -> tuple[FloatArray, FloatArray]:
     """Colour and CoC of the cells that `source` (h, w) names, -1 for none, evened out."""
-    found = source >= 0
-    at = source[found]
-    colour = np.zeros_like(layers.front)
-    coc = np.full(source.shape, kernels.NOTHING, np.float32)
-    source_is_back = has_back.ravel()[at][:, None]
-    colour[found] = np.where(source_is_back, layers.back.reshape(-1, 3)[at], layers.front.reshape(-1, 3)[at])
-    coc[found] = source_coc.ravel()[at]
+    colour, coc = np.zeros_like(layers.front), np.empty(source.shape, np.float32)
+    kernels.carry(source, source_coc, has_back, layers.front, layers.back, colour, coc)
     kernels.smooth_hidden(source, colour, coc, np.float32(STEP_PX), SMOOTHING_ROUNDS)
     return colour, coc

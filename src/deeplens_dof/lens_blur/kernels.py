@@ -329,30 +329,47 @@ def nearest_behind(seen_coc, source_coc, first, step_px, factor, margin, source)
                 source[y, x] = best_index
 
 
+@nb.njit(nogil=True, cache=True)
+def carry(source, source_coc, has_back, front, back, colour, coc):
+    """Writes colour (H, W, 3) and coc (H, W) of the cells that `source` names; coc is NOTHING where it names none."""
+    height, width = source.shape
+    for y in range(height):
+        for x in range(width):
+            at = np.int64(source[y, x])
+            if at < 0:
+                coc[y, x] = NOTHING
+                continue
+            sy, sx = at // width, at % width
+            coc[y, x] = source_coc[sy, sx]
+            for c in range(3):
+                colour[y, x, c] = back[sy, sx, c] if has_back[sy, sx] else front[sy, sx, c]
+
+
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def smooth_hidden(source, colour, coc, step_px, rounds):
     """Evens out colour (H, W, 3) and coc (H, W) of the hidden cells in place, along surfaces of about one CoC."""
     height, width = coc.shape
+    carried = np.empty(height * width, np.int64)
+    n = 0
+    for y in range(height):
+        for x in range(width):
+            if source[y, x] >= 0 and source[y, x] != y * width + x:
+                carried[n] = y * width + x
+                n += 1
     for round_ in range(rounds):
-        for row in range(height):
-            y = row if round_ % 2 == 0 else height - 1 - row
-            for column in range(width):
-                x = column if round_ % 2 == 0 else width - 1 - column
-                if source[y, x] < 0 or source[y, x] == y * width + x:
-                    continue
-                weight, c0, c1, c2, depth = 0.0, 0.0, 0.0, 0.0, 0.0
-                for dy in range(-1, 2):
-                    for dx in range(-1, 2):
-                        yy, xx = y + dy, x + dx
-                        if yy < 0 or xx < 0 or yy >= height or xx >= width or source[yy, xx] < 0:
-                            continue
-                        if abs(coc[yy, xx] - coc[y, x]) > step_px:
-                            continue
-                        weight += 1
-                        c0 += colour[yy, xx, 0]
-                        c1 += colour[yy, xx, 1]
-                        c2 += colour[yy, xx, 2]
-                        depth += coc[yy, xx]
-                if weight > 0:
-                    colour[y, x, 0], colour[y, x, 1], colour[y, x, 2] = c0 / weight, c1 / weight, c2 / weight
-                    coc[y, x] = depth / weight
+        for k in range(n):
+            at = carried[k if round_ % 2 == 0 else n - 1 - k]
+            y, x = at // width, at % width
+            weight, c0, c1, c2, depth = 0.0, 0.0, 0.0, 0.0, 0.0
+            for yy in range(max(y - 1, 0), min(y + 2, height)):
+                for xx in range(max(x - 1, 0), min(x + 2, width)):
+                    if source[yy, xx] < 0 or abs(coc[yy, xx] - coc[y, x]) > step_px:
+                        continue
+                    weight += 1
+                    c0 += colour[yy, xx, 0]
+                    c1 += colour[yy, xx, 1]
+                    c2 += colour[yy, xx, 2]
+                    depth += coc[yy, xx]
+            if weight > 0:
+                colour[y, x, 0], colour[y, x, 1], colour[y, x, 2] = c0 / weight, c1 / weight, c2 / weight
+                coc[y, x] = depth / weight

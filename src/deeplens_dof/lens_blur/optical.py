@@ -54,15 +54,15 @@ class Ways:
     met: Blocks
 
     @classmethod
-    def of(cls, photo: Level, pool: Executor) -> Ways:
-        """Blocks where surfaces of several shells move before each other are whole, unless something large comes by."""
+    def of(cls, photo: Level, whole_px: float, pool: Executor) -> Ways:
+        """Blocks where surfaces of several shells move before each other are whole, unless a CoC above whole_px comes by."""
         met = photo.busy(slice(None), pool)
         if len(photo.bounds) == 1:
             return cls(np.zeros(met.shape, np.uint8), met.astype(np.uint8), met.astype(np.uint8))
         survey = photo.survey
         moving = (blocks.least_beside(survey.smallest) < photo.bounds[2]) & (survey.largest >= STILL_PX)
         moving |= photo.met_by_steps(slice(1, 2))
-        whole = met & moving & (photo.reach <= WHOLE_PX)
+        whole = met & moving & (photo.reach <= whole_px)
         busy = photo.met_by_steps(slice(0, 2)) & ~whole
         return cls(whole.astype(np.uint8), busy.astype(np.uint8), met.astype(np.uint8))
 
@@ -77,7 +77,8 @@ def render_optical(
 ) -> FloatArray:
     """rgb (H, W, 3) linear light and coc_px (H, W) signed radii in px to (H, W, 3) linear light, all float32.
 
-    lens_points: at most so many where occlusion matters. shells: others than `shells_for` chooses, for tests.
+    lens_points: at most so many where occlusion matters, and no block whole: a preview. shells: others than `shells_for`
+    chooses, for tests.
     """
     lens, rooms = Lens(aperture, lens_points), Rooms()
     largest_px = float(np.abs(coc_px).max())
@@ -89,16 +90,16 @@ def render_optical(
         layers = half_size(rgb, coc_px, steps, pool)
         if coc_px.size > LARGE_PICTURE_PX:
             layers = halve(layers, pool)
-        hidden = complete(layers)
+        hidden = complete(layers, pool)
         bounds = (0.0, STILL_PX, *(shell.inner for shell in blurred)) if blurred else (0.0,)
         photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
-        ways = Ways.of(photo, pool)
+        ways = Ways.of(photo, WHOLE_PX if lens_points is None else 0.0, pool)
         totals: list[tuple[Shell, FloatArray]] = []
         for number, shell in enumerate(blurred):
             while layers.factor < shell.factor:
                 layers = halve(layers, pool)
             if hidden.factor != layers.factor:
-                hidden = complete(layers)
+                hidden = complete(layers, pool)
             level = Level.of_layers(layers, hidden, bounds, pool)
             rows, columns = level.survey.low.shape
             wanted = blocks.pooled(1 - ways.whole, shell.factor, rows, columns, margin=1)

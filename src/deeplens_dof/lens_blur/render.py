@@ -32,9 +32,10 @@ def render(
     rgb_linear: (H, W, 3) linear light, at least 0, may exceed 1. coc_px: (H, W) signed radius of the circle of
     confusion in pixels of this picture, positive nearer than the focus. aperture: its shape, a disc by default.
     threads: as many as there are cores by default; the result does not depend on it. lens_points: at most so many where
-    occlusion matters, for previews; as many as are needed by default. Where every CoC is 0 the input comes back bit for
-    bit. Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC
-    above 4000 px and an unknown renderer.
+    occlusion matters, with simpler edges, for previews (32, say); as many as are needed by default. Where every CoC is 0
+    the input comes back bit for bit.
+    Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC above 4000 px, an unknown
+    renderer and lens_points below 1.
     """
     if renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
