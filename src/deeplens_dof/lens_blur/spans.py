@@ -14,6 +14,11 @@ import math
 import numba as nb
 import numpy as np
 
+SAME_RADIUS = 0.05  # cells by which neighbours may differ that are blurred as one
+_U = (
+    np.uint64
+)  # indices of this type are not checked for being negative, so that loops compile to vector instructions
+
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def running_sums(rgb, top, left, rows, columns, sums):
@@ -67,6 +72,35 @@ def lens_mean(sums, j, i, radius, off_x, off_y, out):
         )
         area += weight * np.float32(end - begin)
     out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def disc_means(flat, j, i, count, radius, out):
+    """As `lens_mean` of the plain disc for `count` neighbouring pixels from (j, i) on that share a radius.
+
+    flat: the running sums with columns and colours in one axis; out: 3 numbers a pixel.
+    """
+    size = _U(3 * count)
+    for q in range(size):
+        out[q] = 0
+    area = np.float32(0)
+    last = int(math.ceil(radius - 0.5))
+    for dy in range(-last, last + 1):
+        low, high = max(dy - 0.5, -radius), min(dy + 0.5, radius)
+        middle = 0.5 * (low + high)
+        half = math.sqrt(max(radius * radius - middle * middle, 0.0))
+        a, b = i + 0.5 - half, i + 0.5 + half
+        ia, ib = int(a), int(b)
+        weight = np.float32(high - low)
+        a1, b1 = weight * np.float32(a - ia), weight * np.float32(b - ib)
+        a0, b0 = weight - a1, weight - b1
+        row, at, to, cell = flat[j + dy], _U(3 * ia), _U(3 * ib), _U(3)
+        for q in range(size):
+            out[q] += b0 * row[to + q] + b1 * row[to + cell + q] - a0 * row[at + q] - a1 * row[at + cell + q]
+        area += weight * np.float32(2 * half)
+    scale = 1 / area
+    for q in range(size):
+        out[q] *= scale
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
@@ -132,29 +166,51 @@ def blur_plain(rgb, coc, skip, block, sums, shell, first, spans, barrel, top, le
     """
     factor, inner, outer, shrink = shell
     height, width = coc.shape
-    value, slight = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    value, slight, many = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3 * block, np.float32)
+    flat = sums.reshape(sums.shape[0], sums.shape[1] * 3)
+    is_disc = spans.shape[0] == 0 and barrel[2] == 0
     for by in range(skip.shape[0]):
         for bx in range(skip.shape[1]):
             if skip[by, bx]:
                 continue
             for ty in range(by * block, min((by + 1) * block, height - top)):
+                done = bx * block
                 for tx in range(bx * block, min((bx + 1) * block, width - left)):
                     y, x = top + ty, left + tx
                     size = abs(coc[y, x])
-                    if size >= outer or (size < inner and inner > 0):
+                    if tx < done or size >= outer or (size < inner and inner > 0):
                         continue
                     radius = math.sqrt(max((size / factor) ** 2 - shrink, 0.0))
                     channel = 0 if coc[y, x] > 0 or inner <= 0 else 4
+                    if is_disc and radius > 0.5 and (size >= 1.5 or factor > 1):
+                        done = tx + 1
+                        while done < min((bx + 1) * block, width - left):
+                            other = coc[y, left + done]
+                            if (other > 0) != (coc[y, x] > 0) or abs(
+                                abs(other) - size
+                            ) > SAME_RADIUS * factor:
+                                break
+                            if (
+                                abs(other) >= outer
+                                or abs(other) < inner
+                                or (factor == 1 and abs(other) < 1.5)
+                            ):
+                                break
+                            done += 1
+                        disc_means(flat, ty + reach, tx + reach, done - tx, radius, many)
+                        for k in range(done - tx):
+                            for c in range(3):
+                                total[ty, tx + k, channel + c] = many[3 * k + c]
+                            total[ty, tx + k, channel + 3] = 1.0
+                        continue
                     value[0], value[1], value[2] = rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2]
                     if radius > 0.5:
                         if spans.shape[0] > 0:
                             signed = radius if coc[y, x] > 0 else -radius
                             shape_mean(sums, ty + reach, tx + reach, signed, first, spans, value)
                         else:
-                            off_x, off_y = (
-                                radius * (barrel[0] + tx * barrel[2]),
-                                radius * (barrel[1] + ty * barrel[2]),
-                            )
+                            off_x = radius * (barrel[0] + tx * barrel[2])
+                            off_y = radius * (barrel[1] + ty * barrel[2])
                             lens_mean(sums, ty + reach, tx + reach, radius, off_x, off_y, value)
                     if factor == 1 and 0 < size < 1.5:
                         slight_mean(rgb, y, x, min(size, np.float32(1)), slight)
