@@ -244,5 +244,45 @@ def test_a_preview_with_few_lens_points_is_like_the_whole() -> None:
     coc = two_planes(12.0, -9.0)[0]
     preview, full = dl.render(rgb, coc, lens_points=24), dl.render(rgb, coc)
     assert 0 < np.sqrt(((preview - full) ** 2).mean()) < 0.02
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="lens_points is 0"):
         dl.render(rgb, coc, lens_points=0)
+
+
+@pytest.mark.parametrize("aperture", [Aperture.disc(), Aperture.blades(5)])
+@pytest.mark.parametrize("near_px", [14.0, 40.0, 70.0])
+def test_a_large_picture_is_rendered_like_a_part_of_it(near_px: float, aperture: Aperture) -> None:
+    """Above 4 megapixels less is done at full size."""
+    y, x = np.mgrid[:1700, :2500]
+    rgb = np.where(((y // 90 + x // 90) % 2 == 0)[..., None], np.float32(0.8), np.float32([0.1, 0.2, 0.3]))
+    rgb = rgb.astype(np.float32)
+    coc = np.where((x - 700) ** 2 + (y - 500) ** 2 < 200**2, np.float32(near_px), np.float32(-near_px / 2))
+    large = dl.render(rgb, coc, aperture=aperture)[200:800, 400:1000]
+    part = dl.render(rgb[:1000, :1200], coc[:1000, :1200], aperture=aperture)[200:800, 400:1000]
+    assert np.sqrt(((large - part) ** 2).mean()) < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (2, 300), (300, 1), (3, 7)])
+def test_thin_pictures_are_rendered_the_same_every_time(shape: tuple[int, int]) -> None:
+    rgb = picture(11, *shape)
+    coc = np.where(
+        np.arange(rgb.shape[0] * rgb.shape[1]).reshape(shape) % 97 < 40, np.float32(8), np.float32(-9)
+    )
+    first = dl.render(rgb, coc)
+    assert np.isfinite(first).all()
+    assert first.max() <= 2 * rgb.max()
+    assert all(np.array_equal(first, dl.render(rgb, coc)) for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"aperture": "ring"}, r"'ring'.*Aperture\.parse"),
+        ({"aperture": np.ones((5, 5))}, "expected an Aperture"),
+        ({"threads": 0}, "threads is 0"),
+        ({"lens_points": 3.5}, "lens_points is 3.5"),
+        ({"renderer": [1]}, "no renderer"),
+    ],
+)
+def test_wrong_ways_of_rendering_are_refused_in_a_sentence(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        dl.render(picture(), np.zeros((HEIGHT, WIDTH), np.float32), **wrong)  # type: ignore[arg-type]

@@ -42,12 +42,14 @@ class Survey:
         coc: FloatArray,
         hidden_coc: FloatArray,
         deep_coc: FloatArray,
+        ratio: int,
         bounds: tuple[float, ...],
         factor: int,
         tile: int,
         pool: Executor,
     ) -> Survey:
-        """bounds: |CoC| at which the ranges begin, the last one open; whole tiles of blocks."""
+        """ratio: cells to a hidden cell's side. bounds: |CoC| at which the ranges begin, the last one open. Whole tiles of
+        blocks."""
         rows, columns = (-(-side // tile) * tile // BLOCK for side in coc.shape)
         planes = [np.empty((rows, columns), np.float32) for _ in range(3)]
         both = [np.empty((len(bounds), 3, rows, columns), np.float32) for _ in range(2)]
@@ -55,7 +57,9 @@ class Survey:
         begins = np.array(bounds, np.float32)
 
         def band(row: int) -> None:
-            _survey(steps, coc, hidden_coc, deep_coc, begins, float(factor), BLOCK, row, *planes, *both)
+            _survey(
+                steps, coc, hidden_coc, deep_coc, ratio, begins, float(factor), BLOCK, row, *planes, *both
+            )
 
         for done in [pool.submit(band, row) for row in range(rows)]:
             done.result()
@@ -87,11 +91,23 @@ class Survey:
 
 @nb.njit(nogil=True, cache=True)
 def _survey(
-    steps, coc, hidden_coc, deep_coc, begins, factor, block, row, low, smallest, largest, radius, nearest
+    steps,
+    coc,
+    hidden_coc,
+    deep_coc,
+    ratio,
+    begins,
+    factor,
+    block,
+    row,
+    low,
+    smallest,
+    largest,
+    radius,
+    nearest,
 ):
     """One row of blocks of a `Survey`."""
     height, width = coc.shape
-    ratio = (height + hidden_coc.shape[0] - 1) // hidden_coc.shape[0]
     ranges = begins.shape[0]
     low[row], smallest[row], largest[row] = 1e9, 1e9, 0
     radius[:, :, row], nearest[:, :, row] = -1, -1e9

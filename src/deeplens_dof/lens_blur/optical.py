@@ -88,9 +88,7 @@ def render_optical(
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool)
-        if coc_px.size > LARGE_PICTURE_PX:
-            layers = halve(layers, pool)
-        hidden = complete(layers, pool)
+        hidden = complete(halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers, pool)
         bounds = (0.0, STILL_PX, *(shell.inner for shell in blurred)) if blurred else (0.0,)
         photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
         ways = Ways.of(photo, WHOLE_PX if lens_points is None else 0.0, pool)

@@ -247,4 +247,4 @@ def divide(total, out):
         for x in range(out.shape[1]):
             scale = 1 / max(total[y, x, 3], np.float32(1e-6))
             for c in range(3):
-                out[y, x, c] = scale * total[y, x, c]
+                out[y, x, c] = max(scale * total[y, x, c], np.float32(0))

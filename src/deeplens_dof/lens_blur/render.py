@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -29,24 +30,32 @@ def render(
 ) -> FloatArray:
     """What a lens would have seen: float32 (H, W, 3) linear light.
 
-    rgb_linear: (H, W, 3) linear light, at least 0, may exceed 1. coc_px: (H, W) signed radius of the circle of
-    confusion in pixels of this picture, positive nearer than the focus. aperture: its shape, a disc by default.
-    threads: as many as there are cores by default; the result does not depend on it. lens_points: at most so many where
-    occlusion matters, with simpler edges, for previews (32, say); as many as are needed by default. Where every CoC is 0
-    the input comes back bit for bit.
+    rgb_linear: (H, W, 3) linear light, may exceed 1; less than 0 becomes 0 where anything is blurred. coc_px: (H, W)
+    signed radius of the circle of confusion in pixels of this picture, positive nearer than the focus. aperture: its
+    shape, a disc by default. threads: as many as there are cores by default; the result does not depend on it.
+    lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, say); as many as are needed
+    by default. Where every CoC is 0 the input comes back bit for bit.
     Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC above 4000 px, an unknown
-    renderer and lens_points below 1.
+    renderer, and an aperture, threads or lens_points that are none.
     """
-    if renderer not in RENDERERS:
+    if not isinstance(renderer, str) or renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
-    if lens_points is not None and lens_points < 1:
-        raise ValueError(f"{lens_points} lens points were asked for, expected at least 1")
+    if aperture is not None and not isinstance(aperture, Aperture):
+        raise ValueError(
+            f"the aperture is {aperture!r}, expected an Aperture; make one with Aperture.parse('blades:7') or "
+            "Aperture.kernel(picture)"
+        )
+    for name, count in (("threads", threads), ("lens_points", lens_points)):
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
+            raise ValueError(f"{name} is {count!r}, expected a whole number of at least 1, or None")
     rgb, coc = np.asarray(rgb_linear), np.asarray(coc_px)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype.kind != "f":
         raise ValueError(
             f"the picture has shape {rgb.shape} and type {rgb.dtype}, expected (height, width, 3) floats in linear "
             "light; see srgb_to_linear for 8- and 16-bit sRGB"
         )
+    if coc.dtype.kind not in "fiu":
+        raise ValueError(f"coc_px is of type {coc.dtype}, expected numbers in pixels")
     if coc.shape != rgb.shape[:2]:
         raise ValueError(f"coc_px has shape {coc.shape}, expected {rgb.shape[:2]} like the picture")
     rgb = np.ascontiguousarray(rgb, np.float32)

@@ -100,7 +100,7 @@ class Level:
         bounds: tuple[float, ...],
         pool: Executor,
     ) -> Level:
-        survey = Survey.of(steps, coc_px, hidden.coc, hidden.deep_coc, bounds, 1, TILE, pool)
+        survey = Survey.of(steps, coc_px, hidden.coc, hidden.deep_coc, hidden.factor, bounds, 1, TILE, pool)
         return cls(1, rgb, coc_px, steps, hidden, None, bounds, survey, survey.reach(1))
 
     @classmethod
@@ -108,7 +108,7 @@ class Level:
         steps = depth_steps(layers.front_coc)
         steps[layers.back_coc != kernels.NOTHING] = 1
         survey = Survey.of(
-            steps, layers.front_coc, hidden.coc, hidden.deep_coc, bounds, layers.factor, TILE, pool
+            steps, layers.front_coc, hidden.coc, hidden.deep_coc, 1, bounds, layers.factor, TILE, pool
         )
         reach = survey.reach(layers.factor)
         return cls(
@@ -210,7 +210,7 @@ class TileRenderer:
         if level.layers is None:
             step_px, *corner = where
             window_kernels.split_pixels(
-                level.colour, level.coc_px, level.steps, level.hidden.colour, level.hidden.coc, step_px,
+                level.colour, level.coc_px, level.steps, level.hidden.colour, level.hidden.coc, level.hidden.factor, step_px,
                 np.float32(ALPHA_PRIOR), *corner, *window, room.behind,
             )  # fmt: skip
         else:

@@ -87,16 +87,15 @@ def _offer_back(behind, front_coc, back_coc, j, i, rows, columns, step_px):
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def split_pixels(
-    rgb, coc, steps, hidden_colour, hidden_coc, step_px, prior, top, left, rows, columns, front, through, soft,
+    rgb, coc, steps, hidden_colour, hidden_coc, factor, step_px, prior, top, left, rows, columns, front, through, soft,
     front_coc, back, back_coc, behind,
 ):  # fmt: skip
     """The window of the photo itself at (top, left): pixels on a depth step taken apart, what they hide behind the others.
 
     behind (rows * columns,) int32: scratch, the nearest mixed pixel whose back goes on behind this one. The hidden layer
-    has its own, coarser cells.
+    has cells `factor` times as large.
     """
     height, width = coc.shape
-    factor = (height + hidden_coc.shape[0] - 1) // hidden_coc.shape[0]
     front_colour, back_colour = np.empty(3, np.float32), np.empty(3, np.float32)
     for j in range(rows):
         y = min(max(top + j, 0), height - 1)
