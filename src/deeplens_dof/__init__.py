@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .lens_blur.render import render
     from .photo import Photo, PhotoError
     from .photo.read import read
-    from .pipeline import Result, Scene, analyse, blur, refocus
+    from .pipeline import Result, Scene, analyse, blur, preview, refocus
     from .settings import Settings
 
 __version__ = "0.1.0"
@@ -39,6 +39,7 @@ _HOMES = {
     "blur": "pipeline",
     "linear_to_srgb": "color",
     "predict_depth": "depth.predict",
+    "preview": "pipeline",
     "read": "photo",
     "read_depth_file": "depth.files",
     "refocus": "pipeline",
@@ -61,6 +62,7 @@ __all__ = [
     "blur",
     "linear_to_srgb",
     "predict_depth",
+    "preview",
     "read",
     "read_depth_file",
     "refocus",

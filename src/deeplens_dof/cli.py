@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import Field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -169,6 +170,30 @@ def doctor_command(
     from .doctor import examine
 
     raise typer.Exit(0 if Terminal(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
+
+
+@app.command("serve")
+def serve_command(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Ask every request for the token in this file.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Also answer to this name; may be given again.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Change a limit that /v1/limits lists.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the page to click on and the HTTP API, on this machine."""
+    from .serve.run import serve
+
+    work = partial(serve, host, port, token_file, allow_host or [], limit or [])
+    raise typer.Exit(0 if Terminal(debug).guard("serve", work) is None else 1)
 
 
 app.command("evaluate")(evaluate_command)

@@ -53,6 +53,14 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
     )
 
 
+def warm_up() -> None:
+    """Compiles every inner loop and takes a test picture through the whole product, as a service does before it says
+    that it is ready. Raises what the failing part raises.
+    """
+    compile_blur()
+    _try_out((600, 900), everything=True)
+
+
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
     from .lens_blur.aperture import Aperture

@@ -50,6 +50,18 @@ class InverseDepth:
             raise ValueError(f"nearest_m is {nearest_m!r}, expected a finite distance in metres above 0")
         return self.values if self.unit == "1/m" else self.values / np.float32(nearest_m)
 
+    def sampled(self, height: int, width: int) -> InverseDepth:
+        """At another size, each value that of the pixel at the new one's centre: a mean of two depths would lie where
+        nothing is.
+        """
+        if (height, width) == self.shape:
+            return self
+        rows, columns = (
+            ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
+            for new, old in zip((height, width), self.shape, strict=True)
+        )
+        return InverseDepth(self.values[np.ix_(rows, columns)], self.unit)
+
     def normalised(self, low: float = 0.5, high: float = 99.5) -> npt.NDArray[np.float32]:
         """Values mapped to 0 (farthest) .. 1 (nearest) by the given percentiles and clipped; all 0 for a
         constant map.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -52,6 +53,13 @@ class Scene:
         from .grain import measure_grain
 
         return measure_grain(self.linear)
+
+    def focus_depth(self, settings: Settings) -> float:
+        """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
+        from .depth.subject import depth_at
+
+        point = self.subject if settings.focus == "subject" else settings.focus
+        return depth_at(self.inverse_depth.values, point)
 
     def coc_px(self, settings: Settings) -> FloatArray:
         """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px."""
@@ -121,11 +129,32 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     return Scene(photo, inverse_depth, subject_point(inverse_depth.values), source)
 
 
-def refocus(scene: Scene, settings: Settings | None = None) -> Result:
+def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
+    """The scene at about so many pixels, without alpha and metadata, to be refocused while a hand moves; itself if it
+    is no larger.
+
+    Light is averaged; depth is taken at the pixels' centres, as a mean of two depths lies where nothing is.
+    """
+    photo = scene.photo
+    if photo.width * photo.height <= most_pixels:
+        return scene
+    from .upsample import resize
+
+    scale = math.sqrt(most_pixels / (photo.width * photo.height))
+    height, width = (max(1, round(side * scale)) for side in (photo.height, photo.width))
+    linear = np.dstack([resize(scene.linear[..., channel], height, width) for channel in range(3)])
+    depth = scene.inverse_depth.sampled(height, width)
+    matte = None if scene.matte is None else resize(scene.matte, height, width)
+    small = replace(photo.with_pixels(photo.encode(linear)), exif=None, xmp=None)
+    return replace(scene, photo=small, inverse_depth=depth, matte=matte)
+
+
+def refocus(scene: Scene, settings: Settings | None = None, *, lens_points: int | None = None) -> Result:
     """The scene through this lens, focused there. Cheap: may be called many times on one scene.
 
-    Raises ValueError for a lens that blurs by more than the renderer can, PhotoError for an aperture's
-    picture that cannot be read.
+    lens_points: as `render` takes them; 32, say, for what is seen only while a hand moves. Raises ValueError
+    for a lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be
+    read.
     """
     from .grain import with_grain
     from .highlights import recover_highlights, settle, white_of
@@ -141,7 +170,7 @@ def refocus(scene: Scene, settings: Settings | None = None) -> Result:
     aperture = aperture_of(settings.shape)
     white = white_of(scene.linear) if settings.highlights > 0 else 1.0
     light = recover_highlights(scene.linear, settings.highlights, white)
-    linear = render(light, coc_px, aperture, settings.renderer)
+    linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
     if light is not scene.linear:
         settle(linear, scene.linear, light, coc_px)
         if white < 1:  # a photo whose white is grey keeps it
@@ -239,4 +268,4 @@ def _spread(depth: FloatArray) -> float:
     return float(near - far)
 
 
-__all__ = ["Result", "Scene", "Settings", "analyse", "blur", "refocus"]
+__all__ = ["Result", "Scene", "Settings", "analyse", "blur", "preview", "refocus"]

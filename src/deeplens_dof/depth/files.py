@@ -43,10 +43,16 @@ _MAGIC = (
 Pixels = npt.NDArray[np.float32]
 
 
-def read_depth_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> InverseDepth:
+Scale = tuple[Unit, float, float]  # unit, and the inverse depths of black and white
+
+
+def read_depth_file(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, untagged: Scale | None = None
+) -> InverseDepth:
     """Inverse depth from a depth file, at the file's own size (see `fit_to`).
 
-    Raises FileNotFoundError for no file, ValueError for a format, size or content that is not a depth map.
+    untagged: what a grey picture means that does not say so itself; None stretches it to 0..1. Raises
+    FileNotFoundError for no file, ValueError for a format, size or content that is not a depth map.
     """
     file = Path(path)
     if not file.is_file():
@@ -62,7 +68,9 @@ def read_depth_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) 
     if kind == ".npz":
         return _read_npz(file, max_pixels)
     pixels, channels, description = _read_picture(file, max_pixels)
-    return _from_metres(file, pixels, channels) if kind == ".exr" else _from_grey(file, pixels, description)
+    if kind == ".exr":
+        return _from_metres(file, pixels, channels)
+    return _from_grey(file, pixels, description, untagged)
 
 
 def write_depth_file(path: str | os.PathLike[str], depth: InverseDepth, nearest_m: float = 1.0) -> None:
@@ -84,7 +92,7 @@ def write_depth_file(path: str | os.PathLike[str], depth: InverseDepth, nearest_
         elif kind == ".exr":
             _write_exr(stream, depth.in_metres(nearest_m))
         else:
-            _write_grey(stream, depth, kind)
+            write_grey(stream, depth, kind)
 
     write_atomically(file, write)
 
@@ -158,7 +166,7 @@ def _reason(message: str) -> str:
     return " ".join(message.split()) or "no reason given"
 
 
-def _from_grey(file: Path, pixels: Pixels, description: str) -> InverseDepth:
+def _from_grey(file: Path, pixels: Pixels, description: str, untagged: Scale | None) -> InverseDepth:
     values = pixels[..., 0]
     colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
     if np.ptp(colours, axis=2).max() > 0.02:
@@ -173,7 +181,10 @@ def _from_grey(file: Path, pixels: Pixels, description: str) -> InverseDepth:
             raise ValueError(
                 f"the depth file {file.name!r} names the unit {tag[1]!r}, expected 1/m or relative"
             )
-        unit: Unit = "1/m" if tag[1] == "1/m" else "relative"
+        named: Unit = "1/m" if tag[1] == "1/m" else "relative"
+        return InverseDepth((black + values * np.float64(white - black)).astype(np.float32), named)
+    if untagged:
+        unit, black, white = untagged
         return InverseDepth((black + values * np.float64(white - black)).astype(np.float32), unit)
     low, high = float(values.min()), float(values.max())
     if not high > low:
@@ -258,13 +269,26 @@ def _check_npy_header(file: Path, archive: zipfile.ZipFile, max_pixels: int) -> 
     _check_size(file, shape[0], shape[1], max_pixels)
 
 
-def _write_grey(stream: BinaryIO, depth: InverseDepth, kind: str) -> None:
-    from PIL import Image, PngImagePlugin
-
+def scale_of(depth: InverseDepth) -> Scale:
+    """What black and white mean in a grey picture of this depth: 0 and 1 where that holds it, else its own range."""
     black, white = min(0.0, float(depth.values.min())), max(float(depth.values.max()), 1e-12)
     if depth.unit == "relative" and black == 0.0 and white <= 1.0:
         white = 1.0
-    grey = np.rint((depth.values - np.float64(black)) * (65535 / (white - black))).astype(np.uint16)
+    return depth.unit, black, white
+
+
+def codes_of(values: Pixels, black: float, white: float) -> npt.NDArray[np.uint16]:
+    """Inverse depth as the 16-bit codes of a grey picture; beyond its ends it is clipped."""
+    codes = np.clip(np.rint((values - np.float64(black)) * (65535 / (white - black))), 0, 65535)
+    return codes.astype(np.uint16)
+
+
+def write_grey(stream: BinaryIO, depth: InverseDepth, kind: str = ".png", scale: Scale | None = None) -> None:
+    """A 16-bit grey PNG or TIFF, near is bright. scale: None is `scale_of` it."""
+    from PIL import Image, PngImagePlugin
+
+    _, black, white = scale or scale_of(depth)
+    grey = codes_of(depth.values, black, white)
     text = f"deeplens inverse depth, unit {depth.unit}, black {black!r}, white {white!r}"
     picture = Image.fromarray(grey)
     if kind == ".png":

@@ -12,6 +12,14 @@ class PhotoError(ValueError):
     """A picture could not be read or written. The message is one sentence that starts with its name."""
 
 
+class TooLargeError(PhotoError):
+    """A file or picture is larger than is allowed."""
+
+
+class UnknownFormatError(PhotoError):
+    """The bytes are those of no picture format that is read."""
+
+
 def shown(source: object) -> str:
     """The name of a source as it may stand in a message: printable, on one line, at most 200 characters."""
     if isinstance(source, (bytes, bytearray, memoryview)):

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from .errors import PhotoError, shown
+from .errors import PhotoError, UnknownFormatError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def by_content(data: bytes, name: str) -> Format:
     """The format of a file from its first bytes. Raises PhotoError with what was found instead."""
     head = data[:64]
     if not head:
-        raise PhotoError(f"{name} is empty, expected a {READABLE} picture; copy or export it again")
+        raise UnknownFormatError(f"{name} is empty, expected a {READABLE} picture; copy or export it again")
     if head.startswith(b"\xff\xd8\xff"):
         return FORMATS["JPEG"]
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -70,7 +70,7 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["AVIF"]
     if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
         return FORMATS["TIFF"]
-    raise PhotoError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
+    raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
 
 
 def by_suffix(path: str | os.PathLike[str]) -> Format:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import PhotoError
+from .errors import PhotoError, TooLargeError
 
 _MEGA = 1_000_000
 _MIB = 1 << 20
@@ -28,7 +28,7 @@ class Limits:
 
     def check_file(self, name: str, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
-            raise PhotoError(
+            raise TooLargeError(
                 f"{name} has {size_bytes:,} bytes, expected at most {self.max_bytes:,}; give a smaller file"
             )
 
@@ -37,7 +37,7 @@ class Limits:
         if width < 1 or height < 1:
             raise PhotoError(f"{name} is {width} x {height} px, expected at least one pixel; export it again")
         if max(width, height) > self.max_side:
-            raise PhotoError(
+            raise TooLargeError(
                 f"{name} is {width:,} x {height:,} px, expected at most "
                 f"{self.max_side:,} px a side; make it smaller"
             )
@@ -45,7 +45,7 @@ class Limits:
         if progressive_jpeg and self.max_progressive_jpeg_pixels is not None:
             most, kind = min(most, self.max_progressive_jpeg_pixels), "a progressive JPEG"
         if width * height > most:
-            raise PhotoError(
+            raise TooLargeError(
                 f"{name} is {width:,} x {height:,} px, which is {width * height / _MEGA:,.1f} megapixels, "
                 f"expected at most {most / _MEGA:,.0f} for {kind}; make it smaller"
             )
@@ -58,7 +58,7 @@ class Limits:
         )
         for kind, block, most in blocks:
             if block is not None and len(block) > most:
-                raise PhotoError(
+                raise TooLargeError(
                     f"{name} holds {len(block):,} bytes of {kind}, expected at most {most:,}; "
                     "remove that metadata"
                 )

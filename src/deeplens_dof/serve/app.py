@@ -1,0 +1,279 @@
+"""The addresses of the service: /v1/..., health, metrics, OpenAPI, and the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.openapi.utils import get_openapi
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from .. import __version__
+from . import darkroom, problems
+from .guard import Access, Guard
+from .journal import Journal
+from .limits import ServiceLimits
+from .parameters import BlurQuery, Rendering, declared, settings_of
+from .problems import Problem, described, invalid_parameters
+from .service import Service
+
+PAGE = Path(__file__).parent / "page"
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {}, "image/png": {}}}
+}
+DEPTH: dict[int | str, dict[str, Any]] = {
+    200: {"description": "16-bit grey, near is bright.", "content": {"image/png": {}}}
+}
+PNG_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+EVERYWHERE = (400, 401, 403, 421, 422, 429, 503)
+
+Size = Literal["preview", "full"]
+api = APIRouter(prefix="/v1")
+
+
+def create_app(limits: ServiceLimits | None = None, access: Access | None = None) -> FastAPI:
+    """The ASGI application; its workers start with it and end with it."""
+    limits, journal = limits or ServiceLimits(), Journal()
+
+    @asynccontextmanager
+    async def alive(app: FastAPI) -> AsyncIterator[None]:
+        service = app.state.service = Service(limits, journal)
+        watch = asyncio.create_task(service.watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await service.stop()
+
+    app = FastAPI(
+        title="DeepLens", version=__version__, description=_ABOUT, lifespan=alive, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
+    problems.install(app)
+    app.include_router(api)
+    app.include_router(health)
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(Guard, access=access or Access(), limits=limits, journal=journal)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+@api.post(
+    "/photos",
+    status_code=201,
+    summary="Send a photo; its depth is found at once",
+    responses=described(*EVERYWHERE, 413, 415),
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
+        "type": "object", "required": ["file"], "properties": {
+            "file": {"type": "string", "format": "binary", "description": "The photo."},
+            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, predict."},
+        }}}}}},
+)  # fmt: skip
+async def send_photo(request: Request) -> dict[str, Any]:
+    service = service_of(request)
+    service.check_ready()
+    file, depth, others = await _form(request)
+    if others:
+        name = next(iter(others))
+        raise Problem(422, f"there is no form field {name!r} here, expected file and depth")
+    stored = await service.add_photo(request, file, depth)
+    return stored.facts
+
+
+@api.get(
+    "/photos/{id}/blur",
+    summary="The photo, refocused",
+    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    response_class=Response,
+)
+async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
+    settings, rendering = settings_of(query), _rendering(query)
+    service = service_of(request)
+    with service.store.use(id) as stored:
+        data, headers = await service.blur(request, stored, settings, rendering)
+    return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
+
+
+@api.get(
+    "/photos/{id}/depth",
+    summary="Its inverse depth, 16-bit PNG, near is bright",
+    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    response_class=Response,
+)
+async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
+    service = service_of(request)
+    with service.store.use(id) as stored:
+        data = await service.job(request, darkroom.depth_picture, stored.place, size, full=size == "full")
+    return Response(data, media_type="image/png")
+
+
+@api.put(
+    "/photos/{id}/depth", status_code=204, summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
+    responses=described(*EVERYWHERE, 404, 413, 415), openapi_extra=PNG_BODY,
+)  # fmt: skip
+async def put_depth(request: Request, id: str) -> Response:
+    service = service_of(request)
+    with service.store.use(id) as stored:
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            file, _, _ = await _form(request)
+            body = await file.read()
+        else:
+            body = await request.body()
+        if not body.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise Problem(
+                415, "the depth is not a PNG; send the 16-bit PNG that this address gives, repaired"
+            )
+        await service.repair_depth(request, stored, body)
+    return Response(status_code=204)
+
+
+@api.get(
+    "/photos/{id}/original",
+    summary="The photo as it came, upright",
+    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    response_class=Response,
+)
+async def get_original(request: Request, id: str, size: Size = "full") -> Response:
+    service = service_of(request)
+    with service.store.use(id) as stored:
+        data = await service.job(request, darkroom.original, stored.place, size, full=size == "full")
+    return Response(data, media_type="image/jpeg")
+
+
+@api.delete(
+    "/photos/{id}",
+    status_code=204,
+    summary="Forget a photo",
+    responses=described(400, 401, 403, 404, 421, 422),
+)
+async def delete_photo(request: Request, id: str) -> Response:
+    store = service_of(request).store
+    with store.use(id):
+        pass
+    store.delete(id)
+    return Response(status_code=204)
+
+
+@api.post(
+    "/blur", summary="One shot: send a photo, get it refocused; settings as query or form fields",
+    responses={**PICTURE, **described(*EVERYWHERE, 413, 415)}, response_class=Response,
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
+        "type": "object", "required": ["file"], "properties": {
+            "file": {"type": "string", "format": "binary", "description": "The photo."},
+            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, predict."},
+        }}}}}},
+)  # fmt: skip
+async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> Response:
+    service = service_of(request)
+    service.check_ready()
+    file, depth, others = await _form(request)
+    try:
+        query = BlurQuery.model_validate(query.model_dump(exclude_unset=True) | others)
+    except ValidationError as error:
+        raise invalid_parameters(error.errors()) from None
+    settings, rendering = settings_of(query), _rendering(query)
+    stored = await service.add_photo(request, file, depth)
+    try:
+        data, headers = await service.blur(request, stored, settings, rendering)
+    finally:
+        service.store.delete(stored.id)
+    return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
+
+
+@api.get("/limits", summary="What the service takes, and for how long", responses=described(401, 403, 421))
+async def get_limits(request: Request) -> dict[str, int]:
+    return service_of(request).limits.as_dict()
+
+
+@api.get(
+    "/settings", summary="Every setting: help, unit, limits, default", responses=described(401, 403, 421)
+)
+async def get_settings() -> list[dict[str, Any]]:
+    return declared()
+
+
+health = APIRouter()
+
+
+@health.get("/healthz", summary="Alive", responses=described(400, 403, 421))
+async def alive() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+@health.get(
+    "/readyz", summary="Weights loaded and inner loops compiled", responses=described(400, 403, 421, 503)
+)
+async def ready(request: Request) -> dict[str, str]:
+    service_of(request).check_ready()
+    return {"status": "ready"}
+
+
+@health.get("/metrics", summary="For Prometheus", responses=described(401, 403, 421), response_class=Response)
+async def metrics(request: Request) -> Response:
+    service = service_of(request)
+    service.journal.photos.set(len(service.store.photos))
+    service.journal.bytes.set(service.store.bytes)
+    return Response(service.journal.exposed(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, dict[str, str]]:
+    """The photo, the depth, and the other fields of a multipart form. Raises Problem."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise Problem(
+            415, "the body is no multipart form, expected multipart/form-data with the photo as file"
+        )
+    form = await request.form(max_files=2, max_fields=32, max_part_size=10_000)
+    fields = form.multi_items()
+    if len({name for name, _ in fields}) < len(fields):
+        raise Problem(422, "a form field came twice; send each once")
+    file, depth = form.get("file"), form.get("depth")
+    if not isinstance(file, UploadFile):
+        errors = [{"parameter": "file", "detail": "missing"}]
+        raise Problem(422, "the form has no file; send the photo as the field 'file'", errors=errors)
+    if isinstance(depth, str) and depth not in ("", "auto", "predict", "embedded"):
+        raise Problem(422, f"depth is {depth[:40]!r}, expected a depth file, auto, predict or embedded")
+    others = {name: value for name, value in fields if name not in ("file", "depth")}
+    for name, value in others.items():
+        if not isinstance(value, str):
+            raise Problem(422, f"the form field {name!r} is a file, expected a value")
+    return file, depth, {name: str(value) for name, value in others.items()}
+
+
+def _rendering(query: Any) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in Rendering.model_fields}
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the form of problems in it."""
+    if not app.openapi_schema:
+        made = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+_ABOUT = """Shallow depth of field for one photo. Send a photo once (`POST /v1/photos`), then refocus it as often as you like
+(`GET /v1/photos/{id}/blur?focus=0.4,0.6&f_number=1.8`). Points are x,y from 0 to 1 of the upright picture, from its top left.
+Every error is `application/problem+json` (RFC 9457)."""

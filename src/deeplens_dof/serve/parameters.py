@@ -1,0 +1,76 @@
+"""The query of a blurred picture, generated from `Settings`: names, help, limits and defaults are declared there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import Field as Parameter
+
+from ..settings import Settings, setting_fields
+from ..shape import parse_shape
+from .problems import Problem
+
+_EXAMPLES = {"focus": ["subject", "0.4,0.6"], "shape": ["disc", "blades:7:0.3"], "f_number": [1.8]}
+
+
+class Rendering(BaseModel):
+    """How the picture is delivered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: Annotated[
+        Literal["preview", "full"],
+        Parameter(description="preview: about 1 MP, or the photo if it is smaller, without metadata."),
+    ] = "full"
+    format: Annotated[
+        Literal["jpeg", "png"], Parameter(description="png keeps 16 bits of a 16-bit photo.")
+    ] = "jpeg"
+    lens_points: Annotated[
+        int | None,
+        Parameter(ge=1, le=4096, description="At most so many points of the lens: 32 while a hand moves."),
+    ] = None
+    keep_gps: Annotated[bool, Parameter(description="Leave the place in the picture's metadata.")] = False
+
+
+def _parameter(setting: Field[Any]) -> Any:
+    facts = setting.metadata
+    described = {"description": facts["help"], "examples": _EXAMPLES.get(setting.name)}
+    if facts["low"] is not None:
+        number = Parameter(ge=facts["low"], le=facts["high"], allow_inf_nan=False, **described)
+        return Annotated[float, number], setting.default
+    if facts["choices"]:
+        return Annotated[Literal[facts["choices"]], Parameter(**described)], setting.default
+    return Annotated[str, Parameter(max_length=200, **described)], setting.default
+
+
+BlurQuery: Any = create_model(
+    "BlurQuery", __base__=Rendering, **{each.name: _parameter(each) for each in setting_fields()}
+)
+
+
+def settings_of(query: Any) -> Settings:
+    """The settings in a checked query. Raises Problem 422 for a point outside the picture and what is no shape."""
+    values = {each.name: getattr(query, each.name) for each in setting_fields()}
+    try:
+        if parse_shape(values["shape"]) is None:
+            raise ValueError(
+                f"shape is {values['shape']!r}, the name of a file, which is not read here; name a shape"
+            )
+        return Settings(**values)
+    except ValueError as error:
+        name = str(error).split(" ", 1)[0]
+        raise Problem(422, str(error), errors=[{"parameter": name, "detail": str(error)}]) from None
+
+
+def declared() -> list[dict[str, Any]]:
+    """Every setting with its help, unit, limits, choices and default: what a page draws its controls from."""
+    return [_declared(each) for each in setting_fields()]
+
+
+def _declared(setting: Field[Any]) -> dict[str, Any]:
+    facts: Mapping[str, Any] = setting.metadata
+    names = ("help", "unit", "low", "high", "choices")
+    return {"name": setting.name, "default": setting.default} | {name: facts[name] for name in names}

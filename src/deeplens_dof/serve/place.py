@@ -1,0 +1,59 @@
+"""Where a stored photo lies, as workers see it: its file as it came, its depth, and what was found out about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import write_atomically
+from ..depth.files import Scale, codes_of, scale_of
+from ..inverse_depth import InverseDepth
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A photo's folder. version: counts the changes of its depth, so that no worker uses an old one."""
+
+    id: str
+    folder: Path
+    version: int = 0
+
+    @property
+    def photo(self) -> Path:
+        return self.folder / "photo"
+
+    def write_depth(
+        self, depth: InverseDepth, facts: Mapping[str, Any], scale: Scale | None = None
+    ) -> InverseDepth:
+        """Stores depth at 16 bits, and gives back what will be read.
+
+        scale: that of the depth which this one is a repair of; None makes it what repairs start from.
+        """
+        unit, black, white = scale or scale_of(depth)
+        codes = codes_of(depth.values, black, white)
+        for name in ("depth.npy", *([] if scale else ["first.npy"])):
+            write_atomically(self.folder / name, lambda file: np.save(file, codes, allow_pickle=False))
+        text = json.dumps({**facts, "scale": [unit, black, white]})
+        write_atomically(self.folder / "facts.json", lambda file: file.write(text.encode()))
+        return self.depth()
+
+    def facts(self) -> dict[str, Any]:
+        """subject, depth_source and scale."""
+        found: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
+        return found
+
+    def scale(self) -> Scale:
+        unit, black, white = self.facts()["scale"]
+        return unit, black, white
+
+    def depth(self, first: bool = False) -> InverseDepth:
+        """Inverse depth as it is now, or as it was before all repairs."""
+        unit, black, white = self.scale()
+        codes = np.load(self.folder / ("first.npy" if first else "depth.npy"), allow_pickle=False)
+        values = codes.astype(np.float32) * np.float32((white - black) / 65535) + np.float32(black)
+        return InverseDepth(values, unit)

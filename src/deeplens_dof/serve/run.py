@@ -1,0 +1,143 @@
+"""Starts the service: uvicorn with bounded heads, slow senders cut off, and a graceful end."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import sys
+from asyncio import TimerHandle, Transport
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .app import create_app
+from .guard import LOOPBACK, Access
+from .journal import start_logging
+from .limits import ServiceLimits, limits_from
+from .problems import MEDIA_TYPE, body_of
+
+_LONGEST_HEAD = 32 * 1024
+_SHORTEST_TOKEN = 16
+
+
+def serve(
+    host: str, port: int, token_file: Path | None, allow_hosts: Sequence[str], changed_limits: Sequence[str]
+) -> None:
+    """Serves until it is told to stop. Raises ValueError and OSError for what cannot be."""
+    limits = limits_from(changed_limits)
+    access = Access((*LOOPBACK, *_names_of(host), *allow_hosts), _token(token_file))
+    start_logging()
+    if not _is_loopback(host) and access.token is None:
+        print(
+            f"deeplens: {host} lets other machines in, and no --token-file asks who they are", file=sys.stderr
+        )
+    listening = _listening(host, port)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(
+        f"DeepLens is at http://{_bracketed(shown)}:{listening.getsockname()[1]} (Ctrl-C ends it)",
+        file=sys.stderr,
+    )
+    config = uvicorn.Config(
+        create_app(limits, access),
+        http=patient_protocol(limits),
+        ws="none",
+        loop="asyncio",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        timeout_keep_alive=min(limits.read_seconds, 15),
+        timeout_graceful_shutdown=limits.job_seconds,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
+    """HTTP/1.1 whose patience with a request's head ends, and whose own errors are problems."""
+
+    class PatientProtocol(H11Protocol):
+        head_timer: TimerHandle | None = None
+
+        def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.head_timer = self.loop.call_later(limits.read_seconds, self._too_slow)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            """A request's head is timed from its first byte on; `scope` changes once it is whole."""
+            if self.head_timer is None and (self.cycle is None or self.cycle.response_complete):
+                self.head_timer = self.loop.call_later(limits.read_seconds, self._too_slow)
+            before = self.scope
+            super().data_received(data)
+            if self.scope is not before:
+                self._stop_timer()
+
+        def send_400_response(self, msg: str) -> None:
+            body = json.dumps(body_of(400, f"this is no HTTP request ({msg.rstrip('.')}); check the client"))
+            head = (
+                f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+            )
+            self.transport.write(f"{head}Connection: close\r\n\r\n{body}".encode())
+            self.transport.close()
+
+        def _stop_timer(self) -> None:
+            if self.head_timer:
+                self.head_timer.cancel()
+                self.head_timer = None
+
+        def _too_slow(self) -> None:
+            self.head_timer = None
+            if not self.transport.is_closing():
+                self.transport.close()
+
+    return PatientProtocol
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    token = file.read_text(encoding="utf-8").strip()
+    if len(token) < _SHORTEST_TOKEN or not token.isascii() or any(c.isspace() for c in token):
+        raise ValueError(
+            f"the token in {file} is not one word of at least {_SHORTEST_TOKEN} plain characters; "
+            'make one: python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return token
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError, one sentence."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(
+            f"cannot serve at {host}, port {port}: {reason}; choose another --port or --host"
+        ) from error
+    return listening
+
+
+def _names_of(host: str) -> list[str]:
+    """The address as a browser would name it; none where it stands for every address."""
+    return [] if host in ("0.0.0.0", "::") else [_bracketed(host)]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

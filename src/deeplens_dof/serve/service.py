@@ -1,0 +1,234 @@
+"""The service without its addresses: photos are stored, and jobs go to workers and come back as answers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from ..photo import PhotoError
+from ..photo.errors import TooLargeError, UnknownFormatError
+from ..settings import Settings
+from ..workers import MemoryLimitError, Pool, PoolFullError, TimeLimitError, WorkerDiedError, WorkerError
+from . import darkroom
+from .journal import Journal, log
+from .limits import ServiceLimits
+from .problems import Problem
+from .store import Store, Stored
+
+_STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
+_BUSY_SECONDS = 1.0  # a job's time, where none was done yet
+_DEPTH_FILES = {b"\x89PNG": ".png", b"II*\0": ".tif", b"MM\0*": ".tif", b"\xff\xd8\xff": ".jpg"}
+_DEPTH_FILES |= {b"\x76\x2f\x31\x01": ".exr", b"PK\x03\x04": ".npz"}
+
+
+class GoneError(Exception):
+    """Whoever asked has hung up."""
+
+
+class Service:
+    """Workers and stored photos. Made and used in one event loop."""
+
+    def __init__(self, limits: ServiceLimits, journal: Journal | None = None) -> None:
+        self.limits, self.journal = limits, journal or Journal()
+        self.store = Store(limits, self._forget)
+        self.pool = Pool(
+            darkroom.open_darkroom,
+            (limits,),
+            workers=limits.workers,
+            waiting=limits.queue,
+            seconds=limits.job_seconds,
+            memory_bytes=limits.worker_memory_bytes,
+            start_seconds=900,
+        )
+        self.unfinished, self.usual_seconds = 0, _BUSY_SECONDS
+        self.started = self.stopping = False
+
+    def check_ready(self) -> None:
+        """Raises Problem 503 until every worker was ready for its first photo once, and again when the service stops."""
+        try:
+            self.started = self.started or self.pool.wait_ready(0)
+        except Exception as error:
+            raise Problem(503, f"the workers cannot start: {error}; see deeplens doctor") from None
+        ready = self.started and not self.stopping
+        self.journal.ready.set(ready)
+        if not ready:
+            raise Problem(
+                503, "the service is stopping" if self.stopping else _STARTING, {"Retry-After": "2"}
+            )
+
+    async def watch(self) -> None:
+        """Deletes what has expired, for as long as the service runs."""
+        while True:
+            await asyncio.sleep(min(5.0, self.limits.stored_seconds / 4))
+            self.store.expire()
+
+    async def stop(self) -> None:
+        self.stopping = True
+        await asyncio.to_thread(self.pool.stop, True)
+        self.store.close()
+
+    async def add_photo(self, request: Request, file: UploadFile, depth: UploadFile | str | None) -> Stored:
+        """Stores a photo and finds its depth, or takes it from a depth file or as the word says."""
+        with self.store.new() as stored:
+            await asyncio.to_thread(_write, file, stored.place.photo)
+            given = await self._depth_file(stored, depth)
+            seconds = self.limits.decode_seconds
+            width, height = await self.job(request, darkroom.open_photo, stored.place, seconds=seconds)
+            facts = await self.job(request, darkroom.analyse_photo, stored.place, given)
+            if isinstance(given, Path):
+                given.unlink()
+            stored.facts = {"id": stored.id, "width": width, "height": height, **facts}
+        return stored
+
+    async def blur(
+        self, request: Request, stored: Stored, settings: Settings, rendering: dict[str, Any]
+    ) -> tuple[bytes, dict[str, str]]:
+        """A picture's file and headers. Full pictures have a worker of their own, where there are two."""
+        full = rendering["size"] == "full"
+        picture: tuple[bytes, dict[str, str]] = await self.job(
+            request, darkroom.blur, stored.place, settings, rendering, full=full
+        )
+        return picture
+
+    async def repair_depth(self, request: Request, stored: Stored, file: UploadFile | bytes) -> None:
+        """Takes a repaired depth picture in place of the depth."""
+        upload = stored.folder / "repair.png"
+        await asyncio.to_thread(_write, file, upload)
+        place = stored.place
+        try:
+            newer = type(place)(place.id, place.folder, place.version + 1)
+            stored.facts |= await self.job(request, darkroom.repair_depth, newer, upload)
+            stored.version += 1
+        finally:
+            upload.unlink(missing_ok=True)
+        self.store.measure(stored)
+
+    async def job(
+        self,
+        request: Request,
+        work: Callable[..., Any],
+        place: Any,
+        *given: Any,
+        full: bool = False,
+        seconds: float | None = None,
+    ) -> Any:
+        """What a worker makes of it. Raises Problem for what goes wrong, GoneError when nobody waits any more."""
+        self.check_ready()
+        name = work.__name__
+        try:
+            future = self.pool.submit(
+                work, place, *given, name="the job", key=(place.id, full), seconds=seconds
+            )
+        except PoolFullError:
+            self.journal.failed.labels("full").inc()
+            wait = math.ceil(self.usual_seconds * (self.unfinished + 1) / self.limits.workers)
+            raise Problem(
+                429,
+                f"{self.unfinished} jobs are waiting or at work; try again later",
+                {"Retry-After": str(min(max(wait, 1), 60))},
+            ) from None
+        started = time.monotonic()
+        self._count(+1)
+        try:
+            answer = await _answer(request, future)
+        except GoneError:
+            self.journal.failed.labels("gone").inc()
+            raise
+        except Exception as error:
+            raise self._problem(error, name) from error
+        finally:
+            self._count(-1)
+        took = time.monotonic() - started
+        self.usual_seconds += 0.1 * (took - self.usual_seconds)
+        self.journal.jobs.labels(name).observe(took)
+        return answer
+
+    def _count(self, more: int) -> None:
+        self.unfinished += more
+        self.journal.busy.set(self.unfinished)
+
+    def _problem(self, error: Exception, name: str) -> Exception:
+        """What a job's failure is to the caller; errors of ours stay what they are."""
+        self.journal.failed.labels(type(error).__name__).inc()
+        retry = {"Retry-After": "1"}
+        if isinstance(error, TimeLimitError) and name == "open_photo":
+            return Problem(422, "the photo takes too long to open; export it again as JPEG or PNG")
+        if isinstance(error, (TimeLimitError, MemoryLimitError)):
+            return Problem(503, f"{error}", retry)
+        if isinstance(error, WorkerDiedError):
+            log.error("worker died", extra={"facts": {"job": name, "error": str(error)}})
+            return Problem(503, "the worker that was at this job ended; try again", retry)
+        if isinstance(error, WorkerError):
+            return Problem(503, str(error), retry)
+        if isinstance(error, MemoryError):
+            return Problem(503, "there is not enough memory for this photo; make it smaller", retry)
+        if isinstance(error, UnknownFormatError):
+            return Problem(415, str(error))
+        if isinstance(error, TooLargeError):
+            return Problem(413, str(error))
+        if isinstance(error, (PhotoError, ValueError)):
+            return Problem(422, str(error))
+        return error
+
+    async def _depth_file(self, stored: Stored, depth: UploadFile | str | None) -> Path | str:
+        if depth is None or isinstance(depth, str):
+            return depth or "auto"
+        head = await depth.read(4)
+        await depth.seek(0)
+        ending = next((each for magic, each in _DEPTH_FILES.items() if head.startswith(magic)), None)
+        if ending is None:
+            raise Problem(
+                415, "the depth is not a PNG, TIFF, JPEG, EXR or npz file; export it as one of these"
+            )
+        path = stored.folder / f"depth{ending}"
+        await asyncio.to_thread(_write, depth, path)
+        return path
+
+    def _forget(self, id: str) -> None:
+        """A deleted photo leaves the workers' memory too."""
+        for full in (False, True):
+            with suppress(WorkerError):
+                self.pool.submit(darkroom.forget, id, key=(id, full))
+            self.pool.forget((id, full))
+
+
+async def _answer(request: Request, future: Future[Any]) -> Any:
+    """The future's result; cancels it if it is not begun when whoever asked hangs up."""
+    result = asyncio.wrap_future(future)
+    gone = asyncio.ensure_future(_hangs_up(request))
+    try:
+        await asyncio.wait((result, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            future.cancel()
+            raise GoneError
+        return result.result()
+    finally:
+        gone.cancel()
+        if not result.done():
+            result.cancel()
+        elif not result.cancelled():
+            result.exception()  # it was looked at
+
+
+async def _hangs_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _write(file: UploadFile | bytes, path: Path) -> None:
+    with path.open("xb") as target:
+        if isinstance(file, bytes):
+            target.write(file)
+            return
+        file.file.seek(0)
+        while part := file.file.read(1 << 20):
+            target.write(part)

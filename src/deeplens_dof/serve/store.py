@@ -1,0 +1,119 @@
+"""Stored photos: bounded, expiring, under names that cannot be guessed, in a folder that only its owner can read."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .limits import ServiceLimits
+from .place import Place
+from .problems import Problem
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+@dataclass(eq=False)
+class Stored:
+    """A photo. facts: what callers are told of it, empty until it is analysed. users: requests at work on it."""
+
+    id: str
+    folder: Path
+    last_used: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    version: int = 0
+    bytes: int = 0
+    users: int = 0
+
+    @property
+    def place(self) -> Place:
+        return Place(self.id, self.folder, self.version)
+
+
+class Store:
+    """All photos, for one thread. on_delete: told the id of each that goes."""
+
+    def __init__(
+        self,
+        limits: ServiceLimits,
+        on_delete: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits, self.on_delete, self.clock = limits, on_delete, clock
+        self.folder = Path(tempfile.mkdtemp(prefix="deeplens-"))  # mode 0700
+        self.photos: dict[str, Stored] = {}
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.bytes for each in self.photos.values())
+
+    @contextmanager
+    def new(self) -> Iterator[Stored]:
+        """A new photo, while it is filled; it stays if that succeeds. Raises Problem 429 when all others are in use."""
+        self.expire()
+        while len(self.photos) >= self.limits.stored_photos:
+            if not self._drop_oldest():
+                raise Problem(
+                    429, "as many photos are being worked on as may be; try again", {"Retry-After": "5"}
+                )
+        id = secrets.token_urlsafe(16)
+        stored = Stored(id, self.folder / id, self.clock(), users=1)
+        stored.folder.mkdir(mode=0o700)
+        self.photos[id] = stored
+        try:
+            yield stored
+        except BaseException:
+            self.delete(id)
+            raise
+        finally:
+            stored.users -= 1
+        self.measure(stored)
+
+    @contextmanager
+    def use(self, id: str) -> Iterator[Stored]:
+        """The photo of this id, which does not go while it is used. Raises Problem 404."""
+        self.expire()
+        stored = self.photos.get(id) if _ID.fullmatch(id) else None
+        if stored is None or not stored.facts:
+            raise Problem(404, "there is no such photo; it was deleted or has expired, so send it again")
+        stored.users += 1
+        try:
+            yield stored
+        finally:
+            stored.users -= 1
+            stored.last_used = self.clock()
+
+    def measure(self, stored: Stored) -> None:
+        """Counts what a photo takes on the disk, and makes room for it."""
+        stored.bytes = sum(file.stat().st_size for file in stored.folder.iterdir())
+        while self.bytes > self.limits.stored_bytes and self._drop_oldest(but=stored):
+            pass
+
+    def delete(self, id: str) -> None:
+        """Forgets a photo and removes its files."""
+        if stored := self.photos.pop(id, None):
+            shutil.rmtree(stored.folder, ignore_errors=True)
+            self.on_delete(id)
+
+    def expire(self) -> None:
+        """Deletes what nobody used for too long."""
+        oldest = self.clock() - self.limits.stored_seconds
+        for each in [each for each in self.photos.values() if not each.users and each.last_used < oldest]:
+            self.delete(each.id)
+
+    def close(self) -> None:
+        self.photos.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _drop_oldest(self, but: Stored | None = None) -> bool:
+        idle = [each for each in self.photos.values() if not each.users and each is not but]
+        if idle:
+            self.delete(min(idle, key=lambda each: each.last_used).id)
+        return bool(idle)
