@@ -22,7 +22,8 @@ class Model:
 
     file: name in the folder `weights`, with its SHA-256. task: what it predicts, in words. input_name: (1, 3,
     H, W) float32 sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near `long_side_px`,
-    the size it was trained at. output_name: what to ask for.
+    the size it was trained at. output_name: what to ask for. matte_name: the output that tells the
+    subject, where there is one.
     """
 
     file: str
@@ -33,6 +34,7 @@ class Model:
     output_name: str
     multiple_px: int
     long_side_px: int
+    matte_name: str = "matte"
 
     @property
     def path(self) -> Path:
