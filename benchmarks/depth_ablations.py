@@ -83,7 +83,8 @@ def scores(weights: Path, threads: int) -> dict[str, float]:
     """Spearman of the refined depth on each real photo, and the matte's mean IoU with U2-Net."""
     report = score_depth(Wanted(model=candidate(weights), threads=threads))
     found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
-    return found | {"matte_iou": row["iou"] for row in report["matte"]}
+    mattes = report["matte"]
+    return found | ({"matte_iou": mattes[0]["iou"]} if mattes else {})
 
 
 def last_validation(out: Path) -> dict[str, float]:

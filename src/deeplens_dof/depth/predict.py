@@ -39,8 +39,7 @@ def predict_depth(
     image, more accurate at twice the network's time (docs/depth.md has the numbers). threads: None is one per
     core. Returns values float32 (H, W), unit "relative". Raises ValueError for any other array.
     """
-    coarse = predict_coarse(rgb, mirrored_too, threads)
-    return InverseDepth(refine(coarse.inverse_depth, rgb, threads=threads), "relative")
+    return predict_scene(rgb, mirrored_too, threads)[0]
 
 
 def predict_scene(
@@ -54,8 +53,9 @@ def predict_scene(
     The matte is None where the network (model: None is the one that is shipped) gives none.
     """
     coarse = predict_coarse(rgb, mirrored_too, threads, model)
-    depth = InverseDepth(refine(coarse.inverse_depth, rgb, threads=threads), "relative")
-    return depth, None if coarse.matte is None else full_matte(coarse.matte, rgb, threads)
+    matte = None if coarse.matte is None else full_matte(coarse.matte, rgb, threads)
+    depth = refine(coarse.inverse_depth, rgb, threads=threads, matte=matte)
+    return InverseDepth(depth, "relative"), matte
 
 
 def predict_coarse(
