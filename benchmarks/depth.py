@@ -71,7 +71,7 @@ def main() -> None:
 def speed(runs: int = 5) -> dict[str, Any]:
     """Median and spread, in seconds, of the stages on a photo enlarged to 4000 x 3000, and memory."""
     rgb = resize_picture(read(ROOT / "examples" / "photos" / "coffee.jpg"), 3000, 4000)
-    coarse = predict_coarse(rgb)
+    coarse = predict_coarse(rgb).inverse_depth
     stages: dict[str, Callable[[], Any]] = {
         "network once": lambda: predict_coarse(rgb, mirrored_too=False),
         "network, mirrored too": lambda: predict_coarse(rgb),
@@ -130,7 +130,7 @@ def write_sheet(folder: Path, target: Path, tile_px: int = 200) -> None:
 def strip(rgb: np.ndarray, crop: tuple[float, float, float], tile_px: int) -> np.ndarray:
     """Five square tiles side by side, uint8 (tile_px, 5 * tile_px, 3)."""
     height, width = rgb.shape[:2]
-    coarse = predict_coarse(rgb)
+    coarse = predict_coarse(rgb).inverse_depth
     depth = refine(coarse, rgb)
     soft = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR))
     side = int(crop[2] * min(height, width))

@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / PACKAGE
 LONGEST_FILE, LONGEST_FUNCTION = 400, 100
 NAMES_OF_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}
 SCHOOL_ONLY = {"torch", "onnx", "moderngl", "cv2"}
-SLOW_TO_IMPORT = SCHOOL_ONLY | {"numba", "onnxruntime", "OpenImageIO"}
+SLOW_TO_IMPORT = SCHOOL_ONLY | {"numba", "onnxruntime", "openvino", "OpenImageIO"}
 
 
 def module_of(file: Path) -> str:

@@ -65,3 +65,23 @@ def test_the_session_answers_as_the_table_says():
 def test_importing_the_table_loads_no_runtime():
     code = "import sys, deeplens_dof.models; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_openvino_answers_as_onnx_runtime_does(monkeypatch):
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install '.[openvino]'")
+    model = models.MODELS["depth"]
+    picture = np.random.default_rng(1).random((1, 3, 56, 84), np.float32)
+    answers, names = [], []
+    for runtime in models.RUNTIMES:
+        monkeypatch.setenv("DEEPLENS_RUNTIME", runtime)
+        session = models.open_session("depth", threads=1)
+        names.append({each.name for part in (session.get_inputs(), session.get_outputs()) for each in part})
+        answers.append(session.run([model.output_name], {model.input_name: picture})[0])
+    assert names[0] == names[1]
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-3 * np.ptp(answers[0]))
+
+
+def test_a_runtime_that_is_not_here_is_refused(monkeypatch):
+    monkeypatch.setenv("DEEPLENS_RUNTIME", "tensorrt")
+    with pytest.raises(ValueError, match="DEEPLENS_RUNTIME is 'tensorrt', expected one of onnxruntime"):
+        models.open_session("depth")

@@ -28,7 +28,7 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
 
     Raises what the failing part raises.
     """
-    from .models import list_models, verify
+    from .models import list_models, runtime, verify
 
     say(
         f"deeplens {__version__}, Python {platform.python_version()}, {platform.platform()}, "
@@ -42,6 +42,7 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
     for name, model in list_models().items():
         verify(name)
         say(f"weights {name}: {model.file} is intact")
+    say(f"networks are run by {runtime()}")
     if warm:
         say("compiling the inner loops; the first time it takes a minute or two")
         compile_blur(say)

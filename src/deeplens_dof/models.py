@@ -1,6 +1,7 @@
-"""The trained weights: one literal table, and the only code that knows their files and opens ONNX sessions.
+"""The trained weights: one literal table, and the only code that knows their files and opens sessions of them.
 
-Sessions are safe to run from several threads at once and are opened once per process.
+Sessions are safe to run from several threads at once and are opened once per process. Where OpenVINO is installed (extra
+`[openvino]`) it runs them, unless the environment says DEEPLENS_RUNTIME=onnxruntime; else ONNX Runtime does.
 """
 
 from __future__ import annotations
@@ -8,12 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+RUNTIMES = ("onnxruntime", "openvino")
+
+
+class Session(Protocol):
+    """What the two runtimes have in common."""
+
+    def run(self, output_names: list[str] | None, feed: dict[str, Any]) -> list[Any]: ...
+    def get_inputs(self) -> list[Any]: ...  # each has a `name`
+    def get_outputs(self) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,8 @@ class Model:
 
     file: name in the folder `weights`, with its SHA-256. task: what it predicts, in words. input_name: (1, 3,
     H, W) float32 sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near `long_side_px`,
-    the size it was trained at. output_name: what to ask for.
+    the size it was trained at. output_name: what to ask for. matte_name: the output that tells the
+    subject, where there is one.
     """
 
     file: str
@@ -33,6 +43,7 @@ class Model:
     output_name: str
     multiple_px: int
     long_side_px: int
+    matte_name: str = "matte"
 
     @property
     def path(self) -> Path:
@@ -94,9 +105,9 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
         model = replace(known, file=str(file), sha256=hashlib.file_digest(stream, "sha256").hexdigest())
     try:
         session = open_session(model)
-    except Exception as error:  # ONNX Runtime raises kinds of its own
+    except Exception as error:  # the runtimes raise kinds of their own
         reason = " ".join(str(error).split())
-        raise ValueError(f"{file.name} is not a network that ONNX Runtime opens ({reason})") from error
+        raise ValueError(f"{file.name} is not a network that {runtime()} opens ({reason})") from error
     inputs, outputs = ({each.name for each in part} for part in (session.get_inputs(), session.get_outputs()))
     if known.input_name not in inputs or known.output_name not in outputs:
         raise ValueError(
@@ -106,28 +117,44 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
     return model
 
 
-def open_session(which: str | Model, threads: int | None = None) -> InferenceSession:
-    """The ONNX Runtime session of that model, opened and verified at the first call and shared after it.
+def open_session(which: str | Model, threads: int | None = None) -> Session:
+    """The session of that model, opened and verified at the first call and shared after it.
 
-    which: a name of the table, or a `candidate`. threads: for one inference; None leaves the choice to ONNX Runtime
-    (one per core). Each number of threads has its own session. Raises as `verify` does, and ValueError when threads
-    is below 1.
+    which: a name of the table, or a `candidate`. threads: for one inference; None is one per core. Each number of
+    threads has its own session. Raises as `verify` does, and ValueError when threads is below 1 or DEEPLENS_RUNTIME
+    is none that is here.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}, expected at least 1 or None")
     model = _find(which) if isinstance(which, str) else which
     with _lock:
-        key = (model.sha256, threads)
+        key = (model.sha256, threads, runtime())
         if key not in _sessions:
             if isinstance(which, str) and which not in _verified:
                 verify(which)
                 _verified.add(which)
-            _sessions[key] = _open(model, threads)
+            opened = _OpenVino if key[-1] == "openvino" else _onnxruntime
+            _sessions[key] = opened(model.path, threads)
         return _sessions[key]
 
 
+def runtime() -> str:
+    """What runs the networks: "openvino" or "onnxruntime".
+
+    Raises ValueError when DEEPLENS_RUNTIME names another, or OpenVINO where it is not installed.
+    """
+    installed = [name for name in RUNTIMES if find_spec(name) is not None]
+    wanted = os.environ.get("DEEPLENS_RUNTIME") or installed[-1]
+    if wanted not in installed:
+        raise ValueError(
+            f"DEEPLENS_RUNTIME is {wanted!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
+            "pip install 'deeplens-dof[openvino]'"
+        )
+    return wanted
+
+
 _lock = Lock()
-_sessions: dict[tuple[str, int | None], InferenceSession] = {}  # by SHA-256 and threads
+_sessions: dict[tuple[str, int | None, str], Session] = {}  # by SHA-256, threads and runtime
 _verified: set[str] = set()
 
 
@@ -137,7 +164,7 @@ def _find(name: str) -> Model:
     return MODELS[name]
 
 
-def _open(model: Model, threads: int | None) -> InferenceSession:
+def _onnxruntime(path: Path, threads: int | None) -> Session:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -145,4 +172,34 @@ def _open(model: Model, threads: int | None) -> InferenceSession:
     options.log_severity_level = 3  # errors
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores too
     options.enable_mem_pattern = False  # picture sizes vary: a pattern per size would keep its memory
-    return onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    session: Session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return session
+
+
+class _OpenVino:
+    """OpenVINO behind the face of ONNX Runtime, in float32 (its own choice, bfloat16, is another answer and was slower)."""
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        import openvino
+
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+
+    def run(self, output_names: list[str] | None, feed: dict[str, Any]) -> list[Any]:
+        answers = self._compiled.create_infer_request().infer(
+            feed
+        )  # one of its own: requests are not thread-safe
+        return [answers[name].copy() for name in output_names or [each.name for each in self.get_outputs()]]
+
+    def get_inputs(self) -> list[Any]:
+        return [_Named(port.any_name) for port in self._compiled.inputs]
+
+    def get_outputs(self) -> list[Any]:
+        return [_Named(port.any_name) for port in self._compiled.outputs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str

@@ -118,15 +118,16 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     photo, its borders drawn to the picture's edges where its size differs. Relative depth beyond 0..1 is
     normalised to it. Raises ValueError or OSError when the given depth cannot be used.
     """
-    from .depth.predict import predict_depth
+    from .depth.predict import predict_scene
     from .depth.subject import subject_point
 
+    matte = None
     if isinstance(depth, str) and depth in ("auto", "predict"):
-        inverse_depth, source = predict_depth(photo.srgb8()), "predicted"
+        (inverse_depth, matte), source = predict_scene(photo.srgb8()), "predicted"
     else:
         inverse_depth = _given(depth, photo)
         source = "given" if isinstance(depth, InverseDepth) else os.path.basename(os.fspath(depth))
-    return Scene(photo, inverse_depth, subject_point(inverse_depth.values), source)
+    return Scene(photo, inverse_depth, subject_point(inverse_depth.values, matte), source, matte)
 
 
 def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplens_dof.depth.predict import network_size, predict_coarse, predict_depth
+from deeplens_dof.depth.predict import full_matte, network_size, predict_coarse, predict_depth
 from deeplens_dof.depth.subject import depth_at, subject_point
 from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.models import MODELS
@@ -67,8 +67,8 @@ def test_the_default_focus_is_on_the_subject(depths, name):
 
 def test_a_mirrored_photo_has_the_mirrored_coarse_depth():
     rgb = photo("coffee")
-    mirrored = predict_coarse(np.ascontiguousarray(rgb[:, ::-1]))[:, ::-1]
-    np.testing.assert_allclose(mirrored, predict_coarse(rgb), atol=2e-3)
+    mirrored = predict_coarse(np.ascontiguousarray(rgb[:, ::-1])).inverse_depth[:, ::-1]
+    np.testing.assert_allclose(mirrored, predict_coarse(rgb).inverse_depth, atol=2e-3)
 
 
 def test_quality_has_not_fallen():
@@ -131,3 +131,16 @@ def test_the_network_sees_whole_tiles_near_the_aspect(size):
 def test_what_is_no_picture_is_refused(picture, sentence):
     with pytest.raises(ValueError, match=sentence):
         predict_depth(picture)
+
+
+def test_a_matte_is_drawn_at_the_photos_edges() -> None:
+    """Of a coarse, soft matte over a bright disc, the full one follows the disc."""
+    y, x = np.mgrid[0:240, 0:320]
+    inside = (x - 160) ** 2 + (y - 120) ** 2 < 70**2
+    rgb = np.where(inside[..., None], (230, 200, 90), (40, 60, 80)).astype(np.uint8)
+    coarse = np.clip((80 - np.hypot(x - 160, y - 120)) / 20, 0, 1).astype(np.float32)[4::8, 4::8]
+    matte = full_matte(coarse, rgb)
+    assert matte.shape == (240, 320)
+    assert matte.min() >= 0
+    assert matte.max() <= 1
+    assert np.abs(matte - inside).mean() < 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import torch
 from deeplens_dof.learn.data import Photo, Source, as_photographed, batch, batches
 from deeplens_dof.learn.datasets import Folder, open_folder
 from deeplens_dof.learn.datasets.sample import DatasetError
-from deeplens_dof.learn.scenes.frames import frame_files
+from deeplens_dof.learn.scenes import taught
+from deeplens_dof.learn.scenes.frames import Frame, frame_files
 
 
 def test_a_batch_depends_on_seed_and_index_alone(frames_folder: Path) -> None:
@@ -158,3 +160,51 @@ def test_broken_measured_samples_are_passed_over_or_end_the_run(
         (tmp_path / "depth" / f"{number}.npy").write_bytes(b"broken")
     with pytest.raises(DatasetError, match="no sample that can be read"):
         batch(source, 1, 0, 1, 56)
+
+
+def test_the_teachers_matte_takes_the_place_of_the_exact_one(frames_folder: Path, tmp_path: Path) -> None:
+    files = [
+        Path(shutil.copy(path, tmp_path / f"frame_{k:06d}.zip"))
+        for k, path in enumerate(frame_files(frames_folder)[:2])
+    ]
+    taught.teach(files, OneSaysLeft())
+    exact, learnt = (batch(Source(files, taught=one), 3, 0, 4, 84, augment=False) for one in (False, True))
+    assert (exact.rgb == learnt.rgb).all()
+    assert (exact.inverse_depth == learnt.inverse_depth).all()
+    assert (learnt.has_matte == 1).all()
+    assert (learnt.matte[..., :5] == 1).all()
+    assert (learnt.matte[..., -5:] == 0).all()
+
+
+def test_a_teacher_who_is_not_sure_is_not_asked_again(frames_folder: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(frame_files(frames_folder)[0], tmp_path / "frame_000000.zip"))
+    unsure = OneSaysLeft(0.5)
+    assert taught.teach([path], unsure) == 0
+    assert taught.teach([path], unsure) == 0
+    assert unsure.asked == 1
+    assert taught.read_matte(path) is None
+
+
+def test_an_exact_mask_with_which_the_teacher_agrees_is_kept() -> None:
+    rgb, depth = np.zeros((60, 80, 3), np.uint8), np.ones((60, 80), np.float32)
+    subject = np.zeros((60, 80), np.uint8)
+    subject[:, :42] = 255
+    said = OneSaysLeft().matte(rgb)
+    np.testing.assert_array_equal(
+        taught.chosen(Frame(rgb, depth, subject, {}), said), subject / np.float32(255)
+    )
+    subject[:, 10:] = 0  # the teacher means another thing
+    np.testing.assert_array_equal(taught.chosen(Frame(rgb, depth, subject, {}), said), said)
+
+
+class OneSaysLeft:
+    """A teacher who takes the left half of every picture for the subject."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        self.value, self.asked = value, 0
+
+    def matte(self, rgb: np.ndarray) -> np.ndarray:
+        self.asked += 1
+        matte = np.zeros(rgb.shape[:2], np.float32)
+        matte[:, : rgb.shape[1] // 2] = self.value
+        return matte

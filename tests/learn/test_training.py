@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import torch
 
 from deeplens_dof.learn import loop, rates
+from deeplens_dof.learn.data import Source
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.recipes import RECIPES
+from deeplens_dof.learn.scenes.frames import frame_files
 
 TOY = RECIPES["depth-toy"]
 
@@ -96,6 +99,24 @@ def test_frozen_blocks_do_not_move(frames_folder: Path, tmp_path: Path) -> None:
     )
     assert any(name.startswith("encoder.blocks.3") for name in moved)
     assert any(name.startswith("decoder") for name in moved)
+
+
+def test_the_matte_recipe_leaves_depth_alone(toy: DepthNetwork, frames_folder: Path, tmp_path: Path) -> None:
+    """Phases without a head rate train the matte head and nothing else, to the bit."""
+    run = loop._Run(replace(TOY, phases=(replace(TOY.phases[0], blocks=0, head_rate=0.0),)), tmp_path)
+    run.network.load_state_dict(toy.state_dict())
+    run.average.load_state_dict(toy.state_dict())
+    run.go(Source(frame_files(frames_folder)[:8]), Source(frame_files(frames_folder)[8:]), None)
+    for name, before in toy.state_dict().items():
+        moved = not torch.equal(before, run.average.state_dict()[name])
+        assert moved == name.startswith("matte_head."), name
+
+
+def test_recognising_starts_from_nothing() -> None:
+    """Weights from before that path was there give what they gave."""
+    head = DepthNetwork(**TOY.network).matte_head
+    assert not head.recognise.weight.any()
+    assert not head.recognise.bias.any()
 
 
 def test_the_schedule_rises_and_falls() -> None:

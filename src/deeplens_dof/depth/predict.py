@@ -1,8 +1,8 @@
-"""Depth of one photo: the network's coarse map, refined to the size of the photo."""
+"""Depth and subject of one photo: the network's coarse maps, refined to the size of the photo."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,24 @@ import numpy.typing as npt
 from deeplens_dof.depth.refine import refine
 from deeplens_dof.inverse_depth import InverseDepth, normalise
 from deeplens_dof.models import MODELS, Model, open_session
-from deeplens_dof.upsample import resize_picture
+from deeplens_dof.upsample import guided_upsample, resize_picture
+
+Map = npt.NDArray[np.float32]
 
 MODEL = "depth"
 _LONGEST_PX = 1008  # of a panorama: at most twice the side the network was trained at
 _SHORTEST_PX = 224  # below this a side shows the network too little; a panorama is enlarged until it has that
+
+
+class Coarse(NamedTuple):
+    """What the network answers, at its own size, float32 (h, w) of about 266 px.
+
+    inverse_depth: 0 farthest .. 1 nearest, with soft borders. matte: 0..1, how much of a pixel belongs to the subject;
+    None where the network gives none.
+    """
+
+    inverse_depth: Map
+    matte: Map | None
 
 
 def predict_depth(
@@ -26,7 +39,23 @@ def predict_depth(
     image, more accurate at twice the network's time (docs/depth.md has the numbers). threads: None is one per
     core. Returns values float32 (H, W), unit "relative". Raises ValueError for any other array.
     """
-    return InverseDepth(refine(predict_coarse(rgb, mirrored_too, threads), rgb, threads=threads), "relative")
+    return predict_scene(rgb, mirrored_too, threads)[0]
+
+
+def predict_scene(
+    rgb: npt.NDArray[np.uint8],
+    mirrored_too: bool = True,
+    threads: int | None = None,
+    model: Model | None = None,
+) -> tuple[InverseDepth, Map | None]:
+    """`predict_depth`, and the subject's matte, float32 (H, W) 0..1 with its border on the picture's edges.
+
+    The matte is None where the network (model: None is the one that is shipped) gives none.
+    """
+    coarse = predict_coarse(rgb, mirrored_too, threads, model)
+    matte = None if coarse.matte is None else full_matte(coarse.matte, rgb, threads)
+    depth = refine(coarse.inverse_depth, rgb, threads=threads, matte=matte)
+    return InverseDepth(depth, "relative"), matte
 
 
 def predict_coarse(
@@ -34,22 +63,27 @@ def predict_coarse(
     mirrored_too: bool = True,
     threads: int | None = None,
     model: Model | None = None,
-) -> npt.NDArray[np.float32]:
-    """The network's own map, float32 (h, w) of about 266 px, 0 farthest .. 1 nearest, with soft borders.
-
-    model: None is the one that is shipped.
-    """
+) -> Coarse:
+    """The network's own maps. model: None is the one that is shipped."""
     _check(rgb)
     model = model or MODELS[MODEL]
     small = resize_picture(rgb, *network_size(rgb.shape[0], rgb.shape[1], model))
-    values = infer(small, model, threads)
+    depth, matte = infer(small, model, threads)
     if mirrored_too:
-        values = (values + infer(small[:, ::-1], model, threads)[:, ::-1]) * np.float32(0.5)
-    if not np.isfinite(values).all():
+        depth2, matte2 = infer(small[:, ::-1], model, threads)
+        depth = (depth + depth2[:, ::-1]) * np.float32(0.5)
+        if matte is not None and matte2 is not None:
+            matte = (matte + matte2[:, ::-1]) * np.float32(0.5)
+    if not np.isfinite(depth).all():
         raise ValueError(
             "the depth network answered with NaN for this picture; please report it with the picture"
         )
-    return normalise(np.ascontiguousarray(values))
+    return Coarse(normalise(np.ascontiguousarray(depth)), matte)
+
+
+def full_matte(coarse: Map, rgb: npt.NDArray[np.uint8], threads: int | None = None) -> Map:
+    """A coarse matte at the size of the photo, its border on the photo's edges (guided filter), soft where they are."""
+    return np.clip(guided_upsample(coarse, rgb, threads=threads), 0, 1)
 
 
 def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
@@ -65,21 +99,20 @@ def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
     return (short_px, long_px) if height <= width else (long_px, short_px)
 
 
-def infer(
-    small: npt.NDArray[np.uint8], model: Model, threads: int | None, output_name: str | None = None
-) -> npt.NDArray[np.float32]:
-    """What the network answers, (h, w), in its own scale, to a picture of `network_size`.
-
-    output_name: None is the model's.
+def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tuple[Map, Map | None]:
+    """Inverse depth (h, w) in the network's own scale, and the matte where it gives one, of a picture of
+    `network_size`.
     """
     picture = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(
         255
     )  # (1, 3, H, W)
-    shipped = model is MODELS[MODEL]
-    session = open_session(MODEL if shipped else model, threads)
-    answer = session.run([output_name or model.output_name], {model.input_name: picture})[0]
-    values: npt.NDArray[np.float32] = np.asarray(answer, np.float32)[0, 0]
-    return values
+    session = open_session(MODEL if model is MODELS[MODEL] else model, threads)
+    wanted = [model.output_name]
+    if model.matte_name in {each.name for each in session.get_outputs()}:
+        wanted.append(model.matte_name)
+    answers = session.run(wanted, {model.input_name: picture})
+    depth, *matte = (np.asarray(answer, np.float32)[0, 0] for answer in answers)
+    return depth, matte[0] if matte else None
 
 
 def _check(rgb: npt.NDArray[Any]) -> None:

@@ -25,6 +25,7 @@ _STEP = (
     0.18,
 )  # of the depth range: below the first it is left alone, above the second it is sharpened fully
 _SLOPE = (1.3, 1.7)  # depth range in a window twice as large: a pure step gives 1, a plane 2
+_MATTE_WEIGHT = 1.5  # of a matte that tells the sides of a step apart without doubt, beside colour and prior
 _FEW = 1.0  # times the coarse size: a picture no larger than the map has nothing finer to tell
 _WIDE_WINDOW_PX = 8  # beyond this radius every second witness is asked
 
@@ -49,14 +50,19 @@ FROM_SENSOR = (Pass(2, 1.5, 3, 3.0), Pass(None, 1.0, 1.5, 4.5))
 
 
 def refine(
-    coarse: Map, rgb: Picture, passes: tuple[Pass, ...] = FROM_NETWORK, threads: int | None = None
+    coarse: Map,
+    rgb: Picture,
+    passes: tuple[Pass, ...] = FROM_NETWORK,
+    threads: int | None = None,
+    matte: Map | None = None,
 ) -> Map:
     """`coarse` (h, w) inverse depth, float32 (H, W) of the size of `rgb`, with its borders on the picture's
     edges.
 
     coarse: any scale, near is larger. rgb: sRGB uint8 (H, W, 3). passes: FROM_NETWORK for maps whose borders
     are ramps of several pixels, FROM_SENSOR for measured ones. No value leaves the range of `coarse`.
-    threads: None is one per core.
+    threads: None is one per core. matte: of a subject, 0..1, of any size; where it tells the two sides of a step apart,
+    it helps to place it.
     """
     height, width = rgb.shape[:2]
     far, near = float(coarse.min()), float(coarse.max())
@@ -82,6 +88,7 @@ def refine(
             round(step.window * finer),
             step.prior,
             threads,
+            matte,
         )
         scale = finer
     return np.clip(resize(depth, height, width), far, near)
@@ -95,6 +102,7 @@ def _snap(
     window_px: int,
     prior: float,
     threads: int | None,
+    matte: Map | None,
 ) -> Map:
     """`depth` at the size of `guide`, its steps moved onto the guide's edges."""
     from deeplens_dof.depth.snap import affinity_table, snap_rows
@@ -109,10 +117,27 @@ def _snap(
     distance = np.arange(window_px + 1) / window_px
     nearness = np.exp(-0.5 * (distance / 0.6) ** 2).astype(np.float32)
     affinity = affinity_table(_COLOUR_SIGMA)
+    matte_weight = 0.0 if matte is None else _MATTE_WEIGHT
+    tells = np.zeros((1, 1), np.float32) if matte is None else matte
     stride = 1 if window_px <= _WIDE_WINDOW_PX else 2
 
     def work(first: int, last: int) -> None:
-        snap_rows(out, first, last, large, guide, low, high, gate, affinity, nearness, stride, prior)
+        snap_rows(
+            out,
+            first,
+            last,
+            large,
+            guide,
+            low,
+            high,
+            gate,
+            affinity,
+            nearness,
+            stride,
+            prior,
+            tells,
+            matte_weight,
+        )
 
     for_bands(work, height, threads)
     return out

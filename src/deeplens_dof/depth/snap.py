@@ -58,13 +58,16 @@ def snap_rows(
     nearness: Map,
     stride: int,
     prior: float,
+    matte: Map,
+    matte_weight: float,
 ) -> None:
-    """Rows first..last of `out`: depth with its steps moved to where the colours change.
+    """Rows first..last of `out`: depth with its steps moved to where the colours, and the matte, change.
 
     depth, out: (H, W); guide: (H, W, 3). low, high, gate: (h, w) maps of any size over the same picture: the
     depth behind and before the step, and how much of a step it is (0 leaves the pixel as it is). affinity:
     table over squared colour distance. nearness: spatial weight by distance along one axis, its length gives
-    the window.
+    the window. matte: 0..1 of any size over the same picture; it counts as much as it tells the near witnesses from
+    the far ones.
     """
     height, width = depth.shape
     radius = nearness.size - 1
@@ -79,12 +82,13 @@ def snap_rows(
             scale = np.float32(1) / (high[gy, gx] - far_depth)
             red, green, blue = np.int32(guide[y, x, 0]), np.int32(guide[y, x, 1]), np.int32(guide[y, x, 2])
             weight = share = np.float32(0)
-            near_weight = near_match = near_sum = np.float32(0)
-            far_weight = far_match = far_sum = np.float32(0)
+            near_weight = near_match = near_sum = near_matte = np.float32(0)
+            far_weight = far_match = far_sum = far_matte = np.float32(0)
             for dy in range(-radius, radius + 1, stride):
                 v = y + dy
                 if v < 0 or v >= height:
                     continue
+                mv = v * matte.shape[0] // height
                 for dx in range(-radius, radius + 1, stride):
                     u = x + dx
                     if u < 0 or u >= width:
@@ -105,16 +109,22 @@ def snap_rows(
                         near_weight += trust
                         near_match += trust * match
                         near_sum += trust * match * value
+                        near_matte += trust * matte[mv, u * matte.shape[1] // width]
                     else:
                         trust = place * min(np.float32(1), (np.float32(0.3) - level) * np.float32(5))
                         far_weight += trust
                         far_match += trust * match
                         far_sum += trust * match * value
+                        far_matte += trust * matte[mv, u * matte.shape[1] // width]
             if near_weight < np.float32(0.02) * weight or far_weight < np.float32(0.02) * weight:
                 continue
             near_likelihood = near_match / near_weight
             far_likelihood = far_match / far_weight
             evidence = prior * (2 * share / weight - 1) + math.log(near_likelihood / far_likelihood)
+            told = near_matte / near_weight - far_matte / far_weight
+            if told > np.float32(0):
+                here = matte[y * matte.shape[0] // height, x * matte.shape[1] // width]
+                evidence += matte_weight * told * (2 * here - 1)
             alpha = np.float32(1 / (1 + math.exp(-3 * evidence)))
             near_value = near_sum / near_match
             far_value = far_sum / far_match

@@ -5,21 +5,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.depth.predict import infer, network_size, predict_coarse
+from deeplens_dof.depth.predict import full_matte, predict_coarse
 from deeplens_dof.depth.refine import refine
 from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
 from deeplens_dof.models import Model, open_session
-from deeplens_dof.upsample import guided_upsample, resize, resize_picture
+from deeplens_dof.upsample import guided_upsample
 
 POSITION, WHOLE = "vertical position only", "... and refined: predict_depth"
-MATTE_OUTPUT = "matte"
 
 
 def predictors(model: Model, every_stage: bool = False, threads: int | None = None) -> dict[str, Predictor]:
     """By name, in the order of a table. Position alone is always there: what a score is worth shows beside it."""
 
     def coarse(rgb: Picture, mirrored_too: bool = True) -> npt.NDArray[np.float32]:
-        return predict_coarse(rgb, mirrored_too, threads, model)
+        return predict_coarse(rgb, mirrored_too, threads, model).inverse_depth
 
     stages: dict[str, Predictor] = {
         POSITION: vertical_position,
@@ -33,10 +32,11 @@ def predictors(model: Model, every_stage: bool = False, threads: int | None = No
 
 def gives_a_matte(model: Model) -> bool:
     """Whether the network has an output for the subject."""
-    return MATTE_OUTPUT in {each.name for each in open_session(model).get_outputs()}
+    return model.matte_name in {each.name for each in open_session(model).get_outputs()}
 
 
 def predicted_matte(rgb: Picture, model: Model, threads: int | None = None) -> npt.NDArray[np.float32]:
-    """The subject's matte 0..1 at the picture's size, as the network gives it for the picture alone."""
-    small = resize_picture(rgb, *network_size(rgb.shape[0], rgb.shape[1], model))
-    return resize(infer(small, model, threads, MATTE_OUTPUT), rgb.shape[0], rgb.shape[1])
+    """The subject's matte 0..1 at the picture's size, as the product uses it. The network has to give one."""
+    matte = predict_coarse(rgb, threads=threads, model=model).matte
+    assert matte is not None
+    return full_matte(matte, rgb, threads)

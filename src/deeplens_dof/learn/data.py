@@ -28,6 +28,7 @@ from deeplens_dof.learn.datasets.sample import DatasetError
 from deeplens_dof.learn.datasets.sample import Sample as Measured
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.frames import Frame, read_frame
+from deeplens_dof.learn.scenes.taught import read_matte
 
 # Photos with one clear subject (the rest of the training list is landscapes, drawings and patterns).
 DISTILLATION_PHOTOS = (
@@ -85,7 +86,8 @@ class Photo:
 @dataclass(frozen=True)
 class Source:
     """What batches are drawn from. photo_share: the part of all samples that are real photos. measured_share: the
-    part of the others that are measured; each of the folders has an equal part in it.
+    part of the others that are measured; each of the folders has an equal part in it. taught: the frames' mattes are
+    the teacher's (`scenes/taught.py`), which each of them has.
     """
 
     frames: Sequence[Path]
@@ -93,6 +95,7 @@ class Source:
     photo_share: float = 0.0
     measured: Sequence[Folder] = ()
     measured_share: float = 0.0
+    taught: bool = False
 
 
 def batch(source: Source, seed: int, index: int, count: int, long_side: int, augment: bool = True) -> Batch:
@@ -161,9 +164,12 @@ def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], aug
         matte = np.zeros_like(depth) if one.subject is None else one.subject
         has_depth, has_matte = np.float32(one.has_depth), np.float32(one.subject is not None)
     else:
-        frame = read_frame(source.frames[int(rng.integers(len(source.frames)))])
-        rgb, depth, matte = frame.rgb, frame.inverse_depth, _mask(frame)
-        has_depth, has_matte = np.float32(1), np.float32(frame.subject is not None)
+        path = source.frames[int(rng.integers(len(source.frames)))]
+        frame = read_frame(path)
+        taught = read_matte(path) if source.taught else None
+        rgb, depth, matte = frame.rgb, frame.inverse_depth, _mask(frame) if taught is None else taught
+        has_depth = np.float32(1)
+        has_matte = np.float32((taught if source.taught else frame.subject) is not None)
         known = np.ones_like(depth)
     rows, columns = _crop(rng, rgb.shape[:2], size, augment)
     rgb, depth, matte, known = (part[rows, columns] for part in (rgb, depth, matte, known))

@@ -44,6 +44,8 @@ def set_trainable(network: DepthNetwork, phase: Phase) -> None:
             parameter.requires_grad_(phase.blocks > 0)
     for parameter in network.encoder.norm.parameters():
         parameter.requires_grad_(phase.blocks > 0)
+    for part in (network.decoder, network.depth_head):
+        part.requires_grad_(phase.head_rate > 0)
 
 
 def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, phase: Phase, done: int, length: int) -> None:

@@ -182,7 +182,7 @@ def _mattes_of(
 ) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]]:
     for path in paths:
         try:
-            rgb = _read(path)
+            rgb = read_photo(path)
         except Exception as error:  # whatever a decoder raises of a damaged file
             tell(f"skipped: {path}: {' '.join(str(error).split())}")
             continue
@@ -208,7 +208,8 @@ def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
     return list(found.values())
 
 
-def _read(path: Path) -> Picture:
+def read_photo(path: Path) -> Picture:
+    """sRGB uint8, upright, made no larger than LONGEST_PX."""
     if path.suffix.lower() in HEIC:
         import pillow_heif
 

@@ -77,14 +77,19 @@ class Decoder(nn.Module):
 
 
 class MatteHead(nn.Module):
-    """The subject's matte: decided on coarse features, drawn on fine ones.
+    """The subject's matte: decided on the encoder's last level and coarse features, drawn on fine ones.
 
-    The decoder's features have no fixed scale (nor has inverse depth), so they are normalised first.
+    The decoder's features have no fixed scale (nor has inverse depth), so they are normalised first. They were learnt
+    for depth; what a thing is, the encoder's last level tells better. That path begins at zero, so that weights from
+    before there was such a path give what they gave.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int], width: int = 32) -> None:
+    def __init__(self, channels: tuple[int, int, int, int], encoder_width: int, width: int = 32) -> None:
         super().__init__()
         _, middle, fine, pixel = channels
+        self.recognise = nn.Conv2d(encoder_width, middle, 1)
+        nn.init.zeros_(self.recognise.weight)
+        nn.init.zeros_(self.recognise.bias)  # type: ignore[arg-type]
         self.normalise = nn.ModuleList(nn.GroupNorm(1, c, affine=False) for c in (middle, fine, pixel))
         self.decide = nn.Sequential(Residual(middle), Residual(middle), nn.Conv2d(middle, width, 1))
         self.from_fine = nn.Conv2d(fine, width, 1)
@@ -94,9 +99,10 @@ class MatteHead(nn.Module):
             nn.GELU(), nn.Conv2d(pixel, pixel, 3, padding=1), nn.GELU(), nn.Conv2d(pixel, 1, 1)
         )
 
-    def forward(self, middle: Tensor, fine: Tensor, pixel: Tensor) -> Tensor:
+    def forward(self, last: Tensor, middle: Tensor, fine: Tensor, pixel: Tensor) -> Tensor:
         """Logits (B, 1, H/2, W/2)."""
         middle, fine, pixel = (norm(x) for norm, x in zip(self.normalise, (middle, fine, pixel), strict=True))
+        middle = middle + _resized(self.recognise(last), middle.shape[-2:])
         x = self.draw(_resized(self.decide(middle), fine.shape[-2:]) + self.from_fine(fine))
         return self.out(_resized(self.to_pixel(x), pixel.shape[-2:]) + pixel)
 
@@ -125,7 +131,7 @@ class DepthNetwork(nn.Module):
             padding=1), nn.GELU(),
             nn.Conv2d(pixel, 1, 1),
         )  # fmt: skip
-        self.matte_head = MatteHead(channels)
+        self.matte_head = MatteHead(channels, width)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -141,7 +147,7 @@ class DepthNetwork(nn.Module):
             level.contiguous(memory_format=torch.channels_last) for level in self.encoder(x, self.levels)
         ]
         middle, fine, pixel = self.decoder(levels, x.contiguous(memory_format=torch.channels_last))
-        return DepthAndMatte(self.depth_head(pixel), self.matte_head(middle, fine, pixel))
+        return DepthAndMatte(self.depth_head(pixel), self.matte_head(levels[3], middle, fine, pixel))
 
 
 def _is_traced() -> bool:

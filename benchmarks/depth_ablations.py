@@ -1,0 +1,98 @@
+"""What each part of the depth training is worth: short trainings that differ in one thing.
+
+    python benchmarks/depth_ablations.py --frames DIR [--frames DIR] [--only NAME]...
+
+Each begins with DINOv2, takes ten to fifteen minutes of one core, goes on where it was stopped, and is scored on the
+real photos of scripts/fetch_evaluation_data.py and on frames it did not see. Writes benchmarks/results/depth_ablations.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from depth import machine
+
+from deeplens_dof.evaluate.predictors import WHOLE
+from deeplens_dof.learn import loop
+from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
+from deeplens_dof.learn.scenes.assets import cache_folder
+from deeplens_dof.learn.scenes.frames import frame_files, read_frame
+from deeplens_dof.learn.scoring import Wanted, score_depth
+from deeplens_dof.models import candidate
+
+RESULTS = Path(__file__).parent / "results" / "depth_ablations.json"
+BASE = Recipe((Phase(250, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
+VARIANTS = {
+    "base: last 6 blocks, all frames, matte, cut-outs": BASE,
+    "encoder frozen": replace(BASE, phases=(replace(BASE.phases[0], blocks=0),)),
+    "all 12 blocks": replace(BASE, phases=(replace(BASE.phases[0], blocks=12),)),
+    "no matte": replace(BASE, matte_weight=0.0, photo_share=0.0),
+    "no ranking of pairs": replace(BASE, ordinal_weight=0.0),
+    "150 frames": replace(BASE, frames=150),
+    "600 frames": replace(BASE, frames=600),
+    "no cut-outs": BASE,
+    "base, another seed": replace(BASE, seed=12),
+}
+WITHOUT_KIND = {"no cut-outs": "cutout"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=Path, action="append", required=True)
+    parser.add_argument("--only", action="append", help="a variant; may be repeated")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    report: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    report["machine"] = machine()
+    variants = report.setdefault("variants", {})
+    for name in arguments.only or VARIANTS:
+        slug = name.split(":")[0].replace(" ", "-").replace(",", "")
+        RECIPES[slug] = VARIANTS[name]
+        out = cache_folder() / "runs" / "ablations" / slug
+        folders = [frames.expanduser() for frames in arguments.frames]
+        if name in WITHOUT_KIND:
+            folders = [
+                without_kind(folder, WITHOUT_KIND[name], out / f"frames-{k}")
+                for k, folder in enumerate(folders)
+            ]
+        weights = loop.train(slug, folders, out, resume=True, threads=arguments.threads)
+        assert weights is not None
+        variants[name] = scores(weights, arguments.threads) | last_validation(out)
+        RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+        print(name, variants[name])
+
+
+def without_kind(folder: Path, kind: str, out: Path) -> Path:
+    """A folder of links to the frames that are not of that kind, held-out ones included as they are."""
+    for number, path in enumerate(frame_files(folder)):
+        link = out / path.parent.name / path.name
+        if link.is_symlink() or (number >= BASE.held_out and read_frame(path).facts["kind"] == kind):
+            continue
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    return out
+
+
+def scores(weights: Path, threads: int) -> dict[str, float]:
+    """Spearman of the refined depth on each real photo, and the matte's mean IoU with U2-Net."""
+    report = score_depth(Wanted(model=candidate(weights), threads=threads))
+    found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
+    mattes = report["matte"]
+    return found | ({"matte_iou": mattes[0]["iou"]} if mattes else {})
+
+
+def last_validation(out: Path) -> dict[str, float]:
+    """Difference, rank correlation and matte IoU on held-out frames, at the end."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["event"] == "validation"][-1]
+    return {key: value for key, value in last.items() if key.startswith("val_")}
+
+
+if __name__ == "__main__":
+    main()
