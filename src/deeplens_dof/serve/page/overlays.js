@@ -1,0 +1,58 @@
+// Pictures over the photo: its depth, what is in focus; and the histogram of depth behind the focus range.
+
+const NEAR = [247, 214, 160], MIDDLE = [191, 84, 71], FAR = [22, 24, 58]; // the map's colours, dark far to light near
+
+/** Paints depth, near is light, into a canvas of its size. */
+export function paintDepth(canvas, map) {
+  paint(canvas, map, (depth, out, i) => {
+    const [from, to, share] = depth < 0.5 ? [FAR, MIDDLE, depth * 2] : [MIDDLE, NEAR, depth * 2 - 1];
+    for (let c = 0; c < 3; c++) out[i + c] = from[c] + (to[c] - from[c]) * share;
+    out[i + 3] = 235;
+  });
+}
+
+/** Green where sharp, blue nearer, red farther, as `deeplens blur --overlay` does. */
+export function paintFocus(canvas, map, focusDepth, range) {
+  const half = (range * map.fullRange) / 2;
+  paint(canvas, map, (depth, out, i) => {
+    const off = Math.abs(depth - focusDepth) - half;
+    const share = Math.min(1, Math.max(0, off / 0.12));
+    const side = depth > focusDepth ? [60, 110, 255] : [255, 80, 60];
+    const green = [60, 220, 90];
+    for (let c = 0; c < 3; c++) out[i + c] = green[c] + (side[c] - green[c]) * share;
+    out[i + 3] = 120;
+  });
+}
+
+function paint(canvas, map, colour) {
+  canvas.width = map.width;
+  canvas.height = map.height;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(map.width, map.height);
+  for (let n = 0; n < map.codes.length; n++) colour(map.codes[n] / 65535, picture.data, 4 * n);
+  context.putImageData(picture, 0, 0);
+}
+
+/** The histogram, with the band that stays sharp lit up. */
+export function paintHistogram(canvas, map, focusDepth, range) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  context.clearRect(0, 0, width, height);
+  if (!map) return;
+  const style = getComputedStyle(canvas);
+  const steps = 70, gap = 2, bar = width / steps;
+  const counts = map.histogram(steps).map(Math.sqrt);
+  const most = Math.max(...counts);
+  const half = (range * map.fullRange) / 2;
+  const from = (focusDepth - half) * width, to = (focusDepth + half) * width;
+  context.fillStyle = style.getPropertyValue("--hover");
+  context.fillRect(from, 0, Math.max(to - from, 2), height);
+  counts.forEach((count, n) => {
+    const middle = (n + 0.5) / steps;
+    context.fillStyle = style.getPropertyValue(Math.abs(middle - focusDepth) <= Math.max(half, 0.5 / steps) ? "--accent" : "--line");
+    const tall = (count / most) * (height - 8);
+    context.fillRect(n * bar, height - tall, bar - gap, tall);
+  });
+  context.fillStyle = style.getPropertyValue("--ink");
+  context.fillRect(focusDepth * width - 1, 0, 2, height);
+}

@@ -1,0 +1,86 @@
+// The brush that repairs depth, and its history.
+
+const STEP = 0.12; // how far one stroke of Nearer or Farther moves what is under it, of the whole depth
+const MOST_STEPS = 60;
+
+export class Repair {
+  /** map: the DepthMap that strokes change. */
+  constructor(map) {
+    this.map = map;
+    this.done = [];
+    this.undone = [];
+  }
+
+  get changed() {
+    return this.done.length > 0;
+  }
+
+  /** Begins a stroke. kind: nearer, farther or same. radius: in pixels of the map. soft: 0..1 of the radius. */
+  begin(kind, x, y, radius, soft) {
+    this.stroke = { kind, radius, soft, before: this.map.codes.slice(), weight: new Float32Array(this.map.codes.length), target: this.map.codes[this.map.index(x, y)], last: null };
+    this.to(x, y);
+  }
+
+  /** Leads the stroke to a point of 0..1. */
+  to(x, y) {
+    const { last, radius } = this.stroke;
+    const there = [x * this.map.width, y * this.map.height];
+    const from = last || there;
+    const way = Math.hypot(there[0] - from[0], there[1] - from[1]);
+    const dabs = Math.max(1, Math.ceil(way / Math.max(1, radius / 4)));
+    for (let n = 1; n <= dabs; n++) this.dab(from[0] + ((there[0] - from[0]) * n) / dabs, from[1] + ((there[1] - from[1]) * n) / dabs);
+    this.stroke.last = there;
+  }
+
+  dab(x, y) {
+    const { radius, soft, weight } = this.stroke;
+    const { width, height } = this.map;
+    const inner = radius * (1 - soft);
+    for (let row = Math.max(0, Math.floor(y - radius)); row <= Math.min(height - 1, y + radius); row++) {
+      for (let column = Math.max(0, Math.floor(x - radius)); column <= Math.min(width - 1, x + radius); column++) {
+        const distance = Math.hypot(column + 0.5 - x, row + 0.5 - y);
+        if (distance >= radius) continue;
+        const share = distance <= inner ? 1 : (radius - distance) / (radius - inner);
+        const i = row * width + column;
+        const smooth = share * share * (3 - 2 * share);
+        if (smooth > weight[i]) this.apply(i, (weight[i] = smooth));
+      }
+    }
+  }
+
+  apply(i, weight) {
+    const { kind, before, target } = this.stroke;
+    const move = kind === "same" ? target - before[i] : (kind === "nearer" ? STEP : -STEP) * 65535;
+    this.map.codes[i] = Math.min(65535, Math.max(0, Math.round(before[i] + weight * move)));
+  }
+
+  /** Ends the stroke, which can then be undone. */
+  end() {
+    const { before } = this.stroke;
+    const places = [];
+    for (let i = 0; i < before.length; i++) if (before[i] !== this.map.codes[i]) places.push(i);
+    const step = { places: Uint32Array.from(places), before: Uint16Array.from(places, (i) => before[i]), after: Uint16Array.from(places, (i) => this.map.codes[i]) };
+    this.stroke = null;
+    if (!places.length) return false;
+    this.done.push(step);
+    if (this.done.length > MOST_STEPS) this.done.shift();
+    this.undone = [];
+    return true;
+  }
+
+  undo() {
+    return this.move(this.done, this.undone, "before");
+  }
+
+  redo() {
+    return this.move(this.undone, this.done, "after");
+  }
+
+  move(from, to, side) {
+    const step = from.pop();
+    if (!step) return false;
+    step.places.forEach((i, n) => (this.map.codes[i] = step[side][n]));
+    to.push(step);
+    return true;
+  }
+}
