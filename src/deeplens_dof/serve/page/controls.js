@@ -50,6 +50,7 @@ export class Controls {
     Object.assign(range, stops ? { min: 0, max: stops.length - 1, step: 1 } : { min: field.low, max: field.high, step: (field.high - field.low) / 100 });
     const output = element("output", { htmlFor: name });
     control.append(element("label", { htmlFor: name, textContent: NAMES[name] || name }), output, range);
+    if (name === "focus_range") range.before(document.getElementById("depths"));
     if (TICKS[name]) control.append(ticks(TICKS[name], stops));
     const text = (value) => (unit === "f/" ? `ƒ/${value}` : `${Number(value.toFixed(2))}${unit ? ` ${unit}` : ""}`);
     this.shown[name] = (value) => {

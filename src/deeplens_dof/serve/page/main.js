@@ -45,6 +45,7 @@ async function openOne(file, name) {
     await choose(opened);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
+    if (problem.status) problem.message = `${name}: ${problem.message[0].toLowerCase()}${problem.message.slice(1)}`;
     failed(problem, problem.status === 413 || problem.status === 415 || problem.status === 422 ? null : () => openOne(file, name));
   } finally {
     say("");
@@ -215,7 +216,7 @@ function drawOverlay() {
   paintHistogram($("histogram"), photo.map, photo.focusDepth, controls.values.focus_range);
   const kind = brush ? "depth" : overlay;
   $("overlay").hidden = !kind || !photo.map;
-  $("overlay").style.opacity = brush && overlay !== "depth" ? 0.6 : 1;
+  $("overlay").style.opacity = brush && overlay !== "depth" ? 0.7 : 1;
   if (!photo.map || !kind) return;
   if (kind === "depth") paintDepth($("overlay"), photo.map);
   else paintFocus($("overlay"), photo.map, photo.focusDepth, controls.values.focus_range);
@@ -428,7 +429,7 @@ function listen() {
   }
   $("undo").onclick = () => step(true);
   $("redo").onclick = () => step(false);
-  $("save").onclick = () => savePicture(photo);
+  $("save").onclick = $("save-top").onclick = () => savePicture(photo);
   $("save-all").onclick = async () => {
     for (const each of photos) await savePicture(each);
   };

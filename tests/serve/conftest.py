@@ -1,0 +1,123 @@
+"""One service for all these tests: a real server with one worker and small limits."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+LIMITS = {
+    "workers": 1,
+    "queue": 4,
+    "max_body_bytes": 3_000_000,
+    "max_pixels": 4_000_000,
+    "max_side_px": 4000,
+    "read_seconds": 2,
+    "preview_pixels": 100_000,
+    "stored_photos": 8,
+}
+READY_SECONDS = 900  # the very first start compiles
+
+
+@dataclass
+class Server:
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    def client(self, **options: object) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=120, trust_env=False, **options)
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+
+
+def start(tmp: Path, *arguments: str, limits: dict[str, int] = LIMITS) -> Server:
+    """A server on a free port; its log is in tmp/log."""
+    log = (tmp / "log").open("w")
+    command = [sys.executable, "-m", "deeplens_dof.cli", "serve", "--port", "0", *arguments]
+    for name, value in limits.items():
+        command += ["--limit", f"{name}={value}"]
+    environment = os.environ | {"TMPDIR": str(tmp)}
+    process = subprocess.Popen(command, stderr=log, stdout=log, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while not (found := re.search(r"http://[^ ]+", (tmp / "log").read_text())):
+        assert process.poll() is None, (tmp / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return Server(found[0], process)
+
+
+def wait_ready(server: Server) -> None:
+    with server.client() as client:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                if client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, "the service did not become ready"
+            time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(tmp_path_factory.mktemp("serve"))
+    try:
+        wait_ready(running)
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.wait(30)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as made:
+        yield made
+
+
+def picture(width: int = 240, height: int = 160, form: str = "JPEG", **options: object) -> bytes:
+    """Fine stripes everywhere, so that blur is seen wherever it is; a bright ball in the middle."""
+    y, x = np.mgrid[:height, :width]
+    stripes = ((x // 3 + y // 3) % 2 * 150 + 50).astype(np.uint8)
+    rgb = np.dstack([stripes, np.flipud(stripes), stripes])
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def two_depths(width: int = 240, height: int = 160) -> bytes:
+    """A depth file: the left half is near, the right half far."""
+    codes = np.where(np.arange(width) < width // 2, 60000, 5000).astype(np.uint16)
+    stream = io.BytesIO()
+    Image.fromarray(np.tile(codes, (height, 1))).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def opened(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32)
+
+
+def detail(pixels: np.ndarray) -> float:
+    """How sharp a region is: the mean difference of neighbours."""
+    return float(np.abs(np.diff(pixels[..., 1], axis=1)).mean())
