@@ -106,11 +106,12 @@ def picture(width: int = 240, height: int = 160, form: str = "JPEG", **options: 
     return stream.getvalue()
 
 
-def two_depths(width: int = 240, height: int = 160) -> bytes:
-    """A depth file: the left half is near, the right half far."""
-    codes = np.where(np.arange(width) < width // 2, 60000, 5000).astype(np.uint16)
+def two_depths(width: int = 240, height: int = 160, near: int = 65535, far: int = 0) -> bytes:
+    """A depth file: the left half is near, the right half far; two corners hold the ends of the scale."""
+    codes = np.tile(np.where(np.arange(width) < width // 2, near, far).astype(np.uint16), (height, 1))
+    codes[0, 0], codes[-1, -1] = 65535, 0
     stream = io.BytesIO()
-    Image.fromarray(np.tile(codes, (height, 1))).save(stream, "PNG")
+    Image.fromarray(codes).save(stream, "PNG")
     return stream.getvalue()
 
 

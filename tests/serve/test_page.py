@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,8 +97,6 @@ def shown(page: sync_api.Page) -> np.ndarray:
         canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
         canvas.getContext("2d").drawImage(image, 0, 0); return canvas.toDataURL("image/png"); }"""
     )
-    import base64
-
     return np.asarray(
         Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))).convert("RGB"), np.float32
     )
@@ -126,6 +127,11 @@ def slide(page: sync_api.Page, name: str, value: float) -> None:
 @pytest.fixture
 def stripes(page, server) -> sync_api.Page:
     """The page with a photo whose left half is near and whose right half is far."""
+    return open_stripes(page, server, two_depths(480, 320))
+
+
+def open_stripes(page: sync_api.Page, server, depth: bytes) -> sync_api.Page:
+    """Opens a striped photo; the service is given its depth beside it."""
     page.route(
         "**/v1/photos",
         lambda route: route.fulfill(
@@ -135,7 +141,7 @@ def stripes(page, server) -> sync_api.Page:
                     "content-type": "multipart/form-data; boundary=cut",
                     "host": server.url.split("//")[1],
                 },
-                post_data=_form(file=picture(480, 320), depth=two_depths(480, 320)),
+                post_data=_form(file=picture(480, 320), depth=depth),
             )
         ),
     )
@@ -202,11 +208,15 @@ def test_previews_come_while_the_hand_moves(stripes) -> None:
     assert moving.split("f_number=")[1].split("&")[0] == asked[-1].split("f_number=")[1].split("&")[0]
 
 
-def test_a_rectangle_keeps_all_of_it_sharp(stripes) -> None:
-    changed(stripes, lambda: drag(stripes, (0.3, 0.2), (0.7, 0.8)))
-    both = shown(stripes)
-    assert min(detail(both[LEFT]), detail(both[RIGHT])) > 20
-    assert float(stripes.locator("output[for=focus_range]").inner_text()) > 0.7
+def test_a_rectangle_keeps_all_of_it_sharp(page, server) -> None:
+    open_stripes(page, server, two_depths(480, 320, near=52000, far=26000))
+    changed(page, lambda: click(page, 0.25, 0.5))
+    one = shown(page)
+    changed(page, lambda: drag(page, (0.3, 0.2), (0.7, 0.8)))
+    both = shown(page)
+    assert detail(one[RIGHT]) < 0.5 * detail(one[LEFT])
+    assert detail(both[RIGHT]) > 0.9 * detail(both[LEFT]) > 20
+    assert 0.75 < float(page.locator("output[for=focus_range]").inner_text()) < 0.9
 
 
 def test_depth_is_repaired_undone_and_done_again(stripes) -> None:
@@ -230,7 +240,7 @@ def test_depth_is_repaired_undone_and_done_again(stripes) -> None:
     assert download.value.suggested_filename == "stripes-depth.png"
     codes = np.asarray(Image.open(download.value.path()))
     assert codes.dtype == np.uint16
-    assert abs(int(codes[160, 360]) - 60000) < 700
+    assert codes[160, 360] > 65000
     stripes.click("#copy-command")
     assert "--depth stripes-depth.png" in stripes.evaluate("navigator.clipboard.readText()")
 
@@ -414,9 +424,6 @@ def test_axe_finds_nothing(page, axe) -> None:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory) -> str:
     """axe-core (MPL-2.0), fetched by npm for this test alone; it is no part of the package."""
-    import subprocess
-    import tarfile
-
     if shutil.which("npm") is None:
         pytest.skip("there is no npm to fetch axe-core with")
     folder = tmp_path_factory.mktemp("axe")

@@ -145,7 +145,7 @@ function focusOn(point, range) {
   renderer.refresh(photo, true);
 }
 
-/** Everything in the rectangle becomes sharp: the focus on its middle depth, and the range as wide as it is deep. */
+/** Everything in the rectangle becomes sharp: the focus on its middle depth, and the range as wide as that takes. */
 function focusOnRectangle(x0, y0, x1, y1) {
   const middle = [(x0 + x1) / 2, (y0 + y1) / 2];
   if (!photo.map) return focusOn(middle);
@@ -162,7 +162,8 @@ function focusOnRectangle(x0, y0, x1, y1) {
   const distance = ([depth, [x, y]]) => Math.abs(depth - target) + 0.05 * Math.hypot(x - middle[0], y - middle[1]);
   const best = found.reduce((a, b) => (distance(a) <= distance(b) ? a : b));
   photo.focusDepth = best[0];
-  const range = Math.max(0.04, (near - far) / photo.map.fullRange + 0.02);
+  const widest = 2 * Math.max(near - best[0], best[0] - far); // the band is centred on the focus
+  const range = Math.max(0.04, widest / photo.map.fullRange + 0.02);
   focusOn(best[1], Math.min(1, Math.round(range * 100) / 100));
 }
 
