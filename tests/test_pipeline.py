@@ -372,3 +372,18 @@ def test_the_astronaut_stands_sharp_before_a_blurred_background() -> None:
     face, shuttle = (90, 195), (180, 400)
     assert detail(result.image, *face) > 0.95 * detail(photo.pixels, *face)
     assert detail(result.image, *shuttle) < 0.5 * detail(photo.pixels, *shuttle)
+
+
+def test_a_preview_is_the_same_scene_smaller() -> None:
+    scene = dl.analyse(dl.Photo(stripes(height=200, width=400)), two_planes(200, 400))
+    small = dl.preview(scene, most_pixels=20_000)
+    assert (small.photo.height, small.photo.width) == (100, 200) == small.inverse_depth.shape
+    assert set(np.unique(small.inverse_depth.values)) == {0.0, 1.0}  # no depth between the two planes
+    assert small.subject == scene.subject
+    np.testing.assert_allclose(small.linear.mean((0, 1)), scene.linear.mean((0, 1)), rtol=0.01)
+    settings = dl.Settings(focus=NEAR, **WIDE_OPEN)
+    quick = dl.refocus(small, settings, lens_points=32)
+    full = dl.refocus(scene, settings)
+    assert quick.coc_px.min() == pytest.approx(full.coc_px.min() / 2, rel=0.02)
+    assert dl.preview(small, most_pixels=20_000) is small
+    assert scene.focus_depth(settings) == 1
