@@ -159,7 +159,7 @@ def test_a_deleted_photo_is_gone(client, photo) -> None:
     is_problem(client.get(f"{address}/blur"), 404)
 
 
-@pytest.mark.parametrize("id", ["x", "A" * 22, "..", "%2e%2e%2fetc", "a" * 5000, "\u00e9", "%00"])
+@pytest.mark.parametrize("id", ["x", "A" * 22, "%2e%2e%2fetc", "a" * 5000, "\u00e9", "%00"])
 @pytest.mark.parametrize("rest", ["blur", "depth", "original"])
 def test_ids_that_are_none(client, id, rest) -> None:
     is_problem(client.get(f"/v1/photos/{id}/{rest}"), 404)

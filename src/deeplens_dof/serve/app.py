@@ -12,8 +12,8 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 
 from .. import __version__
 from . import darkroom, problems
@@ -66,7 +66,8 @@ def create_app(limits: ServiceLimits | None = None, access: Access | None = None
     problems.install(app)
     app.include_router(api)
     app.include_router(health)
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    for route in _page():
+        app.router.routes.append(route)
     app.add_middleware(Guard, access=access or Access(), limits=limits, journal=journal)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -233,6 +234,22 @@ async def metrics(request: Request) -> Response:
     service.journal.photos.set(len(service.store.photos))
     service.journal.bytes.set(service.store.bytes)
     return Response(service.journal.exposed(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _page() -> list[Route]:
+    """An address for every file of the page, and no other: nothing that is asked for becomes a path."""
+
+    def address(file: Path, path: str) -> Route:
+        async def give(_: Request) -> Response:
+            return FileResponse(file)
+
+        return Route(path, give, methods=["GET"])
+
+    files = [file for file in sorted(PAGE.rglob("*")) if file.is_file() and file.suffix != ".md"]
+    return [
+        address(PAGE / "index.html", "/"),
+        *(address(file, f"/{file.relative_to(PAGE).as_posix()}") for file in files),
+    ]
 
 
 async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, dict[str, str]]:

@@ -179,7 +179,7 @@ class _Visit:
 
     def _write_down(self) -> None:
         route: Any = self.scope.get("route")
-        path = getattr(route, "path", None) or ("page" if self.status in (200, 304) else "none")
+        path = getattr(route, "path", None) or "none"
         seconds = time.monotonic() - self.started
         facts = {"request": self.id, "in": self.came, "out": self.sent}
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
