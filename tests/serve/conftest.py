@@ -36,6 +36,7 @@ READY_SECONDS = 900  # the very first start compiles
 class Server:
     url: str
     process: subprocess.Popen[str]
+    folder: Path
 
     @property
     def address(self) -> tuple[str, int]:
@@ -63,7 +64,7 @@ def start(tmp: Path, *arguments: str, limits: dict[str, int] = LIMITS) -> Server
         assert process.poll() is None, (tmp / "log").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    return Server(found[0], process)
+    return Server(found[0], process, tmp)
 
 
 def wait_ready(server: Server) -> None:

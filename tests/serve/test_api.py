@@ -322,6 +322,27 @@ def test_a_full_queue_answers_429_and_loses_nobody(server) -> None:
             is_problem(answer, 429, "again")
 
 
+def test_who_hangs_up_is_not_worked_for(server, client) -> None:
+    gone = 'deeplens_jobs_failed_total{reason="gone"}'
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        + picture(900, 700)
+        + b"\r\n--b--\r\n"
+    )
+    head = f"POST /v1/blur HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    with socket.create_connection(server.address) as raw:
+        raw.sendall(head.encode() + body)
+        time.sleep(0.3)
+    deadline = time.monotonic() + 20
+    while gone not in client.get("/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    log = (server.folder / "log").read_text()
+    assert "Traceback" not in log
+    assert '"status": 499' in log
+
+
 def test_a_killed_worker_costs_only_its_job(server, client, photo) -> None:
     slow = picture(1900, 1500)
     with ThreadPoolExecutor(1) as threads:

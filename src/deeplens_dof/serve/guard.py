@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .journal import Journal, log
 from .limits import ServiceLimits
-from .problems import Problem, response
+from .problems import GoneError, Problem, response
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN_PATHS = ("/healthz", "/readyz")  # and the page; all else asks for the token, if there is one
@@ -168,6 +168,8 @@ class _Visit:
 
     async def _answer(self, error: Exception) -> None:
         """The problem, or 500 for an error of ours, unless an answer is under way already."""
+        if isinstance(error, GoneError):
+            return
         problem = error if isinstance(error, Problem) else _cause(error)
         if problem is None:
             log.error("failed", exc_info=error, extra={"facts": {"request": self.id}})

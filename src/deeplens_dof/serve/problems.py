@@ -25,6 +25,10 @@ class Problem(Exception):
         self.status, self.detail, self.headers, self.more = status, detail, dict(headers or {}), more
 
 
+class GoneError(Exception):
+    """Whoever asked has hung up."""
+
+
 def body_of(status: int, detail: str, **more: Any) -> dict[str, Any]:
     """The members of a problem."""
     title = HTTPStatus(status).phrase

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,17 +22,13 @@ from ..workers import MemoryLimitError, Pool, PoolFullError, TimeLimitError, Wor
 from . import darkroom
 from .journal import Journal, log
 from .limits import ServiceLimits
-from .problems import Problem
+from .problems import GoneError, Problem
 from .store import Store, Stored
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
 _BUSY_SECONDS = 1.0  # a job's time, where none was done yet
 _DEPTH_FILES = {b"\x89PNG": ".png", b"II*\0": ".tif", b"MM\0*": ".tif", b"\xff\xd8\xff": ".jpg"}
 _DEPTH_FILES |= {b"\x76\x2f\x31\x01": ".exr", b"PK\x03\x04": ".npz"}
-
-
-class GoneError(Exception):
-    """Whoever asked has hung up."""
 
 
 class Service:
@@ -101,7 +98,7 @@ class Service:
 
     async def repair_depth(self, request: Request, stored: Stored, file: UploadFile | bytes) -> None:
         """Takes a repaired depth picture in place of the depth."""
-        upload = stored.folder / "repair.png"
+        upload = stored.folder / f"repair-{secrets.token_hex(4)}.png"
         await asyncio.to_thread(_write, file, upload)
         place = stored.place
         try:
@@ -171,6 +168,8 @@ class Service:
             return Problem(503, str(error), retry)
         if isinstance(error, MemoryError):
             return Problem(503, "there is not enough memory for this photo; make it smaller", retry)
+        if isinstance(error, FileNotFoundError):
+            return Problem(404, "the photo was deleted meanwhile; send it again")
         if isinstance(error, UnknownFormatError):
             return Problem(415, str(error))
         if isinstance(error, TooLargeError):

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,10 @@ class Store:
 
     def measure(self, stored: Stored) -> None:
         """Counts what a photo takes on the disk, and makes room for it."""
-        stored.bytes = sum(file.stat().st_size for file in stored.folder.iterdir())
+        stored.bytes = 0
+        for file in stored.folder.iterdir():
+            with suppress(FileNotFoundError):  # a worker puts a new depth in its place
+                stored.bytes += file.stat().st_size
         while self.bytes > self.limits.stored_bytes and self._drop_oldest(but=stored):
             pass
 
