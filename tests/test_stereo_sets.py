@@ -56,6 +56,19 @@ def test_what_one_camera_alone_sees_is_dropped(pair) -> None:
     assert not known[:, : FAR_PX - 1].any()  # outside the right picture
 
 
+def test_the_left_right_check_alone_drops_the_hidden_strip() -> None:
+    """Perfect matches both ways: only what the square hides from the right camera, or what it does not show, goes."""
+    from stereo_depth import _agree
+
+    forth, back = np.full((2, 4, 280), FAR_PX, np.float32)
+    forth[:, 100:180] = NEAR_PX
+    back[:, 100 - NEAR_PX : 180 - NEAR_PX] = NEAR_PX
+    hidden = np.arange(100 - (NEAR_PX - FAR_PX), 100)
+    expected = np.setdiff1d(np.arange(10 + FAR_PX, 270 + FAR_PX), hidden)
+    for row in _agree(forth, back, border=10):
+        np.testing.assert_array_equal(np.flatnonzero(row), expected)
+
+
 def test_a_blank_wall_has_no_texture(pair) -> None:
     from stereo_depth import textured
 
