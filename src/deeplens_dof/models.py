@@ -107,7 +107,7 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
         session = open_session(model)
     except Exception as error:  # the runtimes raise kinds of their own
         reason = " ".join(str(error).split())
-        raise ValueError(f"{file.name} is not a network that {runtime()} opens ({reason})") from error
+        raise ValueError(f"{file.name} is not a network that can be opened ({reason})") from error
     inputs, outputs = ({each.name for each in part} for part in (session.get_inputs(), session.get_outputs()))
     if known.input_name not in inputs or known.output_name not in outputs:
         raise ValueError(

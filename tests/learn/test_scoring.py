@@ -12,7 +12,7 @@ import pytest
 
 from deeplens_dof.evaluate.depth import vertical_position
 from deeplens_dof.evaluate.matte import is_one_clear_subject, matte_scores
-from deeplens_dof.evaluate.report import depth_rows, markdown, matte_row
+from deeplens_dof.evaluate.report import Subject, depth_rows, markdown, matte_row
 from deeplens_dof.learn import scoring
 from deeplens_dof.learn.scoring import Wanted, score_depth
 
@@ -28,7 +28,9 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
     monkeypatch.setattr(scoring, "gives_a_matte", lambda model: True)
     monkeypatch.setattr(
-        scoring, "predicted_matte", lambda rgb, model, threads: (bright(rgb) > 0.8).astype(np.float32)
+        scoring,
+        "predicted_subject",
+        lambda rgb, model, threads: Subject((bright(rgb) > 0.8).astype(np.float32), (0.5, 0.5)),
     )
     monkeypatch.setenv("DEEPLENS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scoring, "CACHE", tmp_path / "cache" / "evaluation")
@@ -115,7 +117,7 @@ def test_photos_that_may_be_trained_on_tell_nothing(tmp_path: Path) -> None:
     data_samples.save(photos / "lena.jpg", data_samples.rgb())
     told: list[str] = []
     found = scoring._photos(Wanted(photos=(photos,)), told.append)
-    assert [path.name for path in found] == ["lena.jpg"]
+    assert [path.name for path in found if path.parent == photos] == ["lena.jpg"]
     assert "messi5.jpg may be trained on" in told[0]
 
 
@@ -129,7 +131,9 @@ def test_mattes_of_the_teacher_are_compared_and_broken_photos_told(tmp_path: Pat
     told: list[str] = []
     paths = sorted(tmp_path.glob("*.png"))
     row = matte_row(
-        "photos", scoring._mattes_of(Teacher(), paths, told.append), lambda rgb: rgb[..., 0] / 255
+        "photos",
+        scoring._mattes_of(Teacher(), paths, told.append),
+        lambda rgb: Subject(rgb[..., 0] / 255, (0, 1)),
     )
     assert row is not None
     assert row["samples"] == row["iou"] == 1
@@ -166,3 +170,16 @@ def test_the_table_has_a_line_for_every_method() -> None:
     )
     assert "| both | 2 | vertical position only | -1.000 / -1.000 |  |  |  |" in text
     assert "- A note." in text
+
+
+def test_the_focus_is_counted_where_there_is_one_clear_subject() -> None:
+    truth = np.zeros((40, 60), np.float32)
+    truth[10:30, 20:40] = 1
+    rgb = np.zeros((40, 60, 3), np.uint8)
+    points = iter([(0.5, 0.5), (0.05, 0.5), (0.99, 0.99)])
+    samples = [("inside", rgb, truth), ("outside", rgb, truth), ("no subject", rgb, np.full_like(truth, 0.5))]
+    row = matte_row("photos", samples, lambda rgb: Subject(truth, next(points)))
+    assert row is not None
+    assert row["clear"] == 2
+    assert row["focus_inside"] == 0.5
+    assert row["clear_iou"] == 1

@@ -16,6 +16,7 @@ from deeplens_dof.learn.scenes.assets import PACKAGES
     [
         "opencv-doc/data/aloeL.jpg", "opencv-doc/data/lena.jpg", "mate-backgrounds/nature/LadyBird.jpg",
         "skimage/motorcycle_left.png",
+        "supertuxkart-data/textures/oakd_toy.png", "supertuxkart-data/kitti_000046_left.png",
         "supertuxkart-data/textures/astronaut.png", "elsewhere.jpg", "opencv-doc/../secret/messi5.jpg",
     ],
 )  # fmt: skip

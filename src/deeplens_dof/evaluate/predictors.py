@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.depth.predict import full_matte, predict_coarse
+from deeplens_dof.depth.predict import predict_coarse, predict_scene
 from deeplens_dof.depth.refine import refine
+from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
+from deeplens_dof.evaluate.report import Subject
 from deeplens_dof.models import Model, open_session
 from deeplens_dof.upsample import guided_upsample
 
@@ -35,8 +37,9 @@ def gives_a_matte(model: Model) -> bool:
     return model.matte_name in {each.name for each in open_session(model).get_outputs()}
 
 
-def predicted_matte(rgb: Picture, model: Model, threads: int | None = None) -> npt.NDArray[np.float32]:
-    """The subject's matte 0..1 at the picture's size, as the product uses it. The network has to give one."""
-    matte = predict_coarse(rgb, threads=threads, model=model).matte
-    assert matte is not None
-    return full_matte(matte, rgb, threads)
+def predicted_subject(rgb: Picture, model: Model, threads: int | None = None) -> Subject:
+    """The matte at the picture's size and the default focus, as the product has them. The network has to give a matte."""
+    depth, matte = predict_scene(rgb, threads=threads, model=model)
+    if matte is None:
+        raise ValueError(f"{model.file} gives no matte, so that none can be scored")
+    return Subject(matte, subject_point(depth.values, matte))

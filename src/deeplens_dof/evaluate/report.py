@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,16 @@ DEPTH_COLUMNS = {
     "boundary_f1": "boundary F1",
 }
 Matte = npt.NDArray[np.float32]
-MattePredictor = Callable[[Picture], Matte]
+
+
+class Subject(NamedTuple):
+    """matte: (H, W) 0..1. focus: (x, y) 0..1, where the product focuses unless told otherwise."""
+
+    matte: Matte
+    focus: tuple[float, float]
+
+
+SubjectPredictor = Callable[[Picture], Subject]
 Tell = Callable[[str], None]
 
 
@@ -53,23 +62,34 @@ def depth_rows(
 def matte_row(
     group: str,
     samples: Iterable[tuple[str, Picture, Matte]],
-    predict: MattePredictor,
+    predict: SubjectPredictor,
     tell: Tell = lambda _: None,
 ) -> dict[str, Any] | None:
-    """IoU and SAD over (name, photo, true matte); None for no samples. `clear_*`: where truth has one clear subject."""
+    """IoU and SAD over (name, photo, true matte); None for no samples.
+
+    `clear_*`: where truth has one clear subject; `focus_inside` is the share of those whose default focus lies in it.
+    """
     each = []
     for name, rgb, truth in samples:
         tell(f"{group}: matte of {name}")
         scale = min(1.0, LONG_SIDE_PX / max(rgb.shape[:2]))
         size = max(1, round(rgb.shape[0] * scale)), max(1, round(rgb.shape[1] * scale))
         true = resize(np.asarray(truth, np.float32), *size)
-        ours = resize(predict(rgb), *size)
-        each.append({"sample": name, "clear": is_one_clear_subject(true)} | asdict(matte_scores(ours, true)))
+        subject = predict(rgb)
+        ours = resize(subject.matte, *size)
+        x, y = subject.focus
+        inside = bool(true[min(size[0] - 1, int(y * size[0])), min(size[1] - 1, int(x * size[1]))] > 0.5)
+        about = {"sample": name, "clear": is_one_clear_subject(true), "focus_inside": inside}
+        each.append(about | asdict(matte_scores(ours, true)))
     if not each:
         return None
     row = {"set": group, "long_side_px": LONG_SIDE_PX} | _summary(each)
-    clear: list[Any] = [entry["iou"] for entry in each if entry["clear"]]
-    return row | {"clear": len(clear), "clear_iou": statistics.fmean(clear) if clear else None}
+    clear: list[Any] = [entry for entry in each if entry["clear"]]
+    means = {
+        name: statistics.fmean(entry[of] for entry in clear) if clear else None
+        for name, of in (("clear_iou", "iou"), ("focus_inside", "focus_inside"))
+    }
+    return row | {"clear": len(clear)} | means
 
 
 def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,7 +108,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     if any(row["samples"] > 1 for row in report["depth"]):
         lines += ["", "Several samples: mean / median."]
     if report["matte"]:
-        header = ("matte", "samples", "IoU", "SAD", "IoU where there is one clear subject")
+        header = ("matte", "samples", "IoU", "SAD", "IoU where there is one clear subject", "focus in it")
         lines += ["", *_table(header, map(_matte_cells, report["matte"]))]
         lines += [
             "",
@@ -109,7 +129,8 @@ def _depth_cells(row: dict[str, Any]) -> list[str]:
 
 def _matte_cells(row: dict[str, Any]) -> list[str]:
     clear = "" if row["clear_iou"] is None else f"{row['clear_iou']:.3f} ({row['clear']} samples)"
-    return [row["set"], str(row["samples"]), _cell(row, "iou"), _cell(row, "sad", ".1f"), clear]
+    inside = "" if row["focus_inside"] is None else f"{row['focus_inside']:.0%}"
+    return [row["set"], str(row["samples"]), _cell(row, "iou"), _cell(row, "sad", ".1f"), clear, inside]
 
 
 def _cell(row: dict[str, Any], name: str, form: str = ".3f") -> str:

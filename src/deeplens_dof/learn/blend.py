@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from deeplens_dof.learn.export import export_depth
-from deeplens_dof.learn.networks.depth import DepthNetwork
+from deeplens_dof.learn.networks.depth import STARTS_AT_ZERO, DepthNetwork
 from deeplens_dof.learn.networks.pretrained import load_into
 
 
@@ -37,10 +37,10 @@ def blended(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
         for name, value in _weights(path, network).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
             totals[name] = totals.get(name, 0.0) + share
-    missing = result.state_dict().keys() - sums.keys()
+    missing = result.state_dict().keys() - sums.keys() - set(STARTS_AT_ZERO)
     if missing:
         raise ValueError(f"none of the files holds {sorted(missing)[0]}; expected it in at least one of them")
-    result.load_state_dict({name: sums[name] / totals[name] for name in sums})
+    result.load_state_dict({name: sums[name] / totals[name] for name in sums}, strict=False)
     return result
 
 

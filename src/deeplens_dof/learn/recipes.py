@@ -29,7 +29,7 @@ class Phase:
 class Recipe:
     """A whole training.
 
-    init: "dinov2", "prototype" (what the package ships), or "none"; `--init FILE` overrides it. frames: how
+    init: "dinov2", "shipped" (what the package ships), or "none"; `--init FILE` overrides it. frames: how
     many of the folder's frames are used at most. held_out: frames kept for validation. taught: only frames with a
     teacher's matte are used, and it is what the matte learns. network: arguments of DepthNetwork.
     """
@@ -74,18 +74,18 @@ RECIPES: dict[str, Recipe] = {
             Phase(4000, 336, 12, 2e-5, 4e-4, 4e-4, gradient_weight=1.0, border_weight=2.0),
             Phase(1000, 448, 12, 1e-5, 2e-4, 2e-4, gradient_weight=1.5, border_weight=3.0),
         ),
-        init="prototype",
+        init="shipped",
     ),
-    # From the prototype, 600 iterations: shows whether new frames help.
+    # From the shipped network, 600 iterations: shows whether new frames help.
     "depth-short": Recipe(
         (Phase(600, 336, 8, 1.5e-5, 3e-4, 1e-3, gradient_weight=1.0, border_weight=2.0),),
-        init="prototype",
+        init="shipped",
         ema=0.99,
     ),
     # After it: large pictures and sharp borders.
     "depth-sharpen": Recipe(
         (Phase(300, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),),
-        init="prototype",
+        init="shipped",
         ema=0.99,
         seed=2,
     ),
@@ -96,7 +96,7 @@ RECIPES: dict[str, Recipe] = {
             Phase(600, 336, 8, 2e-5, 3e-4, 5e-4, gradient_weight=1.0, border_weight=2.0),
             Phase(110, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
         ),
-        init="prototype",
+        init="shipped",
         ema=0.99,
         seed=3,
     ),
@@ -104,7 +104,7 @@ RECIPES: dict[str, Recipe] = {
     # depth stays as it is, to the bit. Half an hour of one core.
     "matte": Recipe(
         (Phase(700, 336, 0, 0, 0, 2e-3),),
-        init="prototype",
+        init="shipped",
         photo_share=0.15,
         matte_weight=1.0,
         ema=0.99,

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
-from deeplens_dof.evaluate.predictors import gives_a_matte, predicted_matte, predictors
-from deeplens_dof.evaluate.report import depth_rows, matte_row
+from deeplens_dof.evaluate.predictors import gives_a_matte, predicted_subject, predictors
+from deeplens_dof.evaluate.report import Subject, depth_rows, matte_row
+from deeplens_dof.learn import looked_at
 from deeplens_dof.learn.datasets import OnError, open_folder
 from deeplens_dof.learn.datasets.phone import HEIC
 from deeplens_dof.learn.datasets.sample import PICTURES
@@ -66,8 +67,8 @@ def score_depth(wanted: Wanted) -> dict[str, Any]:
     depth: list[dict[str, Any]] = []
     mattes: list[dict[str, Any]] = []
 
-    def matte(rgb: Picture) -> npt.NDArray[np.float32]:
-        return predicted_matte(rgb, wanted.model, wanted.threads)
+    def matte(rgb: Picture) -> Subject:
+        return predicted_subject(rgb, wanted.model, wanted.threads)
 
     for group in _groups(wanted, tell):
         depth.extend(
@@ -190,19 +191,16 @@ def _mattes_of(
 
 
 def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
-    """Photos of the evaluation folder, of the assets that are not trained on, and of the folders named."""
-    assets = assets_folder()
-    folders = (CACHE, assets / "mate-backgrounds" / "nature", *wanted.photos)
-    found: dict[str, Path] = {}
-    for folder in folders:
+    """The photos of `looked_at` that are here, and those of the folders named."""
+    found = {name: path for name, path in looked_at.photos().items() if path is not None}
+    for folder in wanted.photos:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix.lower() not in (*PICTURES, *HEIC) or path.name in NOT_PHOTOS:
                 continue
-            if may_train_on(path, assets):
-                if folder in wanted.photos:  # in the assets it is the rule
-                    tell(
-                        f"skipped: {path.name} may be trained on (deeplens_dof/learn/split.py): it tells nothing"
-                    )
+            if may_train_on(path, assets_folder()):
+                tell(
+                    f"skipped: {path.name} may be trained on (deeplens_dof/learn/split.py): it tells nothing"
+                )
                 continue
             found.setdefault(path.stem, path)
     return list(found.values())
