@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.vision_transformer import DEPTH, HEADS, WIDTH, VisionTransformer
 
-STARTS_AT_ZERO = ("matte_head.recognise.weight", "matte_head.recognise.bias")  # files from before it lack them
+STARTS_AT_ZERO = (
+    "matte_head.recognise.weight",
+    "matte_head.recognise.bias",
+)  # files from before it lack them
 IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE_MULTIPLE = 28  # sides of the input must be multiples of this
 
