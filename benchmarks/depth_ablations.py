@@ -24,6 +24,7 @@ from deeplens_dof.learn.scenes.frames import frame_files, read_frame
 from deeplens_dof.learn.scoring import Wanted, score_depth
 from deeplens_dof.models import candidate
 
+STEREO = cache_folder() / "evaluation_stereo"
 RESULTS = Path(__file__).parent / "results" / "depth_ablations.json"
 BASE = Recipe((Phase(250, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
 VARIANTS = {
@@ -80,9 +81,15 @@ def without_kind(folder: Path, kind: str, out: Path) -> Path:
 
 
 def scores(weights: Path, threads: int) -> dict[str, float]:
-    """Spearman of the refined depth on each real photo, and the matte's mean IoU with U2-Net."""
-    report = score_depth(Wanted(model=candidate(weights), threads=threads))
+    """Spearman of the refined depth on each real photo and, where scripts/fetch_stereo_sets.py brought them, mean and
+    median over the stereo photos; the matte's mean IoU with U2-Net."""
+    model = candidate(weights)
+    report = score_depth(Wanted(model=model, threads=threads))
     found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
+    if STEREO.is_dir():
+        stereo = score_depth(Wanted(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))
+        (row,) = (row for row in stereo["depth"] if row["method"] == WHOLE)
+        found |= {"stereo_mean": row["spearman"], "stereo_median": row["median"]["spearman"]}
     mattes = report["matte"]
     return found | ({"matte_iou": mattes[0]["iou"]} if mattes else {})
 

@@ -55,9 +55,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 MODELS: dict[str, Model] = {
     "depth": Model(
         file="depth.onnx",
-        sha256="16ff4cd43dce21cfe065d4a72edb200fa298f21a8c0adf09f9dc68cfd3609b4b",
+        sha256="f5b9d6c90a35fb8d00def1adfbdfe098aa9e955dbedcf1f170ceb72de9229f2e",
         licence="Apache-2.0",
-        task="relative inverse depth of one photo",
+        task="relative inverse depth of one photo, and the matte of its subject",
         input_name="rgb",
         output_name="inverse_depth",
         multiple_px=28,

@@ -25,7 +25,7 @@ _STEP = (
     0.18,
 )  # of the depth range: below the first it is left alone, above the second it is sharpened fully
 _SLOPE = (1.3, 1.7)  # depth range in a window twice as large: a pure step gives 1, a plane 2
-_MATTE_WEIGHT = 1.5  # of a matte that tells the sides of a step apart without doubt, beside colour and prior
+_MATTE_WEIGHT = 0.75  # of a matte that tells the sides of a step apart without doubt, beside colour and prior
 _FEW = 1.0  # times the coarse size: a picture no larger than the map has nothing finer to tell
 _WIDE_WINDOW_PX = 8  # beyond this radius every second witness is asked
 

@@ -19,7 +19,7 @@ _CENTRE_SIGMA = 0.27
 _FRONT_PERCENTILE = (
     88  # the front of a thing (the face before the chest, the cup before its saucer) gets the focus
 )
-_FRONT_SIGMA = 0.12  # of the depth range
+_FRONT_SIGMA = 0.06  # of the depth range
 _WINDOW = 0.02  # of the long side: what a fingertip covers
 
 

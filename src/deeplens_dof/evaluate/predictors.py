@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.predict import predict_coarse, predict_scene
-from deeplens_dof.depth.refine import refine
 from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
 from deeplens_dof.evaluate.report import Subject
@@ -27,7 +26,7 @@ def predictors(model: Model, every_stage: bool = False, threads: int | None = No
         "network": lambda rgb: coarse(rgb, mirrored_too=False),
         "network, mirrored too": coarse,
         "... and guided filter": lambda rgb: guided_upsample(coarse(rgb), rgb, threads=threads),
-        WHOLE: lambda rgb: refine(coarse(rgb), rgb, threads=threads),
+        WHOLE: lambda rgb: predict_scene(rgb, threads=threads, model=model)[0].values,
     }
     return stages if every_stage else {name: stages[name] for name in (POSITION, WHOLE)}
 
