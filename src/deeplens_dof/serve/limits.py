@@ -32,7 +32,7 @@ class ServiceLimits:
     decode_seconds: int = _limit(10, "s", "Opening a photo; then its worker is killed and replaced.")
     job_seconds: int = _limit(60, "s", "Any other job; then its worker is killed and replaced.")
     workers: int = _limit(lambda: os.cpu_count() or 1, "processes", "Jobs that run at a time.")
-    queue: int = _limit(16, "jobs", "Jobs that wait; one more is answered with 429 and Retry-After.")
+    queue: int = _limit(4, "jobs", "Jobs that wait; one more is answered with 429 and Retry-After.")
     worker_memory_bytes: int = _limit(4_000_000_000, "bytes", "What a worker may grow to in a job.")
     worker_cache_bytes: int = _limit(600_000_000, "bytes", "Opened photos that a worker keeps between jobs.")
     stored_photos: int = _limit(64, "photos", "Stored at a time; the one not used for longest goes first.")
