@@ -27,7 +27,8 @@ class UnsendableError(Exception):
 
 def serve(connection: Connection, start: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Answers ("done", value) or ("failed", (exception, traceback)), first for `start`, then for every task; until
-    the parent hangs up. Whatever a task tells on the way is sent as ("tells", text).
+    the parent hangs up. A task that came is first answered ("begun", None); whatever it tells on the way is sent as
+    ("tells", text).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
@@ -62,6 +63,7 @@ def serve(connection: Connection, start: Callable[..., Any], arguments: tuple[An
         except Exception as error:  # a task that cannot be unpickled here
             send("failed", (_sendable(error), traceback.format_exc()))
             continue
+        send("begun", None)
         attempt(partial(work, state, tell, *given), answers=True)
         del work, given  # large arguments go before the next task comes
 

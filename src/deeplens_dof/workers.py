@@ -48,6 +48,10 @@ class WorkerDiedError(WorkerError):
     """The worker ended in the middle of the task: a crash in compiled code, or somebody killed it."""
 
 
+class _NotBegunError(WorkerDiedError):
+    """The worker had ended before it took the task up."""
+
+
 class PoolFullError(WorkerError):
     """As many tasks wait as may; try again later."""
 
@@ -246,27 +250,32 @@ class _Slot:
             self._launch()
         message = (task.work, task.arguments)
         try:
-            self.connection.send(message)
-        except ConnectionError:  # it died while it had nothing to do
-            self._end()
+            try:
+                self.connection.send(message)
+            except ConnectionError:
+                raise self._died(task.name, begun=False) from None
+            return self._answer(task)
+        except _NotBegunError:  # it had died while it had nothing to do
             self._launch()
             self.connection.send(message)
-        return self._answer(task)
+            return self._answer(task)
 
     def _answer(self, task: _Task) -> Any:
         """What the worker makes of the task that it was sent; within the task's limits."""
         started = time.monotonic()
+        begun = False
         while True:
             try:
                 answer: tuple[str, Any] = (
                     self.connection.recv() if self.connection.poll(_TICK_S) else ("", None)
                 )
             except (EOFError, OSError):
-                raise self._died(task.name) from None
+                raise self._died(task.name, begun) from None
             except Exception:  # an answer that cannot be unpickled
                 self._end(kill=True)
                 raise
             kind, value = answer
+            begun = begun or kind == "begun"
             if kind == "done":
                 return value
             if kind == "failed":
@@ -319,14 +328,15 @@ class _Slot:
             raise
         self._set(ready=True, start_error=None)
 
-    def _died(self, name: str) -> WorkerDiedError:
+    def _died(self, name: str, begun: bool) -> WorkerDiedError:
         self.process.join(5)
         code = self.process.exitcode
         self._end(kill=True)
         how = f"with exit code {code}"
         if code is not None and code < 0:
             how = f"by signal {-code} ({signal.Signals(-code).name}); it crashed or ran out of memory"
-        return WorkerDiedError(f"{name} was not done: its worker ended {how}")
+        kind = WorkerDiedError if begun else _NotBegunError
+        return kind(f"{name} was not done: its worker ended {how}")
 
     def _end(self, kill: bool = False) -> None:
         """Ends the process, if there is one, and waits for its end; nothing is left of it."""
