@@ -49,9 +49,6 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="a variant; may be repeated")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    report: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    report["machine"] = machine()
-    variants = report.setdefault("variants", {})
     for name in arguments.only or VARIANTS:
         slug = name.split(":")[0].replace(" ", "-").replace(",", "")
         RECIPES[slug] = VARIANTS[name]
@@ -64,9 +61,17 @@ def main() -> None:
             ]
         weights = loop.train(slug, folders, out, resume=True, threads=arguments.threads)
         assert weights is not None
-        variants[name] = scores(weights, arguments.threads) | last_validation(out)
-        RESULTS.write_text(json.dumps(report, indent=1) + "\n")
-        print(name, variants[name])
+        scored = scores(weights, arguments.threads) | last_validation(out)
+        print(name, scored)
+        add(name, scored)
+
+
+def add(name: str, scored: dict[str, float]) -> None:
+    """Into the file, which is read anew: another process may be at work on other variants."""
+    report: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    report["machine"] = machine()
+    report.setdefault("variants", {})[name] = scored
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def without_kind(folder: Path, kind: str, out: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -387,3 +388,26 @@ def test_a_preview_is_the_same_scene_smaller() -> None:
     assert quick.coc_px.min() == pytest.approx(full.coc_px.min() / 2, rel=0.02)
     assert dl.preview(small, most_pixels=20_000) is small
     assert scene.focus_depth(settings) == 1
+
+
+def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It depends on the photo and the amount alone, and a preview must not wait for it again."""
+    from deeplens_dof import highlights
+
+    rgb = np.full((40, 60, 3), 90, np.uint8)
+    rgb[15:20, 25:30] = 255
+    depth = dl.InverseDepth(np.tile(np.linspace(0, 1, 60, dtype=np.float32), (40, 1)), "relative")
+    scene = dl.analyse(dl.Photo(rgb), depth)
+    first = dl.refocus(scene, dl.Settings(f_number=1.4)).linear
+    asked = []
+    whole = highlights.recover_highlights
+    monkeypatch.setattr(
+        highlights, "recover_highlights", lambda *given: (asked.append(given[1]), whole(*given))[1]
+    )
+    dl.refocus(scene, dl.Settings(f_number=4.0))
+    assert asked == []
+    dl.refocus(scene, dl.Settings(highlights=1.0))
+    dl.refocus(scene, dl.Settings(highlights=0.0))
+    assert asked == [1.0, 0.0]
+    np.testing.assert_array_equal(dl.refocus(scene, dl.Settings(f_number=1.4)).linear, first)
+    assert replace(scene, subject=(0.1, 0.1)).light(0.25) is not scene.light(0.25)

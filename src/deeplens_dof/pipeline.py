@@ -41,11 +41,32 @@ class Scene:
     subject: tuple[float, float]
     depth_source: str = "predicted"
     matte: FloatArray | None = field(default=None, repr=False)
+    _light: dict[float, FloatArray] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def linear(self) -> FloatArray:
         """The photo in linear light, float32 (H, W, 3)."""
         return self.photo.linear()
+
+    @cached_property
+    def white(self) -> float:
+        """Where the photo clips, in linear light."""
+        from .highlights import white_of
+
+        return white_of(self.linear)
+
+    def light(self, highlights: float) -> FloatArray:
+        """`linear` with so much of its clipped light recovered. The last answer is kept: while focus and aperture
+        are tried out it stays the same, and costs as much as a preview.
+        """
+        from .highlights import recover_highlights
+
+        found = self._light.get(highlights)
+        if found is None:
+            found = recover_highlights(self.linear, highlights, self.white)
+            self._light.clear()
+            self._light[highlights] = found
+        return found
 
     @cached_property
     def grain(self) -> Grain:
@@ -54,19 +75,22 @@ class Scene:
 
         return measure_grain(self.linear)
 
+    def focus_point(self, settings: Settings) -> tuple[float, float]:
+        """(x, y), 0..1, of what the focus is on."""
+        return self.subject if settings.focus == "subject" else settings.focus
+
     def focus_depth(self, settings: Settings) -> float:
         """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
         from .depth.subject import depth_at
 
-        point = self.subject if settings.focus == "subject" else settings.focus
-        return depth_at(self.inverse_depth.values, point)
+        return depth_at(self.inverse_depth.values, self.focus_point(settings))
 
     def coc_px(self, settings: Settings) -> FloatArray:
         """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px."""
         from .depth.subject import depth_at
 
         depth = self.inverse_depth.in_metres(settings.nearest_m)
-        point = self.subject if settings.focus == "subject" else settings.focus
+        point = self.focus_point(settings)
         lens = Lens(settings.lens_mm, settings.f_number)
         full_range = 1 / settings.nearest_m if self.inverse_depth.unit == "relative" else _spread(depth)
         return signed_coc_px(
@@ -158,7 +182,7 @@ def refocus(scene: Scene, settings: Settings | None = None, *, lens_points: int 
     read.
     """
     from .grain import with_grain
-    from .highlights import recover_highlights, settle, white_of
+    from .highlights import settle
     from .lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
@@ -169,13 +193,12 @@ def refocus(scene: Scene, settings: Settings | None = None, *, lens_points: int 
             "raise f_number or nearest_m, or lower lens_mm"
         )
     aperture = aperture_of(settings.shape)
-    white = white_of(scene.linear) if settings.highlights > 0 else 1.0
-    light = recover_highlights(scene.linear, settings.highlights, white)
+    light = scene.light(settings.highlights)
     linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
     if light is not scene.linear:
         settle(linear, scene.linear, light, coc_px)
-        if white < 1:  # a photo whose white is grey keeps it
-            np.minimum(linear, np.float32(white), out=linear)
+        if scene.white < 1:  # a photo whose white is grey keeps it
+            np.minimum(linear, np.float32(scene.white), out=linear)
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
     return Result(scene.photo, settings, linear, coc_px, scene)

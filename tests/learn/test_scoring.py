@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
         scoring, "predictors", lambda model, stages, threads: {POSITION: vertical_position, "bright": bright}
     )
-    monkeypatch.setattr(scoring, "gives_a_matte", lambda model: True)
+    monkeypatch.setattr(scoring, "gives_a_matte", lambda model, session: True)
     monkeypatch.setattr(
         scoring,
         "predicted_subject",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from deeplens_dof.depth.refine import refine
 from deeplens_dof.inverse_depth import InverseDepth, normalise
-from deeplens_dof.models import MODELS, Model, open_session
+from deeplens_dof.models import MODELS, Model, Session, open_session
 from deeplens_dof.upsample import guided_upsample, resize_picture
 
 Map = npt.NDArray[np.float32]
@@ -108,11 +108,16 @@ def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tu
     )  # (1, 3, H, W)
     session = open_session(MODEL if model is MODELS[MODEL] else model, threads)
     wanted = [model.output_name]
-    if model.matte_name in {each.name for each in session.get_outputs()}:
+    if gives_a_matte(model, session):
         wanted.append(model.matte_name)
     answers = session.run(wanted, {model.input_name: picture})
     depth, *matte = (np.asarray(answer, np.float32)[0, 0] for answer in answers)
     return depth, matte[0] if matte else None
+
+
+def gives_a_matte(model: Model, session: Session) -> bool:
+    """Whether the network has an output for the subject."""
+    return model.matte_name in {each.name for each in session.get_outputs()}
 
 
 def _check(rgb: npt.NDArray[Any]) -> None:

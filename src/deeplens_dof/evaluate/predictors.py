@@ -9,7 +9,7 @@ from deeplens_dof.depth.predict import predict_coarse, predict_scene
 from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
 from deeplens_dof.evaluate.report import Subject
-from deeplens_dof.models import Model, open_session
+from deeplens_dof.models import Model
 from deeplens_dof.upsample import guided_upsample
 
 POSITION, WHOLE = "vertical position only", "... and refined: predict_depth"
@@ -29,11 +29,6 @@ def predictors(model: Model, every_stage: bool = False, threads: int | None = No
         WHOLE: lambda rgb: predict_scene(rgb, threads=threads, model=model)[0].values,
     }
     return stages if every_stage else {name: stages[name] for name in (POSITION, WHOLE)}
-
-
-def gives_a_matte(model: Model) -> bool:
-    """Whether the network has an output for the subject."""
-    return model.matte_name in {each.name for each in open_session(model).get_outputs()}
 
 
 def predicted_subject(rgb: Picture, model: Model, threads: int | None = None) -> Subject:

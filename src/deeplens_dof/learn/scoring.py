@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.depth.predict import gives_a_matte
 from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
-from deeplens_dof.evaluate.predictors import gives_a_matte, predicted_subject, predictors
+from deeplens_dof.evaluate.predictors import predicted_subject, predictors
 from deeplens_dof.evaluate.report import Subject, depth_rows, matte_row
 from deeplens_dof.learn import looked_at
 from deeplens_dof.learn.datasets import OnError, open_folder
@@ -23,7 +24,7 @@ from deeplens_dof.learn.datasets.sample import PICTURES
 from deeplens_dof.learn.scenes.assets import assets_folder
 from deeplens_dof.learn.scenes.frames import frame_files, read_frame
 from deeplens_dof.learn.split import may_train_on
-from deeplens_dof.models import MODELS, Model
+from deeplens_dof.models import MODELS, Model, open_session
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -63,7 +64,7 @@ def score_depth(wanted: Wanted) -> dict[str, Any]:
         wanted.tell(text)
 
     methods = predictors(wanted.model, wanted.every_stage, wanted.threads)
-    has_matte = gives_a_matte(wanted.model)
+    has_matte = gives_a_matte(wanted.model, open_session(wanted.model, wanted.threads))
     depth: list[dict[str, Any]] = []
     mattes: list[dict[str, Any]] = []
 

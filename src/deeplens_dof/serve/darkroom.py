@@ -28,7 +28,7 @@ from .place import Place
 Size = Literal["preview", "full"]
 Tell = Callable[[str], None]
 PREVIEW_QUALITY, FULL_QUALITY = 85, None  # of JPEG; None is about the photo's own
-BYTES_PER_PIXEL = 3 + 12 + 4 + 12  # pixels, linear light, depth, and what comes and goes
+BYTES_PER_PIXEL = 3 + 12 + 12 + 4 + 12  # pixels, linear and recovered light, depth, and what comes and goes
 
 
 @dataclass
@@ -105,7 +105,7 @@ def blur(
     photo = result.photo.with_pixels(result.image)
     picture = _file(photo, rendering["size"], rendering["format"], settings.as_dict(), rendering["keep_gps"])
     _, black, white = place.scale()
-    x, y = scene.subject if settings.focus == "subject" else settings.focus
+    x, y = scene.focus_point(settings)
     near = (scene.focus_depth(settings) - black) / (white - black)
     return picture, {"DeepLens-Focus": f"{x:.6g},{y:.6g}", "DeepLens-Focus-Depth": f"{near:.5f}"}
 
