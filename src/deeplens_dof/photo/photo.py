@@ -13,6 +13,7 @@ import numpy.typing as npt
 from . import formats, icc, xmp
 from .atomic import write_atomically
 from .contents import Compression, Contents, Pixels
+from .embedded import EmbeddedDepth
 from .errors import PhotoError, shown
 from .exif import Camera
 from .tone import Curves, decoded, encoded
@@ -29,7 +30,7 @@ class Photo:
     pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB
     without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF" or
     "TIFF". exif: TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in
-    messages. Raises PhotoError when the arrays do not fit together.
+    messages. depth: what the file itself holds of it, or None. Raises PhotoError when the arrays do not fit together.
     """
 
     pixels: Pixels
@@ -41,6 +42,7 @@ class Photo:
     camera: Camera = field(default_factory=Camera)
     source: str = "the picture"
     compression: Compression = field(default_factory=Compression)
+    depth: EmbeddedDepth | None = None
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
