@@ -28,28 +28,42 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads of one step; w
 
 
 def scenes_command(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the frames.")],
-    count: Annotated[int, typer.Option(min=1, help="How many frames the folder is to hold.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for them.")],
+    count: Annotated[int, typer.Option(min=1, help="How many the folder is to hold.")],
     seed: Annotated[int, typer.Option(min=0, help="The frames depend on it and their number alone.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Composed pairs for the lens blur: sharp, depth and true bokeh.")
+    ] = False,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Pairs of assets that are never trained on, to test with.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Draw synthetic scenes with exact depth, to train on or to test with. Frames that are there are kept."""
+    """Draw synthetic scenes with exact depth, to train on or to test with. What is there already is kept."""
+    if held_out and not pairs:
+        raise PlanError("--held-out goes with --pairs; frames are held out by the training itself")
     terminal, started = Terminal(debug), time.monotonic()
+    what = "pairs" if pairs else "frames"
 
     def progress(done: int) -> None:
-        terminal.stage(f"{done} of {count} frames, {_spell(time.monotonic() - started)}")
+        terminal.stage(f"{done} of {count} {what}, {_spell(time.monotonic() - started)}")
 
     def work() -> None:
         try:
             with _learned("scenes"):
-                made = make_scenes(out, count, seed, workers, progress)
+                if pairs:
+                    from .learn.scenes.pairs import make_pairs
+
+                    made = make_pairs(out, count, seed, workers, held_out, progress)
+                else:
+                    from .learn.scenes.generate import make_scenes
+
+                    made = make_scenes(out, count, seed, workers, progress)
         except RuntimeError as error:  # assets or OpenGL are missing, which its sentence says
             raise OSError(str(error)) from error
-        terminal.done(f"{out}: {made['made']} frames made, {made['kept']} kept")
+        terminal.done(f"{out}: {made['made']} {what} made, {made['kept']} kept")
 
-    with _learned("scenes"):
-        from .learn.scenes.generate import make_scenes
     _end(terminal.guard(str(out), work))
 
 
