@@ -1,8 +1,8 @@
 """The training loop of the modules that learn from pairs: lens blur, guided upsampling, the 2018 network.
 
 A run is a folder: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one object a line) and, at the end,
-`NAME.onnx`. Stopped at any moment and resumed, it ends with the same weights, to the bit on the same machine. Several
-processes share each batch (`learn/parallel.py`).
+`weights.pt` and `RECIPE.onnx`. Stopped at any moment and resumed, it ends with the same weights, to the bit on the same
+machine. Several processes share each batch (`learn/parallel.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch import nn
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference
 from deeplens_dof.learn.examples import Examples, load, prepare
+from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.scenes.pairs import pair_files
@@ -45,7 +46,7 @@ def train_blur(
     threads: int | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path | None:
-    """Runs a recipe on folders of pairs; returns the weights' file, or None when stopped by `stop_after`.
+    """Runs a recipe on folders of pairs; returns the exported file, or None when stopped by `stop_after`.
 
     held_out: pairs of other assets, for validation. init: a `weights.pt` of an earlier run to start from. Raises
     ValueError for an unknown recipe, a folder without pairs, or a run that is there already and not to be resumed.
@@ -74,10 +75,11 @@ def train_blur(
         ended = run.go(files, kept, stop_after, interrupted)
     if not ended:
         return None
-    path = out / "weights.pt"
+    path = out / f"{recipe_name}.onnx"
     if run.group.is_first:
-        state = {name: value.half() for name, value in run.average.state_dict().items()}
-        write_atomically(path, lambda file: torch.save(state, file))
+        state = run.average.state_dict()
+        write_atomically(out / "weights.pt", lambda file: torch.save(state, file))
+        export_blur(run.average, path, f"DeepLens; recipe {recipe_name}, {len(files)} pairs. Apache-2.0")
     run.group.wait()
     return path
 
