@@ -69,15 +69,25 @@ def scenes_command(
 
 def train_command(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="One of learn/recipes.py, such as depth-continue.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="One of docs/training.md, such as depth-continue or lens-blur."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run's folder.", show_default="by recipe")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
-    init: Annotated[Path | None, typer.Option(metavar="FILE", help="An ONNX network to start from.")] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What to start from: ONNX of depth, weights.pt of others."),
+    ] = None,
     frames: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Frames of `deeplens scenes`; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Frames or pairs of `deeplens scenes`; may be repeated."),
+    ] = None,
+    held_out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pairs to validate with, of other assets.")
     ] = None,
     rgbd: Annotated[
         list[str] | None,
@@ -97,28 +107,41 @@ def train_command(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Train the depth network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
+    """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
-        from .learn import loop
+        from .learn import blur_loop, loop
+        from .learn.blur_recipes import BLUR_RECIPES
         from .learn.curves import write_curves
         from .learn.datasets import open_folder
         from .learn.recipes import RECIPES
         from .learn.scenes.assets import cache_folder
-    if recipe not in RECIPES:
-        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    if recipe not in RECIPES and recipe not in BLUR_RECIPES:
+        known = ", ".join((*RECIPES, *BLUR_RECIPES))
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
+    if recipe in BLUR_RECIPES and rgbd:
+        raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
     folder = out or cache_folder() / "runs" / recipe
     terminal = Terminal(debug)
+    pace = _Pace(terminal).tell
+
+    def trained() -> Path | None:
+        if recipe in BLUR_RECIPES:
+            pairs = cache_folder() / "pairs"
+            return blur_loop.train_blur(
+                recipe, frames or [pairs / "train"], held_out or pairs / "held_out", folder, resume, init,
+                stop_after, threads, pace,
+            )  # fmt: skip
+        measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
+        sources = frames or [cache_folder() / "scenes" / "train"]
+        return loop.train(
+            recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
+        )  # fmt: skip
 
     def work() -> None:
         if not curves:
-            measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
-            sources = frames or [cache_folder() / "scenes" / "train"]
             try:
-                weights = loop.train(
-                    recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share,
-                    _Pace(terminal).tell,
-                )  # fmt: skip
+                weights = trained()
             except KeyboardInterrupt:
                 write_curves(folder)
                 raise

@@ -47,7 +47,7 @@ class NeuralLensBlur(nn.Module):
     def forward(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """The corrected light (B, 3, H, W). light, optical: (B, 3, H, W); coc_px: (B, 1, H, W)."""
         change = self.correction(light, optical, coc_px)
-        return torch.where(change == 0, optical, from_tone(to_tone(optical) + change))
+        return torch.where(reach_of_steps(coc_px) > 0, from_tone(to_tone(optical) + change), optical)
 
     def correction(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """What is to be added to the toned optical blur, (B, 3, H, W)."""
@@ -79,9 +79,9 @@ class _Block(nn.Module):
 
 def reach_of_steps(coc_px: Tensor) -> Tensor:
     """0..1 (B, 1, H, W): where light passes a depth step on its way, by the CoC on both sides of it; softly."""
-    half = F.max_pool2d(torch.cat([coc_px, -coc_px], 1), 4, 2, 1)
-    nearest, farthest = (F.max_pool2d(part, 3, 1, 1) for part in half.split(1, 1))
+    nearest, farthest = F.max_pool2d(coc_px, 3, 1, 1), F.max_pool2d(-coc_px, 3, 1, 1)
     radius = torch.where(nearest + farthest > STEP_PX, torch.maximum(nearest.abs(), farthest.abs()), 0.0)
+    radius = F.max_pool2d(radius, 2)
     reached = torch.zeros_like(radius)
     below = 0.0
     for reach in _REACHES:

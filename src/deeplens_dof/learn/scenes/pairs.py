@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def read_pair(path: Path) -> Pair:
         with np.load(path) as kept:
             rgb, bokeh, coc = (kept[name].astype(np.float32) for name in ("rgb", "bokeh", "coc_px"))
             surface, facts = kept["surface"], json.loads(kept["facts"].tobytes())
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a pair ({error}); expected an .npz file as `deeplens scenes --pairs` writes it; delete it "
             "and run that again"
