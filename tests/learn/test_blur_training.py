@@ -19,7 +19,7 @@ from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
 from deeplens_dof.learn.examples import NAMES, Examples, load, make_example
 from deeplens_dof.learn.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
-from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur, PaperLensBlur, reach_of_steps
+from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur, PaperLensBlur, reach_of_guesses
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import pair_files, pair_path, write_pair
 from deeplens_dof.learn.tone import from_tone, to_tone
@@ -63,17 +63,23 @@ def step_at_the_middle(near: float, far: float, side: int = 96) -> torch.Tensor:
 
 
 def test_corrections_reach_as_far_as_the_light_of_a_step_and_no_farther():
-    reach = reach_of_steps(step_at_the_middle(12.0, 0.0))[0, 0, 48]
+    dark = torch.zeros(1, 3, 96, 96)
+    reach = reach_of_guesses(dark, step_at_the_middle(12.0, 0.0))[0, 0, 48]
     assert (reach[40:56] == 1).all()
     assert (reach[:16] == 0).all()
-    assert (reach_of_steps(torch.linspace(-20, 20, 96).expand(1, 1, 96, 96)) == 0).all()
+    slope = torch.linspace(-20, 20, 96).expand(1, 1, 96, 96)
+    assert (reach_of_guesses(dark, slope) == 0).all()
+    dark[0, 1, 48, 24] = 1.0  # clipped: its light comes as far as its CoC there
+    reach = reach_of_guesses(dark, slope)[0, 0, 48]
+    assert (reach[17:30] == 1).all()
+    assert (reach[46:] == 0).all()
 
 
-def test_without_a_step_the_optical_picture_stays_to_the_bit():
+def test_where_nothing_was_guessed_the_optical_picture_stays_to_the_bit():
     torch.manual_seed(0)
     network = NeuralLensBlur((8, 8, 8, 8))
     torch.nn.init.normal_(network.leave.weight)
-    light, optical = torch.rand(2, 1, 3, 64, 64)
+    light, optical = torch.rand(2, 1, 3, 64, 64) * 0.8
     assert torch.equal(network(light, optical, torch.full((1, 1, 64, 64), 5.0)), optical)
     changed = network(light, optical, step_at_the_middle(6.0, -6.0, 64))
     assert not torch.equal(changed, optical)
@@ -183,7 +189,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []
     for _ in range(80):
-        loss = blur_loop.difference(*recipe.predicted(network, given))
+        loss = blur_loop.difference(*recipe.predicted(network, given)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

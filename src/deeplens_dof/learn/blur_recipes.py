@@ -13,6 +13,7 @@ from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, NeuralLensBl
 from deeplens_dof.learn.tone import to_tone
 
 _TOLERANCE = 0.01  # of the toned light, below which an error counts by its square
+_FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class BlurRecipe:
     batch: int = 8
     crop: int = 192
     rate: float = 6e-4
-    warm_up: int = 50
+    warm_up: int = 100
     ema: float = 0.995
     weight_decay: float = 1e-4
     pairs: int = 1_000_000
@@ -53,21 +54,28 @@ def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
 
 
 def difference(seen: Tensor, wanted: Tensor) -> Tensor:
-    """Mean difference of toned light, squared where it is small (Charbonnier), up to a little above white."""
+    """Mean difference (B,) of toned light, squared where it is small (Charbonnier), up to a little above white."""
     error = seen.clamp(max=1.3) - wanted.clamp(max=1.3)
-    return (error.square() + _TOLERANCE**2).sqrt().mean() - _TOLERANCE
+    return (error.square() + _TOLERANCE**2).sqrt().mean((1, 2, 3)) - _TOLERANCE
+
+
+def relative(loss: Tensor, without: Tensor) -> Tensor:
+    """Each picture's loss (B,) against what it is without the network, so that pictures with little blur count too."""
+    return loss / (without + _FLOOR)
 
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
-    # The correction of the optical renderer. About an hour of one core.
-    "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 5000),
+    # The correction of the optical renderer. About 40 minutes of one core.
+    "lens-blur": BlurRecipe(
+        NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 4000, crop=160, rate=8e-4
+    ),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(
-        PaperLensBlur, _paper, lambda given: to_tone(given.light).clamp(0, 1), 4000, rate=4e-4
+        PaperLensBlur, _paper, lambda given: to_tone(given.light).clamp(0, 1), 2000, rate=6e-4, crop=160
     ),
     # From half size to full size.
     "upsample": BlurRecipe(
-        GuidedUpsample, _upsampled, lambda given: to_tone(given.light), 2500, rate=1e-3, crop=128
+        GuidedUpsample, _upsampled, lambda given: to_tone(given.light), 1500, rate=1e-3, crop=128
     ),
     # Seconds: shows that loop, resuming and export work.
     "lens-blur-toy": BlurRecipe(

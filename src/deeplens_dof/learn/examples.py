@@ -32,8 +32,8 @@ from deeplens_dof.lens_blur.render import render
 
 Floats = npt.NDArray[np.float32]
 NAMES = ("light", "coc_px", "optical", "half", "truth")
-ROUGH_SHARE = 0.35  # of the examples whose depth is wrong at its borders
-LIGHT_SHARES = (0.3, 0.35, 0.35)  # unclipped; clipped and recovered fully; recovered as by default
+ROUGH_SHARE = 0.3  # of the examples whose depth is wrong at its borders
+LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recovered as by default
 
 
 @dataclass(frozen=True)

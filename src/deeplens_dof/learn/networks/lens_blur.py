@@ -18,16 +18,18 @@ PAPER_LARGEST_PX = 7.0  # CoC that PaperLensBlur can reach
 MULTIPLE_PX = 16  # sides of what NeuralLensBlur takes
 LARGEST_PX = 34.0  # CoC that it was trained up to; more is rendered at a smaller scale
 STEP_PX = 1.0  # neighbours whose CoC differs by more lie on two surfaces
+CLIPPED = 0.9  # linear light from which on a channel may have been clipped
 _REACHES = (2, 4, 8, 16, 36)
 _COC_UNIT = 16.0
 
 
 class NeuralLensBlur(nn.Module):
     """Corrects the optical renderer where it has to guess: round occlusion borders, where light of what a near object
-    hides is seen past it and where borders are soft.
+    hides is seen past it and where borders are soft; and where clipped light comes to, of which nobody knows how bright it
+    was.
 
     A U-Net at half the size and below, which sees the sharp picture, the optical blur and the CoC, says how far each pixel
-    lies between blurred and sharp and what is to be added. Where no depth step is in reach the correction is exactly 0.
+    lies between blurred and sharp and what is to be added. Out of reach of all that the correction is exactly 0.
     """
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
@@ -47,7 +49,7 @@ class NeuralLensBlur(nn.Module):
     def forward(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """The corrected light (B, 3, H, W). light, optical: (B, 3, H, W); coc_px: (B, 1, H, W)."""
         change = self.correction(light, optical, coc_px)
-        return torch.where(reach_of_steps(coc_px) > 0, from_tone(to_tone(optical) + change), optical)
+        return torch.where(reach_of_guesses(light, coc_px) > 0, from_tone(to_tone(optical) + change), optical)
 
     def correction(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """What is to be added to the toned optical blur, (B, 3, H, W)."""
@@ -64,7 +66,7 @@ class NeuralLensBlur(nn.Module):
             seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
             seen = self.decode[number](seen + passed[number])
         answer = F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2)
-        return reach_of_steps(coc_px) * (answer[:, 1:] + answer[:, :1] * (sharp - blurred))
+        return reach_of_guesses(light, coc_px) * (answer[:, 1:] + answer[:, :1] * (sharp - blurred))
 
 
 class _Block(nn.Module):
@@ -77,11 +79,13 @@ class _Block(nn.Module):
         return seen + self.second(F.leaky_relu(self.first(F.leaky_relu(seen, 0.1)), 0.1))
 
 
-def reach_of_steps(coc_px: Tensor) -> Tensor:
-    """0..1 (B, 1, H, W): where light passes a depth step on its way, by the CoC on both sides of it; softly."""
+def reach_of_guesses(light: Tensor, coc_px: Tensor) -> Tensor:
+    """0..1 (B, 1, H, W), soft: where the optical renderer had to guess. That is where light passes a depth step on its
+    way, and where clipped light comes to, by the CoC of either; light (B, 3, H, W), coc_px (B, 1, H, W)."""
     nearest, farthest = F.max_pool2d(coc_px, 3, 1, 1), F.max_pool2d(-coc_px, 3, 1, 1)
-    radius = torch.where(nearest + farthest > STEP_PX, torch.maximum(nearest.abs(), farthest.abs()), 0.0)
-    radius = F.max_pool2d(radius, 2)
+    largest = torch.maximum(nearest.abs(), farthest.abs())
+    guessed = (nearest + farthest > STEP_PX) | (light.amax(1, keepdim=True) >= CLIPPED)
+    radius = F.max_pool2d(torch.where(guessed, largest, 0.0), 2)
     reached = torch.zeros_like(radius)
     below = 0.0
     for reach in _REACHES:

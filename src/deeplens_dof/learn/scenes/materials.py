@@ -22,6 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 PHOTO_SIDE = 1600  # px of the long side, at most
 HELD_OUT_SHARE = 0.15
+LAMPS_CHANCE = 0.2  # of a texture
 _VERSION = 1  # of what is collected
 
 
@@ -130,10 +131,16 @@ def _lit(colour: Floats, rng: np.random.Generator) -> Floats:
     """Under a light of another strength and tint, with a lamp or two in it sometimes."""
     tint = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3)).astype(np.float32)
     colour = colour * tint
-    if rng.random() < 0.12:
-        size = colour.shape[0]
-        for _ in range(rng.integers(1, 12)):
-            at, radius = rng.integers(0, size, 2), int(rng.integers(1, 6))
-            lamp = np.exp(rng.uniform(0.5, 3.2)) * (1 - 0.4 * rng.random(3))
-            cv2.circle(colour, (int(at[0]), int(at[1])), radius, tuple(map(float, lamp)), -1, cv2.LINE_8)
+    if rng.random() < LAMPS_CHANCE:
+        _hang_lamps(colour, rng)
     return np.asarray(colour, np.float32)
+
+
+def _hang_lamps(colour: Floats, rng: np.random.Generator) -> None:
+    """Lamps, most of them small, as bright as a lamp is beside what it lights, white or coloured; into `colour`."""
+    size, largest = colour.shape[0], float(np.exp(rng.uniform(0.7, 2.5)))
+    hue = rng.uniform(0, 0.9)
+    for _ in range(int(np.exp(rng.uniform(0, 3.4)))):
+        at, radius = rng.integers(0, size, 2), max(1, round(largest * rng.uniform(0.5, 1)))
+        lamp = np.exp(rng.uniform(0.3, 3.4)) * (1 - hue * rng.random(3))
+        cv2.circle(colour, (int(at[0]), int(at[1])), radius, tuple(map(float, lamp)), -1, cv2.LINE_8)

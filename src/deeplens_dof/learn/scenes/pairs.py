@@ -23,7 +23,7 @@ from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
 from deeplens_dof.learn.scenes.compose import Pair, make_pair
 from deeplens_dof.learn.scenes.materials import load_materials
 
-VERSION = 1
+VERSION = 2
 
 
 def pair_path(folder: Path, index: int) -> Path:
