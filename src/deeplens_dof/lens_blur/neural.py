@@ -1,9 +1,9 @@
 """The renderer with a network: the optical one, corrected where it has to guess.
 
-What a near object hides is seen past it through a wide lens, and where a border is soft no photo says what is its own and
-what lies behind. The optical renderer carries on what is next to it; the network `lens_blur` (`learn/networks/lens_blur.py`)
-has learnt from scenes whose hidden parts are known what that does to the blur, and adds the difference. Where no depth step
-is in reach the optical picture stays as it is, bit for bit.
+What a near object hides is seen past it through a wide lens; where a border is soft no photo says what is its own and
+what lies behind; how bright clipped light was, nobody knows. The optical renderer carries on what is next to it; the
+network `lens_blur` (`learn/networks/lens_blur.py`) has learnt from scenes of which all is known what that does to the blur,
+and adds the difference. Out of reach of depth steps and clipped light the optical picture stays as it is, bit for bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from .optical import render_optical
 
 FloatArray = npt.NDArray[np.float32]
 LARGEST_PX = 34.0  # CoC that the network was trained up to; larger ones are corrected at a smaller scale
-STEP_PX = 1.0  # without a larger change of CoC between neighbours there is nothing to correct
+# Without a change of CoC between neighbours or blurred light beyond these there is nothing to correct; a little below the
+# network's own bounds.
+STEP_PX, CLIPPED, BLURRED_PX = 0.25, 0.89, 0.3
 TILE, HALO = 512, 112  # cells; what lies farther than the halo does not reach the network's answer
 _SLOPE_AT_WHITE = np.float32(1.055 / 2.4)
 
@@ -55,8 +57,8 @@ def render_neural(
 def correction(
     light: FloatArray, rendered: FloatArray, coc_px: FloatArray, threads: int | None = None
 ) -> FloatArray | None:
-    """What the network adds to the toned picture, (h, w, 3); None where there is no depth step at all."""
-    marks = _steps(coc_px)
+    """What the network adds to the toned picture, (h, w, 3); None where nothing was guessed."""
+    marks = _guessed(light, coc_px)
     if not marks.any():
         return None
     change = np.zeros_like(light)
@@ -111,10 +113,11 @@ def _from_tone(tone: FloatArray) -> FloatArray:
     return np.where(tone < 0.04045, np.maximum(tone, 0) / np.float32(12.92), middle * bright)
 
 
-def _steps(coc_px: FloatArray) -> npt.NDArray[np.bool_]:
-    marks = np.zeros(coc_px.shape, bool)
-    marks[:, 1:] |= np.abs(np.diff(coc_px, axis=1)) > STEP_PX / 2
-    marks[1:] |= np.abs(np.diff(coc_px, axis=0)) > STEP_PX / 2
+def _guessed(light: FloatArray, coc_px: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where a depth step or clipped light begins to be guessed at, (h, w)."""
+    marks: npt.NDArray[np.bool_] = (light.max(2) >= CLIPPED) & (np.abs(coc_px) > BLURRED_PX)
+    marks[:, 1:] |= np.abs(np.diff(coc_px, axis=1)) > STEP_PX
+    marks[1:] |= np.abs(np.diff(coc_px, axis=0)) > STEP_PX
     return marks
 
 

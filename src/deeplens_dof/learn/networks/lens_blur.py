@@ -18,6 +18,7 @@ PAPER_LARGEST_PX = 7.0  # CoC that PaperLensBlur can reach
 MULTIPLE_PX = 16  # sides of what NeuralLensBlur takes
 LARGEST_PX = 34.0  # CoC that it was trained up to; more is rendered at a smaller scale
 STEP_PX = 1.0  # neighbours whose CoC differs by more lie on two surfaces
+BLURRED_PX = 0.5  # CoC below which clipped light stays where it is
 CLIPPED = 0.9  # linear light from which on a channel may have been clipped
 _REACHES = (2, 4, 8, 16, 36)
 _COC_UNIT = 16.0
@@ -84,7 +85,9 @@ def reach_of_guesses(light: Tensor, coc_px: Tensor) -> Tensor:
     way, and where clipped light comes to, by the CoC of either; light (B, 3, H, W), coc_px (B, 1, H, W)."""
     nearest, farthest = F.max_pool2d(coc_px, 3, 1, 1), F.max_pool2d(-coc_px, 3, 1, 1)
     largest = torch.maximum(nearest.abs(), farthest.abs())
-    guessed = (nearest + farthest > STEP_PX) | (light.amax(1, keepdim=True) >= CLIPPED)
+    guessed = (nearest + farthest > STEP_PX) | (
+        (light.amax(1, keepdim=True) >= CLIPPED) & (largest > BLURRED_PX)
+    )
     radius = F.max_pool2d(torch.where(guessed, largest, 0.0), 2)
     reached = torch.zeros_like(radius)
     below = 0.0
