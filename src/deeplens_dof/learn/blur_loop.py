@@ -23,8 +23,9 @@ from torch import nn
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference, relative
 from deeplens_dof.learn.examples import Examples, load, prepare
-from deeplens_dof.learn.export import export_blur
+from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
+from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.scenes.pairs import pair_files
 
@@ -79,9 +80,19 @@ def train_blur(
     if run.group.is_first:
         state = run.average.state_dict()
         write_atomically(out / "weights.pt", lambda file: torch.save(state, file))
-        export_blur(run.average, path, f"DeepLens; recipe {recipe_name}, {len(files)} pairs. Apache-2.0")
+        _export(run.average, path, f"DeepLens; recipe {recipe_name}, {len(files)} pairs. Apache-2.0")
     run.group.wait()
     return path
+
+
+def _export(network: nn.Module, path: Path, note: str) -> None:
+    """The module's file; of the whole DeepLens that of its depth, beside those of the lens blur and the upsampling."""
+    if not isinstance(network, DeepLens):
+        export_blur(network, path, note)
+        return
+    export_depth(network.depth, path, note=note)
+    export_blur(network.lens_blur, path.with_name("lens-blur.onnx"), note)
+    export_blur(network.upsample, path.with_name("upsample.onnx"), note)
 
 
 class _Run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from deeplens_dof.learn.examples import Examples
+from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, NeuralLensBlur, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
@@ -53,6 +54,13 @@ def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
     return seen * fits, to_tone(given.truth).clamp(0, 1) * fits
 
 
+def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
+    """The picture alone goes in, with the focus and the blur of the truth in units of each picture's depth range."""
+    far, near = given.coc_px.amin((1, 2, 3)), given.coc_px.amax((1, 2, 3))
+    spread = (near - far).clamp(min=1e-3)
+    return to_tone(network(given.light, (-far / spread).clamp(0, 1), spread)), to_tone(given.truth)
+
+
 def difference(seen: Tensor, wanted: Tensor) -> Tensor:
     """Mean difference (B,) of toned light, squared where it is small (Charbonnier), up to a little above white."""
     error = seen.clamp(max=1.3) - wanted.clamp(max=1.3)
@@ -76,6 +84,18 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     # From half size to full size.
     "upsample": BlurRecipe(
         GuidedUpsample, _upsampled, lambda given: to_tone(given.light), 1500, rate=1e-3, crop=128
+    ),
+    # Depth, lens blur and upsampling together, from what is shipped: image in, bokeh out.
+    "joint": BlurRecipe(
+        lambda: DeepLens(lens_points=12),
+        _joint,
+        lambda given: to_tone(given.light),
+        240,
+        batch=2,
+        crop=112,
+        rate=1e-5,
+        warm_up=20,
+        ema=0.98,
     ),
     # Seconds: shows that loop, resuming and export work.
     "lens-blur-toy": BlurRecipe(

@@ -50,7 +50,9 @@ class NeuralLensBlur(nn.Module):
     def forward(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """The corrected light (B, 3, H, W). light, optical: (B, 3, H, W); coc_px: (B, 1, H, W)."""
         change = self.correction(light, optical, coc_px)
-        return torch.where(reach_of_guesses(light, coc_px) > 0, from_tone(to_tone(optical) + change), optical)
+        return torch.where(
+            reach_of_guesses(light, coc_px) > 0, from_tone((to_tone(optical) + change).clamp(min=0)), optical
+        )
 
     def correction(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
         """What is to be added to the toned optical blur, (B, 3, H, W)."""
