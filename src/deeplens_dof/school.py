@@ -28,42 +28,66 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads of one step; w
 
 
 def scenes_command(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the frames.")],
-    count: Annotated[int, typer.Option(min=1, help="How many frames the folder is to hold.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for them.")],
+    count: Annotated[int, typer.Option(min=1, help="How many the folder is to hold.")],
     seed: Annotated[int, typer.Option(min=0, help="The frames depend on it and their number alone.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Composed pairs for the lens blur: sharp, depth and true bokeh.")
+    ] = False,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Pairs of assets that are never trained on, to test with.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Draw synthetic scenes with exact depth, to train on or to test with. Frames that are there are kept."""
+    """Draw synthetic scenes with exact depth, to train on or to test with. What is there already is kept."""
+    if held_out and not pairs:
+        raise PlanError("--held-out goes with --pairs; frames are held out by the training itself")
     terminal, started = Terminal(debug), time.monotonic()
+    what = "pairs" if pairs else "frames"
 
     def progress(done: int) -> None:
-        terminal.stage(f"{done} of {count} frames, {_spell(time.monotonic() - started)}")
+        terminal.stage(f"{done} of {count} {what}, {_spell(time.monotonic() - started)}")
 
     def work() -> None:
         try:
             with _learned("scenes"):
-                made = make_scenes(out, count, seed, workers, progress)
+                if pairs:
+                    from .learn.scenes.pairs import make_pairs
+
+                    made = make_pairs(out, count, seed, workers, held_out, progress)
+                else:
+                    from .learn.scenes.generate import make_scenes
+
+                    made = make_scenes(out, count, seed, workers, progress)
         except RuntimeError as error:  # assets or OpenGL are missing, which its sentence says
             raise OSError(str(error)) from error
-        terminal.done(f"{out}: {made['made']} frames made, {made['kept']} kept")
+        terminal.done(f"{out}: {made['made']} {what} made, {made['kept']} kept")
 
-    with _learned("scenes"):
-        from .learn.scenes.generate import make_scenes
     _end(terminal.guard(str(out), work))
 
 
 def train_command(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="One of learn/recipes.py, such as depth-continue.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="One of docs/training.md, such as depth-continue or lens-blur."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run's folder.", show_default="by recipe")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
-    init: Annotated[Path | None, typer.Option(metavar="FILE", help="An ONNX network to start from.")] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What to start from: ONNX of depth, weights.pt of others."),
+    ] = None,
     frames: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Frames of `deeplens scenes`; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Frames or pairs of `deeplens scenes`; may be repeated."),
+    ] = None,
+    held_out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pairs to validate with, of other assets.")
     ] = None,
     rgbd: Annotated[
         list[str] | None,
@@ -83,28 +107,41 @@ def train_command(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Train the depth network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
+    """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
-        from .learn import loop
+        from .learn import blur_loop, loop
+        from .learn.blur_recipes import BLUR_RECIPES
         from .learn.curves import write_curves
         from .learn.datasets import open_folder
         from .learn.recipes import RECIPES
         from .learn.scenes.assets import cache_folder
-    if recipe not in RECIPES:
-        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    if recipe not in RECIPES and recipe not in BLUR_RECIPES:
+        known = ", ".join((*RECIPES, *BLUR_RECIPES))
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
+    if recipe in BLUR_RECIPES and rgbd:
+        raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
     folder = out or cache_folder() / "runs" / recipe
     terminal = Terminal(debug)
+    pace = _Pace(terminal).tell
+
+    def trained() -> Path | None:
+        if recipe in BLUR_RECIPES:
+            pairs = cache_folder() / "pairs"
+            return blur_loop.train_blur(
+                recipe, frames or [pairs / "train"], held_out or pairs / "held_out", folder, resume, init,
+                stop_after, threads, pace,
+            )  # fmt: skip
+        measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
+        sources = frames or [cache_folder() / "scenes" / "train"]
+        return loop.train(
+            recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
+        )  # fmt: skip
 
     def work() -> None:
         if not curves:
-            measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
-            sources = frames or [cache_folder() / "scenes" / "train"]
             try:
-                weights = loop.train(
-                    recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share,
-                    _Pace(terminal).tell,
-                )  # fmt: skip
+                weights = trained()
             except KeyboardInterrupt:
                 write_curves(folder)
                 raise

@@ -33,3 +33,8 @@ def heeding_interrupts() -> Iterator[Callable[[], bool]]:
         yield came.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def leave_interrupts_to_the_parent() -> None:
+    """For workers of a pool: Ctrl-C reaches every process of a terminal; one says so, and ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.vision_transformer import GRID, WIDTH
@@ -63,6 +63,18 @@ def load_into(network: DepthNetwork, path: Path) -> list[str]:
     if unexpected:
         raise ValueError(f"{path} holds weights that do not fit the depth network: {unexpected[:3]}")
     return list(missing)
+
+
+def load_blur(network: nn.Module, path: Path) -> None:
+    """Loads what `export_blur` wrote. Raises ValueError when the file holds another network's weights."""
+    tensors, own = _tensors(path), network.state_dict()
+    state = {name: tensors[name] for name in own if name in tensors}
+    unfit = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
+    if unfit:
+        raise ValueError(
+            f"{path} holds no {type(network).__name__}: {unfit[0]} is missing or has another size"
+        )
+    network.load_state_dict(state)
 
 
 _SHORT = {"norm1": "n1", "norm2": "n2", "query": "q", "key": "k", "value": "v", "proj": "o", "fc1": "f1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.atomic import SUFFIX
+from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
 from deeplens_dof.learn.scenes import closeups, nearby, outdoors, portraits, rooms
 from deeplens_dof.learn.scenes.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.library import LIBRARY_VERSION, Library, load_library
@@ -71,13 +71,8 @@ def _made(out: Path, seed: int, missing: list[int], workers: int) -> Iterator[in
     if workers == 1 or len(jobs) < 2:
         yield from map(_write_one, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, leave_interrupts_to_the_parent) as pool:
         yield from pool.imap_unordered(_write_one, jobs, chunksize=4)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal; one says so, and ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_one(job: tuple[Path, int, int]) -> int:

@@ -141,18 +141,19 @@ def backdrops() -> Bytes:
 @dataclass(frozen=True)
 class CutOuts:
     """rgba: (N, 512, 512, 4); aspect: width / height of each; grounded: its subject leaves the picture at the
-    bottom.
+    bottom; names: of the photos.
     """
 
     rgba: Bytes
     aspect: npt.NDArray[np.float32]
     grounded: npt.NDArray[np.bool_]
+    names: tuple[str, ...]
 
 
 def cutouts() -> CutOuts:
     """Subjects of training photos by their U2-Net matte, cropped to it."""
     photos, teacher = training_photos(), SubjectTeacher()
-    rgba, aspect, grounded = [], [], []
+    rgba, aspect, grounded, names = [], [], [], []
     for name in CUTOUT_PHOTOS:
         if name not in photos:
             continue
@@ -168,7 +169,8 @@ def cutouts() -> CutOuts:
         rgba.append(cv2.resize(cut, (CUTOUT_SIZE, CUTOUT_SIZE), interpolation=cv2.INTER_AREA))
         aspect.append(cut.shape[1] / cut.shape[0])
         grounded.append(rows.max() >= rgb.shape[0] - 6)
-    return CutOuts(np.stack(rgba), np.array(aspect, np.float32), np.array(grounded))
+        names.append(name)
+    return CutOuts(np.stack(rgba), np.array(aspect, np.float32), np.array(grounded), tuple(names))
 
 
 class SubjectTeacher:

@@ -1,0 +1,109 @@
+"""DeepLens: image in, bokeh out. The three modules as one, differentiable from the picture to every weight, to the focus
+and to the aperture.
+
+    bokeh = DeepLens()(rgb_linear, focus_inverse_depth, blur_px)
+
+1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1).
+2. The optics of `learn/exact.py`, at half the size: the mean of what each point of the lens sees.
+3. `GuidedUpsample` brings it to full size beside the sharp picture, and `NeuralLensBlur` corrects it round depth steps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deeplens_dof.learn import exact
+from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
+from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
+from deeplens_dof.learn.networks.lens_blur import MULTIPLE_PX, NeuralLensBlur
+from deeplens_dof.learn.networks.pretrained import load_blur, load_into
+from deeplens_dof.learn.surfaces import Surfaces, coc_of
+from deeplens_dof.learn.tone import to_tone
+from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.models import MODELS
+
+LENS_POINTS = 32
+_Module = TypeVar("_Module", bound=nn.Module)
+_SPREAD = (0.005, 0.995)  # percentiles that become 0 and 1
+
+
+class DeepLens(nn.Module):
+    """The whole of DeepLens. shipped: begin with the weights that the package ships, else with chance. lens_points: of
+    the aperture, through each of which the scene is seen."""
+
+    def __init__(
+        self,
+        depth: DepthNetwork | None = None,
+        lens_blur: NeuralLensBlur | None = None,
+        upsample: GuidedUpsample | None = None,
+        shipped: bool = True,
+        lens_points: int = LENS_POINTS,
+    ) -> None:
+        super().__init__()
+        self.depth = depth or _begun(DepthNetwork(), MODELS["depth"].path if shipped else None)
+        self.lens_blur = lens_blur or _begun(NeuralLensBlur(), MODELS["lens_blur"].path if shipped else None)
+        self.upsample = upsample or _begun(GuidedUpsample(), MODELS["upsample"].path if shipped else None)
+        points = torch.from_numpy(Aperture.disc().points(lens_points))
+        self.points: Tensor
+        self.register_buffer("points", points, persistent=False)
+
+    def forward(
+        self,
+        rgb_linear: Tensor,
+        focus_inverse_depth: Tensor,
+        blur_px: Tensor,
+        inverse_depth: Tensor | None = None,
+    ) -> Tensor:
+        """The bokeh, linear light (B, 3, H, W).
+
+        rgb_linear: (B, 3, H, W), 0 and more. focus_inverse_depth: (B,), 0 the farthest to 1 the nearest of each picture.
+        blur_px: (B,), the CoC radius in px over the whole depth range. inverse_depth: (B, 1, H, W), instead of the
+        network's own. Any size from 16 px on. Raises ValueError for shapes that do not fit.
+        """
+        batch, channels, height, width = rgb_linear.shape
+        if channels != 3 or focus_inverse_depth.shape != (batch,) or blur_px.shape != (batch,):
+            raise ValueError(
+                f"the picture is {tuple(rgb_linear.shape)}, focus {tuple(focus_inverse_depth.shape)} and blur "
+                f"{tuple(blur_px.shape)}; expected (B, 3, H, W), (B,) and (B,)"
+            )
+        if min(height, width) < MULTIPLE_PX:
+            raise ValueError(f"the picture is {width} x {height} px, expected at least {MULTIPLE_PX} a side")
+        depth = self.inverse_depth(rgb_linear) if inverse_depth is None else inverse_depth
+        coc_px = coc_of(depth[:, 0], focus_inverse_depth, blur_px)[:, None]
+        light, coc_px = (_padded(part) for part in (rgb_linear, coc_px))
+        return self.blurred(light, coc_px)[..., :height, :width]
+
+    def inverse_depth(self, rgb_linear: Tensor) -> Tensor:
+        """Relative inverse depth 0..1 (B, 1, H, W)."""
+        height, width = rgb_linear.shape[-2:]
+        size = [max(SIDE_MULTIPLE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in (height, width)]
+        srgb = to_tone(rgb_linear).clamp(0, 1)
+        raw = self.depth(F.interpolate(srgb, size=size, mode="bilinear", antialias=True))[0]
+        far, near = torch.quantile(raw.flatten(1), raw.new_tensor(_SPREAD), dim=1).view(2, -1, 1, 1, 1)
+        depth = ((raw - far) / (near - far).clamp(min=1e-6)).clamp(0, 1)
+        return F.interpolate(depth, size=(height, width), mode="bilinear", align_corners=False)
+
+    def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
+        """Optics, upsampling and correction. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of MULTIPLE_PX."""
+        small, coc = F.avg_pool2d(light, 2), coc_px[:, 0, ::2, ::2] / 2
+        half = exact.render_exact(Surfaces.of_picture(small, coc), self.points)
+        return self.lens_blur(light, self.upsample(light, half, coc_px), coc_px)
+
+
+def _begun(module: _Module, weights: Path | None) -> _Module:
+    if weights is not None and isinstance(module, DepthNetwork):
+        load_into(module, weights)
+    elif weights is not None:
+        load_blur(module, weights)
+    return module
+
+
+def _padded(part: Tensor) -> Tensor:
+    """The last rows and columns repeated, up to sides that are multiples of MULTIPLE_PX."""
+    rows, columns = (-side % MULTIPLE_PX for side in part.shape[-2:])
+    return F.pad(part, (0, columns, 0, rows), mode="replicate") if rows or columns else part
