@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import heif, ifd, png
+from . import ifd, png
 from .contents import Compression
 from .errors import PhotoError
 from .formats import READABLE, Format
@@ -109,7 +109,7 @@ def _avif(data: bytes, form: Format, name: str) -> Header:
 
 def _heif(data: bytes, form: Format, name: str) -> Header:
     found = items_of(data, name)
-    return Header(form, heif.size_of(found), {"items": found})
+    return Header(form, found.size, {"items": found})
 
 
 def _tiff(data: bytes, form: Format, name: str) -> Header:

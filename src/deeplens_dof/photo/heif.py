@@ -14,13 +14,13 @@ import numpy as np
 
 from . import exif
 from .contents import Contents, Pixels
+from .decode import Decoded, from_samples
 from .errors import PhotoError
 from .heif_samples import samples_of
 from .isobmff import Item, Items
 from .limits import Limits
 
 if TYPE_CHECKING:
-    from .decode import Decoded
     from .embedded import EmbeddedDepth
 
 _DEFAULT_QUALITY = 90
@@ -48,18 +48,8 @@ def pillow_heif(name: str) -> Any:
     return module
 
 
-def size_of(items: Items) -> tuple[int, int]:
-    """(width, height) of the upright picture, of its header. Raises PhotoError when there is none."""
-    primary = items.item(items.primary)
-    size = primary.size
-    if size is None:
-        raise PhotoError(f"{items.name} does not tell the size of its picture; export it again")
-    return size if primary.orientation < 5 else size[::-1]
-
-
 def read(data: bytes, items: Items, limits: Limits) -> Found:
     """The primary picture and what belongs to it. Raises PhotoError, or what libheif raises of damaged files."""
-    from .decode import from_samples
     from .heif_depth import depth_of
 
     name = items.name

@@ -96,7 +96,7 @@ def depth_of(
 
 
 def _sentence(name: str, why: str) -> str:
-    return f"{name} holds depth that {why}; say --depth predict or give a depth file"
+    return f"{name} holds depth that {why}; say auto, predict or the name of a depth file"
 
 
 def meaning(said: Facts, stated: dict[str, Any]) -> Meaning:

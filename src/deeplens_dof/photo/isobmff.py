@@ -92,6 +92,15 @@ class Items:
             )
         return self.items[number]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px of the primary picture, upright. Raises BoxError when the file does not tell."""
+        primary = self.item(self.primary)
+        if primary.size is None:
+            raise _broken(self.name, "it does not tell the size of its picture")
+        width, height = primary.size
+        return (width, height) if primary.orientation < 5 else (height, width)
+
     def referring(self, kind: str, to: int) -> list[Item]:
         """The items that refer to an item: "auxl" what is auxiliary to it, "cdsc" what describes it."""
         found = dict.fromkeys(source for k, source, target in self.references if (k, target) == (kind, to))
