@@ -17,7 +17,7 @@ from .contents import Contents, Pixels
 from .decode import Decoded, from_samples
 from .errors import PhotoError
 from .heif_samples import samples_of
-from .isobmff import Item, Items
+from .isobmff import XMP_TYPE, Item, Items
 from .limits import Limits
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def file_bytes(contents: Contents, quality: int | None) -> bytes:
     if contents.exif is not None:
         options["exif"] = b"Exif\0\0" + contents.exif
     if contents.xmp is not None:
-        options["xmp"] = contents.xmp
+        # Not as `xmp`: pillow-heif would turn the picture by the orientation that it says.
+        options["metadata"] = [{"type": "mime", "content_type": XMP_TYPE, "data": contents.xmp}]
     file = io.BytesIO()
     size = contents.size
     pillow_heif("the picture").encode(mode, size, samples.tobytes(), file, **options)

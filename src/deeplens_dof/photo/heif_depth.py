@@ -76,9 +76,11 @@ def depth_of(
     item = depths[0]
     try:
         said = facts(items.xmp_of(item, _MOST_XMP_BYTES))
-        codes = _auxiliary(image, item, primary, shape, "depth")
         listed = image.info.get("depth_images") or []
-        stated = (listed[0].info.get("metadata") if listed else None) or {}
+        if not listed:
+            raise _Problem("libheif does not find")
+        codes = _codes(listed[0], item, primary, shape, "depth")
+        stated = listed[0].info.get("metadata") or {}
         inverse_depth = inverse(codes, meaning(said, stated))
     except (_Problem, PhotoError) as problem:
         return None, _sentence(items.name, str(problem))
@@ -147,9 +149,8 @@ def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def _auxiliary(image: Any, item: Item, primary: Item, shape: tuple[int, ...], what: str) -> Map:
+def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], what: str) -> Map:
     """An auxiliary picture as codes 0..1, (h, w), upright as the photo. Raises _Problem when it is larger than that."""
-    auxiliary = image.get_aux_image(item.id)
     height, width = sorted(shape[:2])
     for size in (auxiliary.size, item.size or (0, 0)):
         if min(size) > height or max(size) > width or min(auxiliary.size) < 1:
@@ -167,7 +168,7 @@ def _matte(image: Any, auxiliaries: list[Item], primary: Item, shape: tuple[int,
     matte: Map | None = None
     for item in parts:
         try:
-            part = _auxiliary(image, item, primary, shape, "matte")
+            part = _codes(image.get_aux_image(item.id), item, primary, shape, "matte")
         except Exception:  # a damaged matte is a photo without one: decoders raise anything
             return None
         if matte is None or matte.shape == part.shape:

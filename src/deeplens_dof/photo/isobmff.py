@@ -18,7 +18,7 @@ Body = tuple[int, int]  # start and end in the file
 Box = tuple[bytes, Body]  # kind, body
 MOST_BOXES = 10_000
 MOST_NESTING = 16
-_XMP_TYPE = "application/rdf+xml"
+XMP_TYPE = "application/rdf+xml"
 _MOST_ENTRIES = 100_000  # of one table: extents, associations, references
 # What lies in a box before the boxes that it holds.
 _FULL_BOX = 4
@@ -132,7 +132,7 @@ class Items:
     def xmp_of(self, item: Item, most: int) -> bytes | None:
         """The XMP packet that describes an item, of at most so many bytes; None when there is none."""
         for each in self.referring("cdsc", item.id):
-            if each.kind == "mime" and each.content_type == _XMP_TYPE:
+            if each.kind == "mime" and each.content_type == XMP_TYPE:
                 return self.bytes_of(each, most)
         return None
 
