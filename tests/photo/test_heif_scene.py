@@ -175,3 +175,17 @@ def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
     dl.Photo(samples.picture()).save("plain.heic")
     with pytest.raises(DatasetError, match="holds no depth image"):
         LAYOUT.read(Entry("phone", "plain.heic", (Path("plain.heic"),)))
+
+
+def test_the_service_says_where_the_depth_came_from(phone_file: Path, tmp_path: Path) -> None:
+    from deeplens_dof.serve.darkroom import Darkroom, analyse_photo
+    from deeplens_dof.serve.limits import ServiceLimits
+    from deeplens_dof.serve.place import Place
+
+    room, place = Darkroom(ServiceLimits()), Place("a", tmp_path)
+    place.photo.write_bytes(phone_file.read_bytes())
+    for asked, said in {"auto": "embedded", "embedded": "embedded", "predict": "predicted"}.items():
+        assert analyse_photo(room, lambda _: None, place, asked)["depth_source"] == said
+    place.photo.write_bytes(dl.Photo(samples.picture()).to_bytes(format="HEIF"))
+    with pytest.raises(ValueError, match="holds no depth"):
+        analyse_photo(room, lambda _: None, place, "embedded")

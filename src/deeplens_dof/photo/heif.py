@@ -15,7 +15,7 @@ import numpy as np
 from . import exif
 from .contents import Contents, Pixels
 from .decode import Decoded, from_samples
-from .errors import PhotoError
+from .errors import PhotoError, UnknownFormatError
 from .heif_samples import samples_of
 from .isobmff import XMP_TYPE, Item, Items
 from .limits import Limits
@@ -37,11 +37,11 @@ class Found(NamedTuple):
 
 
 def pillow_heif(name: str) -> Any:
-    """The module. Raises PhotoError when it is not installed."""
+    """The module. Raises UnknownFormatError, a PhotoError, when it is not installed."""
     try:
         import pillow_heif as module
     except ImportError as problem:
-        raise PhotoError(
+        raise UnknownFormatError(
             f"{name} is a HEIC picture, and pillow-heif, which opens these, is not installed; "
             "run pip install 'deeplens-dof[heif]'"
         ) from problem

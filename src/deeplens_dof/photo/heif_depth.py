@@ -16,7 +16,6 @@ import numpy.typing as npt
 from deeplens_dof.inverse_depth import InverseDepth
 
 from .embedded import EmbeddedDepth
-from .errors import PhotoError
 from .focus import focus
 from .heif_samples import samples_of
 from .isobmff import Item, Items
@@ -82,7 +81,7 @@ def depth_of(
         codes = _codes(listed[0], item, primary, shape, "depth")
         stated = listed[0].info.get("metadata") or {}
         inverse_depth = inverse(codes, meaning(said, stated))
-    except (_Problem, PhotoError) as problem:
+    except _Problem as problem:
         return None, _sentence(items.name, str(problem))
     except Exception as problem:  # decoders of damaged files raise anything
         return None, _sentence(items.name, f"is damaged ({str(problem).strip() or type(problem).__name__})")
