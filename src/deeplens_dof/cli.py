@@ -35,7 +35,9 @@ Out = Annotated[
 Depth = Annotated[
     str,
     typer.Option(
-        metavar="auto|predict|FILE", help="Predict depth, or read a depth file (16-bit PNG, TIFF, EXR, npz)."
+        metavar="auto|embedded|predict|FILE",
+        help="Depth: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
+        "auto takes embedded depth that is fine enough, and predicts otherwise.",
     ),
 ]
 DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz).")]
@@ -48,6 +50,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def _blur(
+    context: typer.Context,
     inputs: Inputs,
     out: Out = None,
     depth: Depth = "auto",
@@ -63,6 +66,7 @@ def _blur(
     Without -o a photo NAME.jpg becomes NAME-bokeh.jpg beside it.
     A folder needs -o, which becomes a folder of the same tree.
     Format, bit depth, colour profile, EXIF and XMP are kept.
+    Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
     """
     from .jobs import check_shape, plan, run
 
@@ -73,7 +77,9 @@ def _blur(
         raise PlanError(f"{_option_name(name)} {rest}") from None
     check_shape(settings.shape)
     jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
-    report = run(jobs, settings, depth, strip_metadata, Terminal(debug))
+    source = context.get_parameter_source("f_number")
+    as_shot = source is not None and source.name == "DEFAULT"
+    report = run(jobs, settings, depth, strip_metadata, Terminal(debug), as_shot)
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)

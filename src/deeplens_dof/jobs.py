@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .photo.formats import PICTURE_SUFFIXES
 from .settings import Settings
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+PICTURES = PICTURE_SUFFIXES
 
 
 class PlanError(Exception):
@@ -150,24 +151,36 @@ def check_shape(shape: str) -> None:
 
 
 def run(
-    jobs: list[Job], settings: Settings, depth: str, strip_metadata: bool, reporter: Reporter
+    jobs: list[Job],
+    settings: Settings,
+    depth: str,
+    strip_metadata: bool,
+    reporter: Reporter,
+    f_number_as_shot: bool = False,
 ) -> list[dict[str, Any]]:
-    """Does every job; returns one entry each: input, output, seconds, error (a sentence or None)."""
+    """Does every job; returns one entry each: input, output, seconds, error (a sentence or None).
+
+    f_number_as_shot: that of `pipeline.as_shot` counts; the entry then has it, where it is another than the settings'.
+    """
     report = []
     for number, job in enumerate(jobs, 1):
         started = time.monotonic()
         prefix = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
 
-        def work(job: Job = job, prefix: str = prefix) -> None:
+        f_numbers: list[float] = []
+
+        def work(job: Job = job, prefix: str = prefix, f_numbers: list[float] = f_numbers) -> None:
             if job.problem:
                 raise ValueError(job.problem)
-            do(
+            used = do(
                 job,
                 settings,
                 depth,
                 strip_metadata,
                 lambda text: reporter.stage(f"{prefix}{job.source.name}: {text}"),
+                f_number_as_shot,
             )
+            f_numbers.append(used.f_number)
 
         error = reporter.guard(str(job.source), work)
         seconds = round(time.monotonic() - started, 2)
@@ -175,6 +188,8 @@ def run(
             reporter.done(f"{prefix}{job.out} ({seconds:.1f} s)")
         output = None if error else str(job.out)
         report.append({"input": str(job.source), "output": output, "seconds": seconds, "error": error})
+        if f_numbers and f_numbers[0] != settings.f_number:
+            report[-1]["f_number"] = f_numbers[0]
     return report
 
 
@@ -184,8 +199,11 @@ def do(
     depth: str,
     strip_metadata: bool,
     stage: Callable[[str], None] = lambda _: None,
-) -> None:
+    f_number_as_shot: bool = False,
+) -> Settings:
     """One photo from file to file; nothing is written before all is computed, the photo itself last.
+
+    Returns the settings used: those given, or with the f-number of `pipeline.as_shot`.
 
     Raises PhotoError, ValueError or OSError.
     """
@@ -195,8 +213,9 @@ def do(
     stage("reading")
     photo = read(job.source)
     _check_outputs(job)
-    from .pipeline import analyse, refocus
+    from .pipeline import analyse, as_shot, refocus
 
+    settings = as_shot(photo, settings) if f_number_as_shot else settings
     once = "compiling the inner loops (once), then " if _first_use() else ""
     stage(f"{once}depth")
     scene = analyse(photo, depth)
@@ -210,6 +229,7 @@ def do(
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
     result.save(job.out, strip_metadata=strip_metadata)
+    return settings
 
 
 def write_depth(source: Path, out: str) -> Path:
@@ -238,12 +258,13 @@ def _check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
     from .depth.files import WRITTEN
     from .photo.formats import by_suffix
+    from .photo.heif import pillow_heif
 
     for output in job.outputs:
         _check_place(output)
     for picture in (job.out, job.overlay):
-        if picture:
-            by_suffix(picture)
+        if picture and by_suffix(picture).name == "HEIF":
+            pillow_heif(str(picture))
     if job.depth_out and job.depth_out.suffix.lower() not in WRITTEN:
         raise ValueError(
             f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(WRITTEN)}"

@@ -32,8 +32,8 @@ class Scene:
     """A photo and what was found out about it: the expensive half, done once.
 
     inverse_depth: of the photo's size. subject: (x, y), 0..1, what the focus is on unless told otherwise.
-    matte: (H, W) 0..1 of the subject, or None where no network predicts one. depth_source: "predicted",
-    "given" or the file's name.
+    matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one. depth_source:
+    "predicted", "embedded" (it came in the photo's file), "given" or the depth file's name.
     """
 
     photo: Photo = field(repr=False)
@@ -138,14 +138,17 @@ class Result:
 def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     """Depth and subject of a photo.
 
-    depth: "auto" or "predict" predicts it; an InverseDepth or the path of a depth file is fitted to the
-    photo, its borders drawn to the picture's edges where its size differs. Relative depth beyond 0..1 is
-    normalised to it. Raises ValueError or OSError when the given depth cannot be used.
+    depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
+    enough (`depth.measured`), and predicts otherwise. An InverseDepth or the path of a depth file is fitted to the
+    photo, its borders drawn to the picture's edges where its size differs, as embedded depth is. Relative depth
+    beyond 0..1 is normalised to it. Raises ValueError or OSError when the given depth cannot be used.
     """
     from .depth.predict import predict_scene
     from .depth.subject import subject_point
 
     matte = None
+    if isinstance(depth, str) and (depth == "embedded" or (depth == "auto" and _fine_enough(photo))):
+        return _with_its_own_depth(photo)
     if isinstance(depth, str) and depth in ("auto", "predict"):
         (inverse_depth, matte), source = predict_scene(photo.srgb8()), "predicted"
     else:
@@ -222,6 +225,12 @@ def aperture_of(shape: str) -> Aperture:
     return _kernel_of_file(shape, version)
 
 
+def as_shot(photo: Photo, settings: Settings) -> Settings:
+    """Settings with the f-number that the phone simulated, where the photo's file tells one."""
+    own = photo.depth
+    return settings if own is None or own.f_number is None else replace(settings, f_number=own.f_number)
+
+
 def blur(
     source: Photo | str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image,
     *,
@@ -234,14 +243,18 @@ def blur(
     A path or a Photo gives a Result; bytes of a picture file give bytes of the same format; a Pillow image
     gives an upright 8-bit one, grey for grey; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of sRGB
     uint8, uint16 or floats 0..1 gives one of the same shape and type. changes: fields of Settings, for
-    example focus=(0.4, 0.6), f_number=1.8.
+    example focus=(0.4, 0.6), f_number=1.8. Without settings and f_number the f-number is that of the photo's file,
+    where a phone noted which it simulated.
     """
+    free = settings is None and "f_number" not in changes
     settings = replace(settings or Settings(), **changes)
     if isinstance(source, np.ndarray):
         from .arrays import as_photo, like
 
         return like(source, _through(as_photo(source), depth, settings).linear)
-    result = _through(source if isinstance(source, Photo) else read(source), depth, settings)
+    photo = source if isinstance(source, Photo) else read(source)
+    settings = as_shot(photo, settings) if free else settings
+    result = _through(photo, depth, settings)
     if isinstance(source, (Photo, str, os.PathLike)):
         return result
     blurred = result.photo.with_pixels(result.image)
@@ -276,13 +289,36 @@ def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
         raise ValueError(
             f"depth is of type {kind}, expected 'auto', a depth file or InverseDepth(values, unit)"
         )
-    if depth == "embedded":
-        raise ValueError("depth inside photos is not read; say auto, predict or the name of a depth file")
     given = depth if isinstance(depth, InverseDepth) else read_depth_file(depth)
     if given.unit == "relative" and not 0 <= given.values.min() <= given.values.max() <= 1:
         given = InverseDepth(given.normalised(), "relative")
     same_size = given.shape == (photo.height, photo.width)
     return given if same_size else fit_to(given, photo.height, photo.width, photo.srgb8())
+
+
+def _fine_enough(photo: Photo) -> bool:
+    """Whether the photo's file holds depth that is to be preferred to what is predicted."""
+    from .depth.measured import flaw
+
+    return photo.depth is not None and flaw(photo.depth.inverse_depth, photo.height, photo.width) is None
+
+
+def _with_its_own_depth(photo: Photo) -> Scene:
+    """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
+    from .depth.files import fit_to
+    from .depth.subject import subject_point
+    from .upsample import resize
+
+    own = photo.depth
+    if own is None:
+        none = f"{photo.source} holds no depth; say auto, predict or the name of a depth file"
+        raise ValueError(photo.depth_problem or none)
+    size = photo.height, photo.width
+    found = fit_to(own.inverse_depth, *size, photo.srgb8())
+    if found.unit == "relative":
+        found = InverseDepth(found.normalised(), "relative")
+    matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)
+    return Scene(photo, found, own.focus or subject_point(found.values, matte), "embedded", matte)
 
 
 def _spread(depth: FloatArray) -> float:
@@ -292,4 +328,4 @@ def _spread(depth: FloatArray) -> float:
     return float(near - far)
 
 
-__all__ = ["Result", "Scene", "Settings", "analyse", "blur", "preview", "refocus"]
+__all__ = ["Result", "Scene", "Settings", "analyse", "as_shot", "blur", "preview", "refocus"]

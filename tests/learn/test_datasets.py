@@ -199,17 +199,6 @@ def test_an_iphone_photo_gives_its_disparity() -> None:
     assert one.inverse_depth.max() > 0.5
 
 
-def test_heic_depth_of_other_representations() -> None:
-    from deeplens_dof.learn.datasets.phone import _inverse
-
-    codes = np.array([[0.0, 1.0]], np.float32)
-    linear, unit = _inverse(Path("a.heic"), codes, {"representation_type": 2, "z_near": 1.0, "z_far": 4.0})
-    assert linear.tolist() == [[1.0, 0.25]]
-    assert unit == "1/unit"
-    with pytest.raises(DatasetError, match="of representation 3"):
-        _inverse(Path("a.heic"), codes, {"representation_type": 3})
-
-
 def test_the_white_frame_of_nyu_has_no_label(tmp_path: Path) -> None:
     data_samples.save(tmp_path / "rgb_1.png", data_samples.rgb(size=(480, 640)))
     data_samples.save(tmp_path / "depth_1.png", np.full((480, 640), 2000, np.uint16))

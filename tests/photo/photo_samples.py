@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import struct
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")
+if find_spec("pillow_heif"):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()  # so that the tests can look at what was written with Pillow
+    FORMATS += ("HEIF",)
 LOSSLESS = ("PNG", "TIFF")
-SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "TIFF": ".tif"}
+SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "TIFF": ".tif", "HEIF": ".heic"}
 
 
 def picture(height: int = 32, width: int = 48, dtype: Any = np.uint8) -> np.ndarray:

@@ -39,6 +39,7 @@ def test_read_upright_once_and_written_as_1(form: str, orientation: int) -> None
     options = {
         "WEBP": {"lossless": True},
         "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+        "HEIF": {"quality": 95, "chroma": 444},
         "JPEG": {"quality": 98, "subsampling": 0},
     }
     if form == "TIFF":

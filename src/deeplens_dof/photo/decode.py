@@ -60,14 +60,21 @@ def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes |
     file.
     """
     stored, alpha_channel = _read_deep(data, head.format.suffixes[0])
-    channels = stored.shape[2]
     samples = upright(stored, orientation)
+    return from_samples(samples, alpha_channel, head.alpha_premultiplied, profile)
+
+
+def from_samples(
+    samples: Pixels, alpha_channel: int, alpha_premultiplied: bool, profile: bytes | None
+) -> Decoded:
+    """Upright samples (H, W, channels), uint8 or uint16, of grey or RGB. alpha_channel: its number, -1 for none."""
+    channels = samples.shape[2]
     color = [c for c in range(channels) if c != alpha_channel]
     alpha = None if alpha_channel < 0 else np.ascontiguousarray(samples[..., alpha_channel])
     if len(color) < 3:
         return _from_grey(samples[..., color[0]], alpha, profile)
     pixels = samples if channels == 3 else np.ascontiguousarray(samples[..., color[:3]])
-    if alpha is not None and head.alpha_premultiplied:
+    if alpha is not None and alpha_premultiplied:
         pixels = _straightened(pixels, alpha)
     return Decoded(pixels, alpha, icc.fitting(profile, 3))
 
@@ -98,12 +105,11 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def _straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Premultiplied 16-bit colour divided by its alpha; nothing is known where alpha is 0, and it stays as it
-    is.
-    """
+    """Premultiplied colour divided by its alpha; nothing is known where alpha is 0, and it stays as it is."""
+    most = np.iinfo(pixels.dtype).max
     divisor = np.maximum(alpha, 1).astype(np.float64)[..., None]
-    straight = np.rint(pixels * (65535 / divisor))
-    return np.where(alpha[..., None] > 0, np.minimum(straight, 65535), pixels).astype(np.uint16)
+    straight = np.rint(pixels * (most / divisor))
+    return np.where(alpha[..., None] > 0, np.minimum(straight, most), pixels).astype(pixels.dtype)
 
 
 def _read_deep(data: bytes, suffix: str) -> tuple[Pixels, int]:

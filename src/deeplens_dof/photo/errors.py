@@ -20,6 +20,10 @@ class UnknownFormatError(PhotoError):
     """The bytes are those of no picture format that is read."""
 
 
+class BoxError(PhotoError):
+    """The boxes of an ISO media file are damaged, or more than are walked."""
+
+
 def shown(source: object) -> str:
     """The name of a source as it may stand in a message: printable, on one line, at most 200 characters."""
     if isinstance(source, (bytes, bytearray, memoryview)):

@@ -14,13 +14,18 @@ from .errors import PhotoError, UnknownFormatError, shown
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """suffixes: lower case, the usual one first. max_side: px that the format can hold."""
+    """suffixes: lower case, the usual one first. max_side: px that the format can hold. spelled: the name in sentences."""
 
     name: str
     suffixes: tuple[str, ...]
     media_type: str
     max_side: int
     alpha: bool = True
+    spelled: str = ""
+
+    @property
+    def shown(self) -> str:
+        return self.spelled or self.name
 
 
 FORMATS = {
@@ -28,12 +33,14 @@ FORMATS = {
     for each in (
         Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
         Format("PNG", (".png",), "image/png", 2**31 - 1),
-        Format("WEBP", (".webp",), "image/webp", 16_383),
+        Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
         Format("AVIF", (".avif",), "image/avif", 65_535),
+        Format("HEIF", (".heic", ".heif", ".hif"), "image/heic", 16_384, spelled="HEIC"),
         Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1),
     )
 }
-READABLE = "JPEG, PNG, WebP, AVIF or TIFF"
+READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
+PICTURE_SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),
@@ -52,7 +59,8 @@ _FOREIGN = (
     (b"IIRO", "a camera RAW file"),
     (b"IIU\0", "a camera RAW file"),
 )
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def by_content(data: bytes, name: str) -> Format:
@@ -66,8 +74,10 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["PNG"]
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FORMATS["WEBP"]
-    if head[4:8] == b"ftyp" and _is_avif(data):
+    if head[4:8] == b"ftyp" and _has_brand(data, _AVIF_BRANDS):
         return FORMATS["AVIF"]
+    if head[4:8] == b"ftyp" and _has_brand(data, _HEIF_BRANDS):
+        return FORMATS["HEIF"]
     if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
         return FORMATS["TIFF"]
     raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
@@ -93,10 +103,10 @@ def by_name(format_name: str) -> Format:
     raise PhotoError(f"{shown(format_name)!r} is not a picture format, expected one of {', '.join(FORMATS)}")
 
 
-def _is_avif(data: bytes) -> bool:
-    """Whether the brands of an ISO-BMFF file (ISO/IEC 14496-12, box `ftyp`) name AVIF."""
+def _has_brand(data: bytes, wanted: tuple[bytes, ...]) -> bool:
+    """Whether the brands of an ISO-BMFF file (ISO/IEC 14496-12, box `ftyp`) name one of these."""
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 1024)]
-    return any(brands[i : i + 4] in (b"avif", b"avis") for i in range(0, len(brands), 4) if i != 4)
+    return any(brands[i : i + 4] in wanted for i in range(0, len(brands), 4) if i != 4)
 
 
 def _foreign(head: bytes) -> str:
@@ -107,7 +117,7 @@ def _foreign(head: bytes) -> str:
     if head[:2] in (b"II", b"MM") and head[8:10] == b"CR":
         return "a camera RAW file"
     if head[4:8] == b"ftyp":
-        return "a HEIC picture" if head[8:12] in _HEIF_BRANDS else "a video or another ISO media file"
+        return "a video or another ISO media file"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         return "a text file"
     return "not a picture of a known format"

@@ -18,6 +18,7 @@ from . import ifd, png
 from .contents import Compression
 from .errors import PhotoError
 from .formats import READABLE, Format
+from .isobmff import items_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -106,6 +107,11 @@ def _avif(data: bytes, form: Format, name: str) -> Header:
     return _opened(AvifImageFile(io.BytesIO(data)), form)
 
 
+def _heif(data: bytes, form: Format, name: str) -> Header:
+    found = items_of(data, name)
+    return Header(form, found.size, {"items": found})
+
+
 def _tiff(data: bytes, form: Format, name: str) -> Header:
     from PIL.TiffImagePlugin import TiffImageFile
 
@@ -138,7 +144,7 @@ def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
     return Header(form, image.size, image.info, image)
 
 
-_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff}
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "HEIF": _heif, "TIFF": _tiff}
 
 # Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
 # fmt: off

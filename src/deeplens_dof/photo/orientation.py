@@ -31,6 +31,13 @@ def upright(stored: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     return np.ascontiguousarray(turned)
 
 
+def upright_point(stored: tuple[float, float], orientation: int) -> tuple[float, float]:
+    """Where a point (x, y), 0..1 of the stored picture, lies in the upright one."""
+    swap, flip_rows, flip_columns = _STEPS[orientation]
+    x, y = stored[::-1] if swap else stored
+    return (1 - x if flip_columns else x), (1 - y if flip_rows else y)
+
+
 def upright_image(stored: Image.Image, orientation: int) -> Image.Image:
     """The same for a Pillow image, whose four-byte pixels turn three times as fast as numpy's three-byte
     ones.

@@ -28,9 +28,10 @@ class Photo:
     """An upright picture and everything that is to stay with it.
 
     pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB
-    without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF" or
+    without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF" or
     "TIFF". exif: TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in
-    messages. depth: what the file itself holds of it, or None. Raises PhotoError when the arrays do not fit together.
+    messages. depth: what the file itself holds of it, or None; depth_problem: a sentence that tells why depth that is
+    there is not used. Raises PhotoError when the arrays do not fit together.
     """
 
     pixels: Pixels
@@ -43,6 +44,7 @@ class Photo:
     source: str = "the picture"
     compression: Compression = field(default_factory=Compression)
     depth: EmbeddedDepth | None = None
+    depth_problem: str | None = None
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import exif, formats, png, xmp, xmp_in_jpeg
+from . import exif, formats, heif, png, xmp, xmp_in_jpeg
 from .contents import Compression
 from .decode import Decoded, from_deep_file, from_pillow
 from .errors import PhotoError, shown
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
 
-    Reads the first frame of JPEG, PNG, WebP, AVIF and TIFF, told apart by content. Orientation is applied;
+    Reads the first frame of JPEG, PNG, WebP, AVIF, HEIC and TIFF, told apart by content. Orientation is applied;
     palette, grey and CMYK become RGB. Raises PhotoError, one sentence, for everything that is not a whole
     picture within limits.
     """
@@ -54,6 +55,8 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
 
 
 def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+    if head.format.name == "HEIF":
+        return _from_heif(data, head, name, limits)
     image = _loaded(head)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
@@ -75,6 +78,12 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
     else:
         decoded = from_pillow(image, orientation, profile, name)
     return _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+
+
+def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+    found = heif.read(data, head.info["items"], limits)
+    photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
+    return replace(photo, depth=found.depth, depth_problem=found.depth_problem)
 
 
 def _loaded(head: Header) -> Image.Image | None:

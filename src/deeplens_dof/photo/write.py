@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import exif, xmp_in_jpeg
+from . import exif, heif, xmp_in_jpeg
 from .contents import Contents, Pixels
 from .errors import PhotoError
 from .formats import Format
@@ -27,7 +27,7 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
     """The whole file. What the format cannot hold is left out: alpha in JPEG, and all but 8 bits (rounded) in
     some.
 
-    quality: 1..100 of JPEG, WebP and AVIF; None takes about that of the file that the photo came from.
+    quality: 1..100 of JPEG, WebP, AVIF and HEIC; None takes about that of the file that the photo came from.
     name: of the file, for messages. Raises PhotoError.
     """
     if quality is not None and not (isinstance(quality, int) and 1 <= quality <= 100):
@@ -125,5 +125,6 @@ _WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
     "PNG": lambda contents, quality: png_bytes(contents),
     "WEBP": _webp,
     "AVIF": _avif,
+    "HEIF": heif.file_bytes,
     "TIFF": lambda contents, quality: tiff_bytes(contents),
 }

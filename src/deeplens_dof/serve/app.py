@@ -86,7 +86,7 @@ def service_of(request: Request) -> Service:
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
         "type": "object", "required": ["file"], "properties": {
             "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, predict."},
+            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
         }}}}}},
 )  # fmt: skip
 async def send_photo(request: Request) -> dict[str, Any]:
@@ -180,7 +180,7 @@ async def delete_photo(request: Request, id: str) -> Response:
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
         "type": "object", "required": ["file"], "properties": {
             "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, predict."},
+            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
         }}}}}},
 )  # fmt: skip
 async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> Response:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from deeplens_dof.learn.datasets.gdepth import depth_of_jpeg
 from deeplens_dof.learn.datasets.layout import Found, Layout, below
-from deeplens_dof.learn.datasets.sample import DatasetError, DepthUnit, Entry, Map, Sample, sample
+from deeplens_dof.learn.datasets.sample import DatasetError, Entry, Sample, sample
+from deeplens_dof.photo import PhotoError
 
 KIND = "phone"
 EXPECTED = "photos with depth inside: .heic (portrait mode) or .jpg with GDepth metadata, at any depth"
 HEIC, JPEG = (".heic", ".heif", ".hif"), (".jpg", ".jpeg")
-_INVERSE_Z, _DISPARITY, _LINEAR_Z = 0, 1, 2  # representation types of a depth image, ISO/IEC 23008-12
 
 
 def _marks(folder: Path) -> bool:
@@ -29,18 +28,19 @@ def _find(folder: Path) -> Found:
         else:
             found.problems.append(f"{path} is foreign here, expected {EXPECTED}")
     if any(entry.paths[0].suffix.lower() in HEIC for entry in found.entries):
-        _pillow_heif(folder)
+        _check_pillow_heif(folder)
     return found
 
 
-def _pillow_heif(folder: Path) -> Any:
+def _check_pillow_heif(folder: Path) -> None:
+    from deeplens_dof.photo.heif import pillow_heif
+
     try:
-        import pillow_heif
-    except ImportError as error:
+        pillow_heif(str(folder))
+    except PhotoError as error:
         raise DatasetError(
             f"{folder} holds HEIC photos, and pillow-heif is not installed; run pip install 'deeplens-dof[heif]'"
         ) from error
-    return pillow_heif
 
 
 def _read(entry: Entry) -> Sample:
@@ -52,33 +52,15 @@ def _read(entry: Entry) -> Sample:
 
 
 def _read_heic(name: str, path: Path) -> Sample:
-    try:
-        opened = _pillow_heif(path).open_heif(path)
-        depths = opened.info.get("depth_images") or []
-        rgb = np.ascontiguousarray(opened.to_pillow().convert("RGB"))
-        codes = np.asarray(depths[0].to_pillow().convert("L"), np.float32) if depths else None
-    except DatasetError:
-        raise
-    except Exception as error:  # decoders of damaged files raise anything
-        raise DatasetError(f"{path} cannot be read as HEIC ({error}); copy it again") from error
-    if codes is None:
-        raise DatasetError(f"{path} holds no depth image, expected a photo of the portrait mode")
-    inverse, unit = _inverse(path, codes / np.float32(255), depths[0].info.get("metadata") or {})
-    return sample(name, rgb, inverse, np.ones(inverse.shape, np.bool_), unit)
+    from deeplens_dof.photo import read
 
-
-def _inverse(path: Path, codes: Map, facts: dict[str, Any]) -> tuple[Map, DepthUnit]:
-    """Inverse depth of codes 0..1. A phone's disparity is measured up to scale and shift."""
-    kind = facts.get("representation_type", _DISPARITY)
-    if kind in (_INVERSE_Z, _DISPARITY):
-        return codes, "relative"
-    near, far = facts.get("z_near"), facts.get("z_far")
-    if kind != _LINEAR_Z or near is None or far is None or not 0 < near < far:
-        raise DatasetError(
-            f"{path} holds depth of representation {kind} from {near} to {far}, expected disparity, inverse depth, "
-            "or depth with both bounds"
-        )
-    return (1 / (np.float32(near) + codes * np.float32(far - near))).astype(np.float32), "1/unit"
+    photo = read(path)
+    if photo.depth is None:
+        nothing = f"{path} holds no depth image, expected a photo of the portrait mode"
+        raise DatasetError(photo.depth_problem or nothing)
+    inverse = photo.depth.inverse_depth
+    known = np.ones(inverse.shape, np.bool_)
+    return sample(name, np.ascontiguousarray(photo.srgb8()), inverse.values, known, inverse.unit)
 
 
 LAYOUT = Layout(KIND, EXPECTED, _marks, _find, _read)

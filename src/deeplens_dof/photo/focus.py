@@ -1,0 +1,58 @@
+"""Where a camera says that it focused: regions in XMP (Metadata Working Group), or EXIF's SubjectArea."""
+
+from __future__ import annotations
+
+from . import ifd
+from .orientation import upright_point
+from .xmp_facts import Facts, number
+
+_REGION = "http://www.metadataworkinggroup.com/schemas/regions/"
+_AREA = "http://ns.adobe.com/xmp/sType/Area#"
+_SUBJECT_AREA, _WIDTH, _HEIGHT = 0x9214, 0xA002, 0xA003
+_CENTRE = 0.02
+
+Point = tuple[float, float]
+
+
+def focus(said: Facts, exif: bytes | None, orientation: int) -> Point | None:
+    """(x, y), 0..1 of the upright picture, or None.
+
+    A region of kind Focus comes first, then SubjectArea, then the largest face. orientation: how the stored picture,
+    of which all of them speak, is turned.
+    """
+    stored = _focus_region(said, "Focus") or subject_area(exif) or _focus_region(said, "Face")
+    return None if stored is None else upright_point(stored, orientation)
+
+
+def subject_area(exif: bytes | None) -> Point | None:
+    """The middle of EXIF's SubjectArea, 0..1 of the picture as stored.
+
+    None without one, outside of the picture, and at its very centre, where phones put it when nobody chose a point.
+    """
+    order = ifd.byte_order(exif or b"")
+    if exif is None or order is None:
+        return None
+    tags = ifd.tags_of(exif, order).exif
+    area = ifd.integers(tags.get(_SUBJECT_AREA), order)
+    width, height = (ifd.integer(tags.get(tag), order) for tag in (_WIDTH, _HEIGHT))
+    if len(area) < 2 or not width or not height:
+        return None
+    x, y = area[0] / width, area[1] / height
+    return None if max(abs(x - 0.5), abs(y - 0.5)) < _CENTRE else _within(x, y)
+
+
+def _focus_region(said: Facts, kind: str) -> Point | None:
+    """The middle of the largest region of a kind."""
+    largest, found = -1.0, None
+    for entry in said.entries:
+        if entry.get(f"{_REGION} Type") != kind:
+            continue
+        x, y, width, height = (number(entry.get(f"{_AREA} {name}")) for name in ("x", "y", "w", "h"))
+        area = (width or 0.0) * (height or 0.0)
+        if x is not None and y is not None and area > largest and _within(x, y):
+            largest, found = area, (x, y)
+    return found
+
+
+def _within(x: float, y: float) -> Point | None:
+    return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None

@@ -1,0 +1,125 @@
+"""HEIC and HEIF: the picture through pillow-heif (extra `heif`), the rest from the file's own boxes.
+
+libheif turns pictures by `irot` and `imir`, which alone count: the orientation in EXIF is the camera's note of the
+same, and is set to 1.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import exif
+from .contents import Contents, Pixels
+from .decode import Decoded, from_samples
+from .errors import PhotoError, UnknownFormatError
+from .heif_samples import samples_of
+from .isobmff import XMP_TYPE, Item, Items
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedDepth
+
+_DEFAULT_QUALITY = 90
+
+
+class Found(NamedTuple):
+    """What a HEIF file holds. exif is TIFF-structured; depth_problem: why there is no depth, where there was some."""
+
+    decoded: Decoded
+    exif: bytes | None
+    xmp: bytes | None
+    depth: EmbeddedDepth | None
+    depth_problem: str | None
+
+
+def pillow_heif(name: str) -> Any:
+    """The module. Raises UnknownFormatError, a PhotoError, when it is not installed."""
+    try:
+        import pillow_heif as module
+    except ImportError as problem:
+        raise UnknownFormatError(
+            f"{name} is a HEIC picture, and pillow-heif, which opens these, is not installed; "
+            "run pip install 'deeplens-dof[heif]'"
+        ) from problem
+    return module
+
+
+def read(data: bytes, items: Items, limits: Limits) -> Found:
+    """The primary picture and what belongs to it. Raises PhotoError, or what libheif raises of damaged files."""
+    from .heif_depth import depth_of
+
+    name = items.name
+    module = pillow_heif(name)
+    _check_sizes(items, limits)
+    file = module.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    image = file[file.primary_index]
+    limits.check_picture(name, *image.size)
+    primary = items.item(items.primary)
+    raw_exif = _exif_of(items, primary, limits)
+    packet = items.xmp_of(primary, limits.max_xmp_bytes)
+    profile = image.info.get("icc_profile")
+    limits.check_metadata(name, raw_exif, profile, packet)
+    samples, has_alpha, premultiplied = samples_of(image)
+    decoded = from_samples(samples, samples.shape[2] - 1 if has_alpha else -1, premultiplied, profile)
+    depth, problem = depth_of(items, image, decoded.pixels.shape[:2], raw_exif, packet)
+    return Found(decoded, raw_exif, packet, depth, problem)
+
+
+def file_bytes(contents: Contents, quality: int | None) -> bytes:
+    """A HEIC file, 4:4:4, of 8 bits, or 10 where the photo has 16. Raises ValueError, RuntimeError or PhotoError."""
+    pixels, alpha = contents.pixels, contents.alpha
+    if pixels.dtype == np.uint16:
+        pixels, alpha = _rounded_to_10_bits(pixels), None if alpha is None else _rounded_to_10_bits(alpha)
+    samples = np.ascontiguousarray(pixels if alpha is None else np.dstack((pixels, alpha)))
+    mode = ("RGB" if alpha is None else "RGBA") + ("" if samples.dtype == np.uint8 else ";10")
+    options: dict[str, Any] = {"chroma": 444, "quality": quality or _DEFAULT_QUALITY}
+    options["enc_params"] = {"preset": "ultrafast"}  # two to three times as fast, at about the same size
+    if contents.icc is not None:
+        options |= {"icc_profile": contents.icc, "icc_profile_type": "prof"}
+    if contents.exif is not None:
+        options["exif"] = b"Exif\0\0" + contents.exif
+    if contents.xmp is not None:
+        # Not as `xmp`: pillow-heif would turn the picture by the orientation that it says.
+        options["metadata"] = [{"type": "mime", "content_type": XMP_TYPE, "data": contents.xmp}]
+    file = io.BytesIO()
+    size = contents.size
+    pillow_heif("the picture").encode(mode, size, samples.tobytes(), file, **options)
+    return file.getvalue()
+
+
+def _rounded_to_10_bits(samples: Pixels) -> Pixels:
+    rounded: Pixels = ((samples.astype(np.uint32) * 1023 + 32767) // 65535).astype(np.uint16)
+    return rounded
+
+
+def _check_sizes(items: Items, limits: Limits) -> None:
+    """Of everything that libheif may decode: pictures, their tiles, and grids by what they themselves say."""
+    for item in items.items.values():
+        if item.size is not None:
+            limits.check_picture(items.name, *item.size)
+        if item.kind == "grid":
+            limits.check_picture(items.name, *_grid_size(items, item))
+
+
+def _grid_size(items: Items, item: Item) -> tuple[int, int]:
+    """(width, height) of a grid (ISO/IEC 23008-12, 6.6.2.3)."""
+    body = items.bytes_of(item, 64)
+    try:
+        found: tuple[int, int] = struct.unpack_from(">II" if body[1] & 1 else ">HH", body, 4)
+    except (struct.error, IndexError) as problem:
+        raise PhotoError(f"{items.name} has a grid of pictures without a size; export it again") from problem
+    return found
+
+
+def _exif_of(items: Items, primary: Item, limits: Limits) -> bytes | None:
+    """TIFF-structured. In front of it stands how many bytes there are before it."""
+    for each in items.referring("cdsc", primary.id):
+        if each.kind == "Exif":
+            raw = items.bytes_of(each, limits.max_exif_bytes)
+            skipped = int.from_bytes(raw[:4], "big")
+            return exif.block(raw[4 + skipped :]) or exif.block(raw[4:])
+    return None
