@@ -43,6 +43,12 @@ Overlay = Annotated[
     Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
 ]
 Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed-depth", help="Put depth and the untouched photo into the JPEG, to be refocused later."
+    ),
+]
 Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -54,6 +60,7 @@ def _blur(
     depth_out: DepthOut = None,
     overlay: Overlay = None,
     strip_metadata: Strip = False,
+    embed_depth: Embed = False,
     json_report: Report = False,
     debug: Debug = False,
     **values: Any,
@@ -73,7 +80,7 @@ def _blur(
         raise PlanError(f"{_option_name(name)} {rest}") from None
     check_shape(settings.shape)
     jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
-    report = run(jobs, settings, depth, strip_metadata, Terminal(debug))
+    report = run(jobs, settings, depth, strip_metadata, Terminal(debug), embed_depth)
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)

@@ -150,7 +150,12 @@ def check_shape(shape: str) -> None:
 
 
 def run(
-    jobs: list[Job], settings: Settings, depth: str, strip_metadata: bool, reporter: Reporter
+    jobs: list[Job],
+    settings: Settings,
+    depth: str,
+    strip_metadata: bool,
+    reporter: Reporter,
+    embed_depth: bool = False,
 ) -> list[dict[str, Any]]:
     """Does every job; returns one entry each: input, output, seconds, error (a sentence or None)."""
     report = []
@@ -167,6 +172,7 @@ def run(
                 depth,
                 strip_metadata,
                 lambda text: reporter.stage(f"{prefix}{job.source.name}: {text}"),
+                embed_depth,
             )
 
         error = reporter.guard(str(job.source), work)
@@ -184,17 +190,20 @@ def do(
     depth: str,
     strip_metadata: bool,
     stage: Callable[[str], None] = lambda _: None,
+    embed_depth: bool = False,
 ) -> None:
     """One photo from file to file; nothing is written before all is computed, the photo itself last.
 
-    Raises PhotoError, ValueError or OSError.
+    embed_depth: as `Result.save` takes it. Raises PhotoError, ValueError or OSError.
     """
     from .depth.files import write_depth_file
-    from .photo import Photo, read
+    from .photo import Photo, check_embedding, read
 
     stage("reading")
     photo = read(job.source)
     _check_outputs(job)
+    if embed_depth:
+        check_embedding(job.out, strip_metadata)
     from .pipeline import analyse, refocus
 
     once = "compiling the inner loops (once), then " if _first_use() else ""
@@ -209,7 +218,7 @@ def do(
         write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
-    result.save(job.out, strip_metadata=strip_metadata)
+    result.save(job.out, strip_metadata=strip_metadata, embed_depth=embed_depth)
 
 
 def write_depth(source: Path, out: str) -> Path:

@@ -47,3 +47,11 @@ def upright_image(stored: Image.Image, orientation: int) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }.get(orientation)
     return stored if method is None else stored.transpose(method)
+
+
+def upright_point(x: float, y: float, orientation: int) -> tuple[float, float]:
+    """A point (x, y) 0..1 of the stored picture as one of the upright picture."""
+    swap, flip_rows, flip_columns = _STEPS[orientation]
+    if swap:
+        x, y = y, x
+    return (1 - x if flip_columns else x), (1 - y if flip_rows else y)

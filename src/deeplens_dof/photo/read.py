@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import exif, formats, png, xmp, xmp_in_jpeg
@@ -14,7 +15,9 @@ from .decode import Decoded, from_deep_file, from_pillow
 from .errors import PhotoError, shown
 from .header import Header, damaged, header, quiet
 from .limits import COMMAND_LINE_LIMITS, Limits
+from .phone_depth import depth_in
 from .photo import Photo
+from .range_map import RangeMap
 from .source import bytes_of
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
 
     Reads the first frame of JPEG, PNG, WebP, AVIF and TIFF, told apart by content. Orientation is applied;
-    palette, grey and CMYK become RGB. Raises PhotoError, one sentence, for everything that is not a whole
+    palette, grey and CMYK become RGB. Depth in Google's formats becomes `Photo.depth`; where it is broken the photo
+    is read without, and `Photo.depth_problem` says why. Raises PhotoError, one sentence, for everything that is not a whole
     picture within limits.
     """
     if "PIL" in sys.modules:
@@ -40,6 +44,13 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
             f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
             "Pillow image"
         )
+    return read_with_map(source, limits=limits)[0]
+
+
+def read_with_map(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = COMMAND_LINE_LIMITS
+) -> tuple[Photo, RangeMap | None]:
+    """As `read`, with the depth in Google's formats on its own scale."""
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
@@ -53,7 +64,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
         raise damaged(name, form, problem) from problem
 
 
-def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     image = _loaded(head)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
@@ -74,7 +85,18 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    return _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
+    stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
+    found = depth_in(data, photo.xmp, stored_size, turned)
+    photo = replace(
+        photo,
+        xmp=found.packet,
+        depth=found.depth,
+        depth_problem=found.problem,
+        file=data if head.format.name == "JPEG" else None,
+    )
+    return photo, found.range_map
 
 
 def _loaded(head: Header) -> Image.Image | None:
