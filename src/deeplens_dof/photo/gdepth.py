@@ -33,11 +33,12 @@ HEAVY = {  # properties that fill many segments of a JPEG
 
 FARTHEST = 100.0  # Far of relative depth, as a multiple of Near
 _LARGEST_RANGE = 1e6  # Far of metric depth, as a multiple of Near: beyond that is infinity
-_FARTHEST_NEAR_M = 1e6
+_FARTHEST_NEAR_M = 1e5
 
 
 def holds(packet: bytes | None) -> bool:
-    return packet is not None and DEPTH.encode() in packet
+    """Whether the packet has properties of GDepth, and not just declares it."""
+    return packet is not None and DEPTH.encode() in packet and xmp.without(packet, {DEPTH}) != packet
 
 
 def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | None:
