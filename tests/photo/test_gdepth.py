@@ -318,6 +318,24 @@ def test_an_original_that_is_none_of_this_photo_is_not_used() -> None:
     assert untouched(plain) is plain
 
 
+def test_a_photo_without_its_place_has_no_original_that_knows_it() -> None:
+    from deeplens_dof.photo.gps import without_gps
+
+    placed = samples.file_of(made.opened(ORIGINAL), "JPEG", exif=b"Exif\0\0" + samples.exif_block())
+    inside = base64.b64encode(placed)
+    for orientation in (1, 6):
+        found = photo.read(made.gdepth_jpeg(orientation=orientation, GImage_Data=inside.decode()))
+        assert inside in found.to_bytes().replace(b"\n", b"")
+        stripped = without_gps(found)
+        assert stripped.file is None
+        assert stripped.depth.original is None
+        written = stripped.to_bytes()
+        assert inside[:400] not in written
+        again = photo.read(written)
+        assert again.depth.original is None
+        assert np.array_equal(again.depth.inverse_depth.values, found.depth.inverse_depth.values)
+
+
 def test_photos_of_other_formats_go_in_as_jpeg(tmp_path: Path) -> None:
     pixels = samples.picture(dtype=np.uint16)
     photo.Photo(pixels).save(tmp_path / "in.png")
