@@ -119,10 +119,8 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     (command,) = [each.callback for each in cli.app.registered_commands if each.name == "blur"]
     parameters = inspect.signature(command).parameters
     settings = {each.name: each for each in setting_fields()}
-    own = {"inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "embed_depth"} | {
-        "json_report",
-        "debug",
-    }
+    own = {"inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "embed_depth", "json_report"}
+    own |= {"debug"}
     assert set(parameters) == own | set(settings)
     for name, each in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]
