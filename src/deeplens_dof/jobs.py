@@ -229,13 +229,13 @@ def write_depth(source: Path, out: str) -> Path:
     """
     from .depth.files import write_depth_file
     from .depth.predict import predict_depth
-    from .photo import read
+    from .photo import read, untouched
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
     if _real(target) == _real(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
-    photo = read(source)
+    photo = untouched(read(source))
     _check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
     depth = predict_depth(photo.srgb8())
     target.parent.mkdir(parents=True, exist_ok=True)

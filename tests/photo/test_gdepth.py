@@ -106,6 +106,17 @@ def test_an_upright_photo_keeps_its_packet_to_the_byte() -> None:
     assert photo.read(found.to_bytes(strip_metadata=True)).depth is None
 
 
+@pytest.mark.parametrize("form", samples.FORMATS)
+def test_depth_and_original_stay_in_every_format(form: str) -> None:
+    inside = base64.b64encode(ORIGINAL).decode()
+    for orientation in (1, 8):
+        found = photo.read(made.gdepth_jpeg(orientation=orientation, GImage_Data=inside))
+        again = photo.read(found.to_bytes(format=form))
+        assert again.depth is not None, again.depth_problem
+        assert again.depth.inverse_depth.values == pytest.approx(found.depth.inverse_depth.values, abs=1e-4)
+        assert again.depth.original == ORIGINAL
+
+
 def test_the_original_and_what_is_none() -> None:
     def original(data: bytes) -> bytes | None:
         depth = photo.read(made.gdepth_jpeg(GImage_Data=base64.b64encode(data).decode())).depth
