@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Collection
 
 import numpy as np
@@ -31,6 +32,7 @@ HEAVY = {  # properties that fill many segments of a JPEG
     f"{IMAGE} Data": "GImage:Data",
 }
 
+_DECLARED = re.compile(rb"xmlns:([^\s=]+)\s*=\s*[\"']" + re.escape(DEPTH.encode()) + rb"[\"']")
 FARTHEST = 100.0  # Far of relative depth, as a multiple of Near
 _LARGEST_RANGE = 1e6  # Far of metric depth, as a multiple of Near: beyond that is infinity
 _FARTHEST_NEAR_M = 1e5
@@ -38,7 +40,8 @@ _FARTHEST_NEAR_M = 1e5
 
 def holds(packet: bytes | None) -> bool:
     """Whether the packet has properties of GDepth, and not just declares it."""
-    return packet is not None and DEPTH.encode() in packet and xmp.without(packet, {DEPTH}) != packet
+    prefixes = set() if packet is None else set(_DECLARED.findall(packet))
+    return any(re.search(rb"[\s<]" + re.escape(prefix) + b":", packet or b"") for prefix in prefixes)
 
 
 def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | None:

@@ -52,8 +52,8 @@ def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tup
     """
     if len(packet) <= LONGEST_MAIN_BYTES:
         return packet, b""
-    layout = xmp.scanned(packet)
-    main, extension = xmp.without(packet, heavy), None
+    layout = xmp.scanned(packet, frozenset(heavy))
+    main, extension = xmp.edited(packet, layout.unwanted), None
     if len(main) < LONGEST_MAIN_BYTES - _LONGEST_NOTE_BYTES - 6 * len(layout.about):
         extension = _alone(packet, heavy, layout.about)
     if extension is None:
