@@ -58,7 +58,7 @@ def badly(_: bool, tell: Callable[[str], None], seed: int) -> str:
 
 
 def test_hangs_explosions_and_crashes_are_named_with_their_seed() -> None:
-    found = fuzz(range(5), seconds=1, memory_bytes=400 << 20, task=badly)
+    found = fuzz(range(5), seconds=6, memory_bytes=400 << 20, task=badly)
     assert len(found) == 3
     for seed, (words, entry) in enumerate(
         zip(("TimeLimit", "MemoryLimit", "WorkerDied"), found, strict=True), 1
