@@ -411,6 +411,7 @@ def fuzz(
     seconds: float = 10.0,
     memory_bytes: int = 2 << 30,
     task: Callable[[bool, Callable[[str], None], int], str] = work,
+    start: Callable[[], bool] = prepare,
 ) -> list[str]:
     """Runs these mutations in processes of their own; one entry for each that found something."""
     from deeplens_dof.workers import Pool
@@ -418,7 +419,7 @@ def fuzz(
     reading: dict[int, str] = {}
     failures = []
     limits = {"seconds": seconds, "memory_bytes": memory_bytes}
-    with Pool(prepare, workers=workers, **limits) as pool:
+    with Pool(start, workers=workers, **limits) as pool:
         futures = {
             seed: pool.submit(
                 task,

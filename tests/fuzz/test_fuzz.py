@@ -44,6 +44,10 @@ def test_a_seed_is_the_same_damage_everywhere() -> None:
     assert sum(case(seed)[1] not in whole for seed in range(100)) > 90
 
 
+def nothing() -> bool:
+    return True
+
+
 def badly(_: bool, tell: Callable[[str], None], seed: int) -> str:
     """A reader that hangs on one mutation, explodes on another and crashes on a third."""
     tell("trouble")
@@ -58,7 +62,7 @@ def badly(_: bool, tell: Callable[[str], None], seed: int) -> str:
 
 
 def test_hangs_explosions_and_crashes_are_named_with_their_seed() -> None:
-    found = fuzz(range(5), seconds=6, memory_bytes=400 << 20, task=badly)
+    found = fuzz(range(5), seconds=6, memory_bytes=400 << 20, task=badly, start=nothing)
     assert len(found) == 3
     for seed, (words, entry) in enumerate(
         zip(("TimeLimit", "MemoryLimit", "WorkerDied"), found, strict=True), 1
