@@ -240,11 +240,10 @@ def test_a_damaged_archive_is_a_sentence_whatever_its_reader_raises(tmp_path, va
         "with an open bracket": _archive(header.getvalue().replace(b"(31, 47)", b"(31, 47 ")),
         "of 16-byte numbers": _archive(header.getvalue().replace(b"<f4", b"<g ")),
     }
-    for what, data in damaged.items():
+    for data in damaged.values():
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"the depth file 'depth\.npz' cannot be read: \S"):
             read_depth_file(path)
-            pytest.fail(f"an archive {what} was read")
 
 
 def _archive(array: bytes) -> bytes:
