@@ -58,7 +58,9 @@ for step in range(STEPS):
     descent.step()
     slower.step()
     if step % 9 == 0 or step == STEPS - 1:
-        print(f"step {step:2d}: focus {float(focus):.3f} 1/m, f/{float(log_f_number.exp()):.2f}, error {float(error):.2e}")
+        print(
+            f"step {step:2d}: focus {float(focus):.3f} 1/m, f/{float(log_f_number.exp()):.2f}, error {float(error):.2e}"
+        )
 
 save("target.png", target)
 save("recovered.png", seen(focus, log_f_number.exp()))

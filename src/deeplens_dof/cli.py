@@ -45,6 +45,12 @@ Overlay = Annotated[
     Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
 ]
 Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed-depth", help="Put depth and the untouched photo into the JPEG, to be refocused later."
+    ),
+]
 Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -57,6 +63,7 @@ def _blur(
     depth_out: DepthOut = None,
     overlay: Overlay = None,
     strip_metadata: Strip = False,
+    embed_depth: Embed = False,
     json_report: Report = False,
     debug: Debug = False,
     **values: Any,
@@ -79,7 +86,7 @@ def _blur(
     jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
     source = context.get_parameter_source("f_number")
     as_shot = source is not None and source.name == "DEFAULT"
-    report = run(jobs, settings, depth, strip_metadata, Terminal(debug), as_shot)
+    report = run(jobs, settings, depth, strip_metadata, Terminal(debug), as_shot, embed_depth)
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)

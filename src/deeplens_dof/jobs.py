@@ -157,6 +157,7 @@ def run(
     strip_metadata: bool,
     reporter: Reporter,
     f_number_as_shot: bool = False,
+    embed_depth: bool = False,
 ) -> list[dict[str, Any]]:
     """Does every job; returns one entry each: input, output, seconds, error (a sentence or None).
 
@@ -179,6 +180,7 @@ def run(
                 strip_metadata,
                 lambda text: reporter.stage(f"{prefix}{job.source.name}: {text}"),
                 f_number_as_shot,
+                embed_depth,
             )
             f_numbers.append(used.f_number)
 
@@ -200,19 +202,21 @@ def do(
     strip_metadata: bool,
     stage: Callable[[str], None] = lambda _: None,
     f_number_as_shot: bool = False,
+    embed_depth: bool = False,
 ) -> Settings:
     """One photo from file to file; nothing is written before all is computed, the photo itself last.
 
-    Returns the settings used: those given, or with the f-number of `pipeline.as_shot`.
-
-    Raises PhotoError, ValueError or OSError.
+    embed_depth: as `Result.save` takes it. Returns the settings used: those given, or with the f-number of
+    `pipeline.as_shot`. Raises PhotoError, ValueError or OSError.
     """
     from .depth.files import write_depth_file
-    from .photo import Photo, read
+    from .photo import Photo, check_embedding, read
 
     stage("reading")
     photo = read(job.source)
     _check_outputs(job)
+    if embed_depth:
+        check_embedding(job.out, strip_metadata)
     from .pipeline import analyse, as_shot, refocus
 
     settings = as_shot(photo, settings) if f_number_as_shot else settings
@@ -228,7 +232,7 @@ def do(
         write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
-    result.save(job.out, strip_metadata=strip_metadata)
+    result.save(job.out, strip_metadata=strip_metadata, embed_depth=embed_depth)
     return settings
 
 
@@ -240,13 +244,13 @@ def write_depth(source: Path, out: str) -> Path:
     """
     from .depth.files import write_depth_file
     from .depth.predict import predict_depth
-    from .photo import read
+    from .photo import read, untouched
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
     if _real(target) == _real(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
-    photo = read(source)
+    photo = untouched(read(source))
     _check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
     depth = predict_depth(photo.srgb8())
     target.parent.mkdir(parents=True, exist_ok=True)

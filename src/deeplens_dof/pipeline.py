@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .inverse_depth import InverseDepth
 from .lens import Lens, signed_coc_px
-from .photo import Photo, read
+from .photo import EmbeddedDepth, Photo, check_embedding, read, untouched
 from .settings import Settings
 from .shape import parse_shape
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .grain import Grain
     from .lens_blur.aperture import Aperture
 
+UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
 DepthSource = InverseDepth | str | os.PathLike[str]
 
@@ -114,14 +115,41 @@ class Result:
         return self.photo.encode(self.linear)
 
     def save(
-        self, path: str | os.PathLike[str], *, strip_metadata: bool = False, quality: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        strip_metadata: bool = False,
+        quality: int | None = None,
+        embed_depth: bool = False,
     ) -> None:
         """Writes the picture, whole or not at all, with the photo's ICC profile, EXIF, XMP, and the settings.
 
+        embed_depth: for JPEG; depth, focus and the untouched photo go into it (GDepth), so that it can be refocused.
         Raises PhotoError when it cannot be written.
         """
         blurred = self.photo.with_pixels(self.image)
+        if embed_depth:
+            check_embedding(path, strip_metadata)
+            blurred = self._with_depth(blurred)
         blurred.save(path, strip_metadata=strip_metadata, settings=self.settings.as_dict(), quality=quality)
+
+    def _with_depth(self, blurred: Photo) -> Photo:
+        photo, settings, scene = self.scene.photo, self.settings, self.scene
+        depth = EmbeddedDepth(
+            scene.inverse_depth,
+            "GDepth",
+            focus=scene.focus_point(settings),
+            original=photo.file or photo.to_bytes(format="JPEG", quality=UNTOUCHED_JPEG_QUALITY),
+        )
+        focus = scene.focus_depth(settings)
+        if scene.inverse_depth.unit == "relative":
+            focus /= settings.nearest_m
+        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(photo.width) * max(focus, 0.0)
+        return blurred.with_embedded_depth(
+            depth,
+            nearest_m=settings.nearest_m,
+            blur_at_infinity=blur_px / max(photo.width, photo.height),
+        )
 
     def overlay(self) -> npt.NDArray[np.uint8]:
         """What is in focus, uint8 (H, W, 3): the grey photo, green where sharp, blue nearer, red farther."""
@@ -141,11 +169,13 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.measured`), and predicts otherwise. An InverseDepth or the path of a depth file is fitted to the
     photo, its borders drawn to the picture's edges where its size differs, as embedded depth is. Relative depth
-    beyond 0..1 is normalised to it. Raises ValueError or OSError when the given depth cannot be used.
+    beyond 0..1 is normalised to it. A photo that holds its own untouched original is refocused from that. Raises
+    ValueError or OSError when the given depth cannot be used.
     """
     from .depth.predict import predict_scene
     from .depth.subject import subject_point
 
+    photo = untouched(photo)
     matte = None
     if isinstance(depth, str) and (depth == "embedded" or (depth == "auto" and _fine_enough(photo))):
         return _with_its_own_depth(photo)
@@ -173,7 +203,7 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     linear = np.dstack([resize(scene.linear[..., channel], height, width) for channel in range(3)])
     depth = scene.inverse_depth.sampled(height, width)
     matte = None if scene.matte is None else resize(scene.matte, height, width)
-    small = replace(photo.with_pixels(photo.encode(linear)), exif=None, xmp=None)
+    small = replace(photo.with_pixels(photo.encode(linear)), exif=None, xmp=None, depth=None, file=None)
     return replace(scene, photo=small, inverse_depth=depth, matte=matte)
 
 

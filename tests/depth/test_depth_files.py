@@ -223,3 +223,33 @@ def test_depth_of_another_frame_is_refused(values):
         fit_to(InverseDepth(values, "relative"), 470, 310)
     with pytest.raises(ValueError, match="expected uint8"):
         fit_to(InverseDepth(values, "relative"), 62, 94, np.zeros((31, 47, 3), np.uint8))
+
+
+def test_a_damaged_archive_is_a_sentence_whatever_its_reader_raises(tmp_path, values):
+    path = tmp_path / "depth.npz"
+    write_depth_file(path, InverseDepth(values, "1/m"))
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    header = io.BytesIO()
+    np.save(header, values)
+    damaged = {
+        "of a later version": whole[: directory + 6] + b"\x99" + whole[directory + 7 :],
+        "that starts before the file": whole[: directory + 42]
+        + b"\xff\xff\xff\x7f"
+        + whole[directory + 46 :],
+        "with an open bracket": _archive(header.getvalue().replace(b"(31, 47)", b"(31, 47 ")),
+        "of 16-byte numbers": _archive(header.getvalue().replace(b"<f4", b"<g ")),
+    }
+    for data in damaged.values():
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"the depth file 'depth\.npz' cannot be read: \S"):
+            read_depth_file(path)
+
+
+def _archive(array: bytes) -> bytes:
+    unit, file = io.BytesIO(), io.BytesIO()
+    np.save(unit, np.array("1/m"))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inverse_depth.npy", array)
+        archive.writestr("unit.npy", unit.getvalue())
+    return file.getvalue()

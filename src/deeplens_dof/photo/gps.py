@@ -6,7 +6,7 @@ import re
 import struct
 from dataclasses import replace
 
-from . import ifd
+from . import gdepth, ifd, xmp
 from .photo import Photo
 
 _XMP_ATTRIBUTE = re.compile(rb"""\s[\w.-]+:GPS\w*\s*=\s*("[^"]*"|'[^']*')""")
@@ -17,9 +17,14 @@ _GPS_POINTER = 0x8825
 def without_gps(photo: Photo) -> Photo:
     """The photo without its place; everything else is kept, byte for byte where it was.
 
-    A packet of XMP that still speaks of GPS afterwards is left out whole.
+    An untouched photo beside it has a place of its own, and goes. A packet of XMP that still speaks of GPS afterwards is
+    left out whole.
     """
-    return replace(photo, exif=_exif_without(photo.exif), xmp=_xmp_without(photo.xmp))
+    depth = None if photo.depth is None else replace(photo.depth, original=None)
+    packet = photo.xmp
+    if packet is not None and gdepth.IMAGE.encode() in packet:
+        packet = xmp.without(packet, {gdepth.IMAGE})
+    return replace(photo, exif=_exif_without(photo.exif), xmp=_xmp_without(packet), depth=depth, file=None)
 
 
 def _exif_without(exif: bytes | None) -> bytes | None:

@@ -64,7 +64,12 @@ class Limits:
                 )
 
 
-COMMAND_LINE_LIMITS = Limits(max_pixels=200 * _MEGA, max_side=65_500, max_bytes=2048 * _MIB)
+COMMAND_LINE_LIMITS = Limits(
+    max_pixels=200 * _MEGA,
+    max_side=65_500,
+    max_bytes=2048 * _MIB,
+    max_xmp_bytes=64 * _MIB,  # an untouched photo may be in it
+)
 SERVICE_LIMITS = Limits(
     max_pixels=50 * _MEGA,
     max_side=16_384,

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import formats, icc, xmp
+from . import formats, gdepth, icc, xmp
 from .atomic import write_atomically
 from .contents import Compression, Contents, Pixels
 from .embedded import EmbeddedDepth
 from .errors import PhotoError, shown
 from .exif import Camera
+from .limits import COMMAND_LINE_LIMITS
+from .phone_depth import ORIGINS
 from .tone import Curves, decoded, encoded
 from .write import file_bytes, rounded_to_8_bits
 
@@ -31,7 +33,8 @@ class Photo:
     without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF" or
     "TIFF". exif: TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in
     messages. depth: what the file itself holds of it, or None; depth_problem: a sentence that tells why depth that is
-    there is not used. Raises PhotoError when the arrays do not fit together.
+    there is not used. file: the JPEG that it was read from, to the byte, or None. Raises PhotoError when the arrays do
+    not fit together.
     """
 
     pixels: Pixels
@@ -45,6 +48,7 @@ class Photo:
     compression: Compression = field(default_factory=Compression)
     depth: EmbeddedDepth | None = None
     depth_problem: str | None = None
+    file: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -152,6 +156,20 @@ class Photo:
         form = formats.by_name(self.format if format is None else format)
         return file_bytes(self._contents(strip_metadata, settings), form, quality, self.source)
 
+    def with_embedded_depth(
+        self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None
+    ) -> Photo:
+        """This photo with `depth` in its XMP as GDepth, so that it and other programs can refocus it (see
+        `gdepth.with_depth`). Raises PhotoError when that is more than a JPEG would be read with.
+        """
+        packet = gdepth.with_depth(self.xmp, depth, nearest_m, blur_at_infinity)
+        if len(packet) > COMMAND_LINE_LIMITS.max_xmp_bytes:
+            raise PhotoError(
+                f"{self.source} cannot be written with depth inside: with the untouched photo that is {len(packet):,} "
+                f"bytes of XMP, expected at most {COMMAND_LINE_LIMITS.max_xmp_bytes:,}; write the depth to a file of its own"
+            )
+        return replace(self, xmp=packet, depth=depth)
+
     def to_pillow(self) -> Image.Image:
         """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF and XMP."""
         from PIL import Image
@@ -171,6 +189,8 @@ class Photo:
 
     def _contents(self, strip_metadata: bool, settings: Mapping[str, object] | None) -> Contents:
         packet = self.xmp
+        if self.depth is not None and self.depth.origin in ORIGINS and not gdepth.holds(packet):
+            packet = gdepth.with_depth(packet, self.depth)
         if settings and not strip_metadata:
             packet = xmp.with_settings(packet, settings)
         return Contents(

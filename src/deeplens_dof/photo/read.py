@@ -15,7 +15,9 @@ from .decode import Decoded, from_deep_file, from_pillow
 from .errors import PhotoError, shown
 from .header import Header, damaged, header, quiet
 from .limits import COMMAND_LINE_LIMITS, Limits
+from .phone_depth import depth_in
 from .photo import Photo
+from .range_map import RangeMap
 from .source import bytes_of
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
 
     Reads the first frame of JPEG, PNG, WebP, AVIF, HEIC and TIFF, told apart by content. Orientation is applied;
-    palette, grey and CMYK become RGB. Raises PhotoError, one sentence, for everything that is not a whole
+    palette, grey and CMYK become RGB. Depth inside HEIC and in Google's formats becomes `Photo.depth`; where it is broken
+    the photo is read without, and `Photo.depth_problem` says why. Raises PhotoError, one sentence, for everything that is
+    not a whole
     picture within limits.
     """
     if "PIL" in sys.modules:
@@ -41,6 +45,13 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
             f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
             "Pillow image"
         )
+    return read_with_map(source, limits=limits)[0]
+
+
+def read_with_map(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = COMMAND_LINE_LIMITS
+) -> tuple[Photo, RangeMap | None]:
+    """As `read`, with the depth in Google's formats on its own scale."""
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
@@ -54,7 +65,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
         raise damaged(name, form, problem) from problem
 
 
-def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     if head.format.name == "HEIF":
         return _from_heif(data, head, name, limits)
     image = _loaded(head)
@@ -77,13 +88,28 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    return _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
+    stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
+    found = depth_in(data, photo.xmp, stored_size, turned)
+    photo = replace(
+        photo,
+        xmp=found.packet,
+        depth=found.depth,
+        depth_problem=found.problem,
+        file=data if head.format.name == "JPEG" else None,
+    )
+    return photo, found.range_map
 
 
-def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
+    """Its own depth image counts before GDepth, which our own files of this format may hold."""
     found = heif.read(data, head.info["items"], limits)
     photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
-    return replace(photo, depth=found.depth, depth_problem=found.depth_problem)
+    if found.depth is not None or found.depth_problem is not None:
+        return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
+    named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
+    return replace(photo, depth=named.depth, depth_problem=named.problem), named.range_map
 
 
 def _loaded(head: Header) -> Image.Image | None:

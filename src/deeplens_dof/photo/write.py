@@ -13,6 +13,7 @@ from . import exif, heif, xmp_in_jpeg
 from .contents import Contents, Pixels
 from .errors import PhotoError
 from .formats import Format
+from .gdepth import HEAVY
 from .png import png_bytes
 from .tiff import tiff_bytes
 
@@ -74,7 +75,7 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
             short = exif.shortened(short, _LONGEST_JPEG_EXIF_BYTES)
         options["exif"] = b"Exif\0\0" + short
     if contents.xmp is not None:
-        options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp)
+        options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp, HEAVY)
     return _by_pillow(contents, "JPEG", options)
 
 

@@ -9,7 +9,7 @@ not accepted.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pyexpat import ExpatError, ParserCreate
 from typing import Any
@@ -25,6 +25,7 @@ _MOST_ELEMENTS = 200_000
 _MOST_DEPTH = 200
 _OPENING = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _CLOSING = b'\n<?xpacket end="w"?>'
+_ATTRIBUTE = re.compile(rb"\s+([^\s=]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
@@ -63,6 +64,43 @@ def with_settings(packet: bytes | None, settings: Mapping[str, object]) -> bytes
     return edited(base, [*layout.ours, addition])
 
 
+def without(packet: bytes, unwanted: Collection[str]) -> bytes:
+    """The packet without these properties, each named by its namespace, a space and its local name, or all of a namespace
+    by that alone; as it is when it is not acceptable XML.
+    """
+    try:
+        return edited(packet, scanned(packet, frozenset(unwanted)).unwanted)
+    except PacketError:
+        return packet
+
+
+def with_properties(
+    packet: bytes | None,
+    groups: Sequence[Mapping[str, str]],
+    namespaces: Mapping[str, str],
+    about: str | None = None,
+) -> bytes:
+    """The packet with one more description for each group of "prefix:Name" -> text; None starts a new packet.
+
+    namespaces: prefix -> namespace. about: what the packet describes; None is what it says itself. What is there already
+    stays, so take it out before.
+    """
+    base = packet if packet is not None else _empty_packet()
+    layout = scanned(base)
+    if layout.rdf_end is None:
+        base = _empty_packet()
+        layout = scanned(base)
+    assert layout.rdf_end is not None
+    added = []
+    for group in filter(None, groups):
+        prefixes = dict.fromkeys(name.partition(":")[0] for name in group)
+        declared = "".join(f" xmlns:{prefix}={quoteattr(namespaces[prefix])}" for prefix in prefixes)
+        given = "".join(f" {name}={quoteattr(text)}" for name, text in group.items())
+        subject = quoteattr(layout.about if about is None else about)
+        added.append(f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={subject}{declared}{given}/>'.encode())
+    return edited(base, [(layout.rdf_end, layout.rdf_end, b"".join(added))])
+
+
 def settings_of(packet: bytes | None) -> dict[str, str]:
     """The settings that `with_settings` recorded, as text; empty when there are none."""
     if packet is None:
@@ -83,31 +121,37 @@ class Layout:
     ours: list[tuple[int, int, bytes]] = field(default_factory=list)
     orientations: list[tuple[int, int, bytes]] = field(default_factory=list)
     notes: list[tuple[int, int, bytes]] = field(default_factory=list)
+    unwanted: list[tuple[int, int, bytes]] = field(default_factory=list)
     extended: str | None = None  # GUID of the extended packet that belongs to this one
     settings: dict[str, str] = field(default_factory=dict)
     outer_prefixes: dict[str, str] = field(default_factory=dict)  # declared on rdf:RDF and around it
 
 
-def scanned(packet: bytes) -> Layout:
-    """The layout of a UTF-8 packet. Raises PacketError."""
-    return _Scanner(packet).layout
+def scanned(packet: bytes, unwanted: frozenset[str] = frozenset()) -> Layout:
+    """The layout of a UTF-8 packet; unwanted: as `without` takes it. Raises PacketError."""
+    return _Scanner(packet, unwanted).layout
 
 
 @dataclass
 class _Open:
-    """An element that is still open. ours, foreign: whether it holds settings of ours, and anything else."""
+    """An element that is still open. ours, foreign: whether it holds settings of ours, and anything else; unwanted, kept:
+    the same of what is to go.
+    """
 
     name: str
     start: int
     foreign: bool
+    kept: bool
     ours: bool = False
+    unwanted: bool = False
 
 
 class _Scanner:
     """One pass of expat. Every event tells where the token before it ended."""
 
-    def __init__(self, packet: bytes) -> None:
+    def __init__(self, packet: bytes, unwanted: frozenset[str] = frozenset()) -> None:
         self.packet, self.layout = packet, Layout()
+        self._unwanted = unwanted
         self._path: list[_Open] = []
         self._prefixes: list[tuple[str, str]] = []
         self._waiting: list[Any] = []  # told the position of the next event
@@ -156,9 +200,12 @@ class _Scanner:
         start = self._parser.CurrentByteIndex
         self._tell(start)
         self._elements += 1
-        if self._path and not name.startswith(f"{NAMESPACE} "):
-            self._path[-1].foreign = True
-        self._path.append(_Open(name, start, foreign=any(n != f"{RDF} about" for n in attributes)))
+        said = [each for each in attributes if each != f"{RDF} about"]
+        if self._path:
+            self._path[-1].foreign |= not name.startswith(f"{NAMESPACE} ")
+            self._path[-1].kept |= not self._is_unwanted(name)
+        kept = not all(map(self._is_unwanted, said))
+        self._path.append(_Open(name, start, bool(said), kept, unwanted=bool(said) and not kept))
         if self._elements > _MOST_ELEMENTS or len(self._path) > _MOST_DEPTH:
             raise PacketError("the XMP packet has too many elements")
         self._text = []
@@ -167,9 +214,14 @@ class _Scanner:
             self._waiting.append(lambda end: setattr(self.layout, "rdf_start", end))
         if name == f"{RDF} Description" and self._in_rdf and len(attributes):
             self.layout.about = self.layout.about or attributes.get(f"{RDF} about", "")
-        watched = {n: v for n, v in attributes.items() if n.split(" ")[0] in (NAMESPACE, TIFF, NOTE)}
+        watched = {
+            each: value
+            for each, value in attributes.items()
+            if each.rpartition(" ")[0] in (NAMESPACE, TIFF, NOTE) or self._is_unwanted(each)
+        }
         if watched:
-            self._waiting.append(lambda end: self._attributes(start, end, watched))
+            prefixes = self._prefixes.copy()  # before those of the next element
+            self._waiting.append(lambda end: self._attributes(start, end, watched, prefixes))
         if name == f"{TIFF} Orientation":
             self._waiting.append(self._content_starts)
 
@@ -181,9 +233,10 @@ class _Scanner:
         self._tell(here)
         closed = self._path.pop()
         start, layout = closed.start, self.layout
-        if name == f"{RDF} RDF" and layout.rdf_end is None and here != start:
+        has_content = self.packet.startswith(b"</", here)  # expat tells the end of an empty element's tag
+        if name == f"{RDF} RDF" and layout.rdf_end is None and has_content:
             layout.rdf_end = here
-        elif name == f"{TIFF} Orientation" and here != start:
+        elif name == f"{TIFF} Orientation" and has_content:
             layout.orientations.append((self._orientation_start, here, b"1"))
         elif name.startswith(f"{NAMESPACE} ") and self._path:
             layout.settings[name.split(" ")[1]] = "".join(self._text)
@@ -191,28 +244,41 @@ class _Scanner:
             self._waiting.append(lambda end: layout.ours.append((start, end, b"")))
         elif name == f"{RDF} Description" and closed.ours and not closed.foreign:
             self._waiting.append(lambda end: layout.ours.append((start, end, b"")))
+        elif name == f"{RDF} Description" and closed.unwanted and not closed.kept:
+            self._waiting.append(lambda end: layout.unwanted.append((start, end, b"")))
+        elif self._is_unwanted(name) and self._path:
+            self._path[-1].unwanted = True
+            self._waiting.append(lambda end: layout.unwanted.append((start, end, b"")))
         elif name == f"{NOTE} HasExtendedXMP":
             layout.extended = "".join(self._text).strip()
             self._waiting.append(lambda end: layout.notes.append((start, end, b"")))
         self._text = []
 
-    def _attributes(self, start: int, end: int, watched: dict[str, str]) -> None:
+    def _attributes(
+        self, start: int, end: int, watched: dict[str, str], prefixes: list[tuple[str, str]]
+    ) -> None:
         """Finds the attributes that concern us in the start tag at packet[start:end]."""
-        for name, value in watched.items():
-            uri, local = name.split(" ")[:2]
-            prefixes = "|".join({re.escape(p) for p, u in self._prefixes if u == uri and p})
-            pattern = rf"\s+(?:{prefixes}):{re.escape(local)}\s*=\s*(?:\"[^\"]*\"|'[^']*')".encode()
-            for match in re.finditer(pattern, self.packet[start:end]):
-                at, until = start + match.start(), start + match.end()
-                if uri == NAMESPACE:
-                    self.layout.settings[local] = value
-                    self.layout.ours.append((at, until, b""))
-                elif local == "Orientation":
-                    head = match.group().split(b"=")[0]
-                    self.layout.orientations.append((at, until, head + b'="1"'))
-                elif local == "HasExtendedXMP":
-                    self.layout.extended = value
-                    self.layout.notes.append((at, until, b""))
+        for match in _ATTRIBUTE.finditer(self.packet, start, end):
+            head, (at, until) = match[1], match.span()
+            prefix, _, local = head.decode("utf-8", "replace").partition(":")
+            meant = (u for p, u in prefixes if p == prefix and local and f"{u} {local}" in watched)
+            uri = next(meant, None)
+            if uri is None:
+                continue
+            value = watched[f"{uri} {local}"]
+            if uri == NAMESPACE:
+                self.layout.settings[local] = value
+                self.layout.ours.append((at, until, b""))
+            elif uri == TIFF and local == "Orientation":
+                self.layout.orientations.append((at, until, b" " + head + b'="1"'))
+            elif uri == NOTE and local == "HasExtendedXMP":
+                self.layout.extended = value
+                self.layout.notes.append((at, until, b""))
+            elif self._is_unwanted(f"{uri} {local}"):
+                self.layout.unwanted.append((at, until, b""))
+
+    def _is_unwanted(self, name: str) -> bool:
+        return name in self._unwanted or name.rpartition(" ")[0] in self._unwanted
 
 
 def edited(packet: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from . import xmp
+from .xmp_tree import tree
 
 LONGEST_MAIN_BYTES = 65_502
 _HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 _LONGEST_CHUNK_BYTES = 65_000
+_LONGEST_NOTE_BYTES = 400
 _LONGEST_JOINED_BYTES = 1 << 27
 
 
@@ -28,10 +31,10 @@ def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
     if main is None:
         return None
     try:
-        layout = xmp.scanned(main)
+        layout = xmp.scanned(main, frozenset({f"{xmp.NOTE} HasExtendedXMP"}))
     except xmp.PacketError:
         return main
-    edits = list(layout.notes)
+    edits = [*layout.notes, *layout.unwanted]
     if layout.extended and layout.rdf_end is not None:
         extension = _assembled(layout.extended.encode("latin-1", "replace"), segments)
         inside = _inside(extension, layout) if extension is not None else None
@@ -40,24 +43,29 @@ def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
     return xmp.edited(main, edits)
 
 
-def split(packet: bytes) -> tuple[bytes, bytes]:
+def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tuple[bytes, bytes]:
     """A main packet that fits into one segment, and whole APP1 segments with what does not; the latter may be
     empty.
 
-    What is split off is everything but our own settings.
+    heavy: properties to split off, from their name (namespace, space, local name) to the prefixed name there; when that
+    does not do, everything but our own settings is.
     """
     if len(packet) <= LONGEST_MAIN_BYTES:
         return packet, b""
-    layout = xmp.scanned(packet)
-    extension = xmp.edited(packet, layout.ours)
+    layout = xmp.scanned(packet, frozenset(heavy))
+    main, extension = xmp.edited(packet, layout.unwanted), None
+    if len(main) < LONGEST_MAIN_BYTES - _LONGEST_NOTE_BYTES - 6 * len(layout.about):
+        extension = _alone(packet, heavy, layout.about)
+    if extension is None:
+        main, extension = xmp.with_settings(None, layout.settings), xmp.edited(packet, layout.ours)
     name = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
-    main = xmp.with_settings(None, layout.settings)
     place = xmp.scanned(main).rdf_end
     assert place is not None
     about = layout.about.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     note = (
-        f'<rdf:Description rdf:about="{about}" xmlns:xmpNote="{xmp.NOTE}" xmpNote:HasExtendedXMP="'.encode()
-    )
+        f'<rdf:Description xmlns:rdf="{xmp.RDF}" rdf:about="{about}" xmlns:xmpNote="{xmp.NOTE}" '
+        'xmpNote:HasExtendedXMP="'
+    ).encode()
     main = xmp.edited(main, [(place, place, note + name + b'"/>')])
     segments = []
     for offset in range(0, len(extension), _LONGEST_CHUNK_BYTES):
@@ -65,6 +73,23 @@ def split(packet: bytes) -> tuple[bytes, bytes]:
         payload = _HEADER + name + struct.pack(">II", len(extension), offset) + chunk
         segments.append(b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload)
     return main, b"".join(segments)
+
+
+def _alone(packet: bytes, heavy: Mapping[str, str], about: str) -> bytes | None:
+    """A packet of the heavy properties only; None when there are none, or the packet is too involved."""
+    try:
+        nodes = list(tree(packet).all())
+    except xmp.PacketError:
+        return None
+    found: dict[str, str] = {}
+    namespaces: dict[str, str] = {}
+    for name, text in (
+        (n, t) for node in nodes for n, t in ((node.name, node.text), *node.attributes.items())
+    ):
+        if name in heavy:
+            found.setdefault(heavy[name], text)
+            namespaces[heavy[name].partition(":")[0]] = name.rpartition(" ")[0]
+    return xmp.with_properties(None, [found], namespaces, about) if found else None
 
 
 def _assembled(name: bytes, segments: Iterable[bytes]) -> bytes | None:

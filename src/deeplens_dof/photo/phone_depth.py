@@ -1,0 +1,59 @@
+"""Depth that phones and editors put into a photo's XMP or behind its JPEG: GDepth, or else Dynamic Depth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import dynamic_depth, gdepth, xmp
+from .embedded import EmbeddedDepth
+from .range_map import BrokenDepthError, RangeMap
+from .xmp_tree import Node, tree
+
+ORIGINS = (gdepth.ORIGIN, dynamic_depth.ORIGIN)
+_MARKS = (gdepth.DEPTH.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")
+
+
+class Found(NamedTuple):
+    """range_map: the depth with its own scale. problem: why there is no depth although there is some. packet: the XMP
+    without what turning, or saving without what lies behind the JPEG, would make untrue.
+    """
+
+    packet: bytes | None
+    depth: EmbeddedDepth | None = None
+    range_map: RangeMap | None = None
+    problem: str | None = None
+
+
+def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientation: int) -> Found:
+    """The depth of a photo's file, upright. packet: its XMP as `xmp.checked` gives it, extended packet included.
+
+    size: (width, height) of the photo as stored, in px. Never raises for what is broken in there.
+    """
+    root = _marked(packet)
+    if root is None:
+        return Found(packet)
+    try:
+        origin, found = gdepth.ORIGIN, gdepth.read_map(root, size, orientation)
+        original = None if found is None else gdepth.read_original(root)
+        if found is None:
+            origin, found = dynamic_depth.ORIGIN, dynamic_depth.read_map(root, data, size, orientation)
+            original = None if found is None else dynamic_depth.read_original(root, data)
+    except BrokenDepthError as problem:
+        return Found(packet, problem=str(problem))
+    if found is None:
+        return Found(packet)
+    focus = gdepth.read_focus(root, orientation)
+    depth = EmbeddedDepth(found.inverse_depth(), origin, focus=focus, original=original)
+    if origin == dynamic_depth.ORIGIN or orientation != 1:
+        packet = gdepth.without_depth(packet, dynamic_depth.NAMESPACES)
+    return Found(packet, depth, found)
+
+
+def _marked(packet: bytes | None) -> Node | None:
+    """The packet's tree, if it may hold depth."""
+    if packet is None or not any(mark in packet for mark in _MARKS):
+        return None
+    try:
+        return tree(packet)
+    except xmp.PacketError:  # more elements than metadata has
+        return None

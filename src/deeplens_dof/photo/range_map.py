@@ -1,0 +1,161 @@
+"""Depth as Google's formats hold it: a grey picture of codes between a near and a far bound, bright is far.
+
+A code c of 0..1 is RangeLinear d = near + c (far - near), or RangeInverse 1/d = 1/near - c (1/near - 1/far)
+(developers.google.com/depthmap-metadata; Dynamic Depth 1.0, "Depth Map").
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.inverse_depth import InverseDepth
+
+from .errors import PhotoError
+from .formats import by_content
+from .header import damaged, header
+from .orientation import upright
+
+FloatArray = npt.NDArray[np.float32]
+_KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {
+    "rangeinverse": "RangeInverse",
+    "rangelinear": "RangeLinear",
+}
+_METRES = {"m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0}
+_METRES |= {"mm": 1e-3, "millimeters": 1e-3, "millimetres": 1e-3}
+_LARGEST_ASPECT_DIFFERENCE = 0.02
+
+
+class BrokenDepthError(ValueError):
+    """Depth inside a photo that cannot be used. The message is one sentence that starts with what holds it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RangeMap:
+    """codes: (h, w) 0..1, upright. near, far: distances in metres, or in a unit of their own."""
+
+    codes: FloatArray = field(repr=False)
+    kind: Literal["RangeInverse", "RangeLinear"]
+    near: float
+    far: float
+    in_metres: bool
+
+    def inverse(self) -> FloatArray:
+        """float32 (h, w): one over the distance, in one over its unit."""
+        if self.kind == "RangeInverse":
+            spread = 1 / self.near - 1 / self.far
+            return (1 / self.near - self.codes * spread).astype(np.float32)
+        return (1 / (self.near + self.codes * (self.far - self.near))).astype(np.float32)
+
+    def inverse_depth(self) -> InverseDepth:
+        """1/m where the unit is known; else relative: `near` is 1 and `far` is 0."""
+        if self.in_metres:
+            return InverseDepth(self.inverse(), "1/m")
+        if self.kind == "RangeInverse":
+            return InverseDepth(1 - self.codes, "relative")
+        far = 1 / self.far
+        relative = (self.inverse() - far) / (1 / self.near - far)
+        return InverseDepth(np.clip(relative, 0, 1).astype(np.float32), "relative")
+
+
+def range_map(
+    holder: str, facts: Mapping[str, str], picture: bytes, size: tuple[int, int], orientation: int
+) -> RangeMap:
+    """The map of a depth picture, turned upright.
+
+    holder: what holds it, for messages. facts: Format, Near, Far and Units as text. picture: a JPEG or PNG. size: (width,
+    height) of the photo as stored, in px; the map may not have more pixels. Raises BrokenDepthError.
+    """
+    kind = _KINDS.get(facts.get("Format", "RangeInverse").strip().lower())
+    near, far = number(facts.get("Near")), number(facts.get("Far"))
+    if kind is None or near is None or far is None or not 0 < near < far:
+        raise BrokenDepthError(
+            f"{holder} of format {shortened(facts.get('Format'))} from {shortened(facts.get('Near'))} to "
+            f"{shortened(facts.get('Far'))}, expected RangeInverse or RangeLinear with 0 < Near < Far"
+        )
+    metres = _METRES.get(facts.get("Units", "").strip().lower())
+    scale = metres or 1.0
+    near, far = near * scale, far * scale
+    if not (near > 1e-12 and far < 1e12 and far / near > 1 + 1e-9):
+        raise BrokenDepthError(
+            f"{holder} from {near:g} to {far:g}, expected distances that can be told apart"
+        )
+    codes = upright(codes_of(holder, picture, size), orientation)
+    return RangeMap(codes, kind, near, far, metres is not None)
+
+
+def codes_of(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
+    """The grey picture as 0..1, float32 (h, w), as stored. Its size is checked before a pixel is decoded.
+
+    Raises BrokenDepthError.
+    """
+    name = f"{holder} whose picture"
+    try:
+        form = by_content(picture, name)
+        if form.name not in ("JPEG", "PNG"):
+            raise BrokenDepthError(f"{name} is {form.name}, expected JPEG or PNG")
+        head = header(picture, form, name)
+    except PhotoError as problem:
+        raise BrokenDepthError(str(problem)) from problem
+    (columns, rows), (width, height) = head.size, size
+    if not 0 < columns * rows <= width * height:
+        raise BrokenDepthError(
+            f"{name} is {columns:,} x {rows:,} px, expected at most as many pixels as the photo's "
+            f"{width:,} x {height:,}"
+        )
+    if _aspects_differ(columns, rows, width, height):
+        raise BrokenDepthError(
+            f"{name} is {columns:,} x {rows:,} px and the photo {width:,} x {height:,}: their aspects differ by more "
+            "than 2 %, so they do not show the same frame"
+        )
+    image = head.image
+    assert image is not None  # as JPEG and PNG are opened by Pillow
+    try:
+        image.load()
+        deep = image.mode.startswith("I")
+        stored = np.asarray(image if deep else image.convert("L"), np.float32)
+    except Exception as problem:  # decoders of damaged files raise anything
+        raise BrokenDepthError(str(damaged(name, form, problem))) from problem
+    codes: FloatArray = np.clip(stored / np.float32(65535 if deep else 255), 0, 1)
+    return codes
+
+
+def from_base64(holder: str, text: str) -> bytes:
+    """Raises BrokenDepthError when the text is not base64; blanks in it are left out."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as problem:
+        raise BrokenDepthError(f"{holder} that is not whole base64 ({problem})") from problem
+
+
+def number(text: str | None) -> float | None:
+    """A finite number, else None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def shortened(text: str | None) -> str:
+    """A property as it may stand in a message: in quotes unless it is a number."""
+    if text is None:
+        return "nothing"
+    if number(text) is not None and len(text) <= 40:
+        return text.strip()
+    return repr(text if len(text) <= 40 else f"{text[:39]}…")
+
+
+def _aspects_differ(columns: int, rows: int, width: int, height: int) -> bool:
+    """By more than 2 % and by more than one pixel of the smaller picture."""
+    ideal = rows * width / height
+    if abs(columns - ideal) <= max(1.0, _LARGEST_ASPECT_DIFFERENCE * ideal):
+        return False
+    return abs(rows - columns * height / width) > 1.0
