@@ -18,6 +18,7 @@ from PIL import Image
 
 from deeplens_dof import photo
 from deeplens_dof.photo import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Photo, PhotoError
+from deeplens_dof.photo.formats import READABLE
 
 
 def whole_files() -> dict[str, bytes]:
@@ -118,7 +119,7 @@ def test_foreign_files_are_named(data: bytes, words: str, tmp_path: Path) -> Non
     with pytest.raises(PhotoError, match=words) as caught:
         photo.read(path)
     sentence(caught.value, str(path))
-    assert "JPEG, PNG, WebP, AVIF or TIFF" in str(caught.value)
+    assert READABLE in str(caught.value)
 
 
 def test_raw_files_that_look_like_tiff_are_refused() -> None:

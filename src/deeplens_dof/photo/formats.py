@@ -14,26 +14,40 @@ from .errors import PhotoError, UnknownFormatError, shown
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """suffixes: lower case, the usual one first. max_side: px that the format can hold."""
+    """What DeepLens does with a format: the capability table, of which docs/formats.md is made.
+
+    suffixes: lower case, the usual one first. max_side: px that the format can hold. written: whether there is a writer;
+    a photo of a format without one is written as TIFF unless told otherwise. The rest is what is both read and written
+    (what is read, where nothing is written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and depth
+    inside the file.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     media_type: str
     max_side: int
     alpha: bool = True
+    written: bool = True
+    deep: bool = False
+    floats: bool = False
+    icc: bool = True
+    exif: bool = True
+    xmp: bool = True
+    depth: bool = False
 
 
 FORMATS = {
     each.name: each
     for each in (
         Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
-        Format("PNG", (".png",), "image/png", 2**31 - 1),
+        Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
         Format("WEBP", (".webp",), "image/webp", 16_383),
         Format("AVIF", (".avif",), "image/avif", 65_535),
-        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1),
+        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
+        Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, floats=True, icc=False, exif=False),
     )
 }
-READABLE = "JPEG, PNG, WebP, AVIF or TIFF"
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF or EXR"
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),
@@ -41,7 +55,6 @@ _FOREIGN = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "a PostScript file"),
     (b"8BPS", "a Photoshop file"),
-    (b"\x76\x2f\x31\x01", "an OpenEXR file"),
     (b"\xff\x0a", "a JPEG XL"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL"),
     (b"<svg", "an SVG"),
@@ -70,6 +83,8 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["AVIF"]
     if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
         return FORMATS["TIFF"]
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return FORMATS["EXR"]
     raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import ifd, png
+from . import exr, ifd, png
 from .contents import Compression
 from .errors import PhotoError
 from .formats import READABLE, Format
@@ -134,11 +134,17 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
     return _opened(TiffImageFile(io.BytesIO(data)), form)
 
 
+def _exr(data: bytes, form: Format, name: str) -> Header:
+    facts = exr.facts(data)
+    info = {} if facts.xmp is None else {"xmp": facts.xmp}
+    return Header(form, facts.size, info, compression=Compression(half=facts.half))
+
+
 def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
     return Header(form, image.size, image.info, image)
 
 
-_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff}
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff, "EXR": _exr}
 
 # Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
 # fmt: off

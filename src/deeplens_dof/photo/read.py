@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import exif, formats, png, xmp, xmp_in_jpeg
-from .contents import Compression
-from .decode import Decoded, from_deep_file, from_pillow
+from . import exif, exr, formats, png, xmp, xmp_in_jpeg
+from .contents import Compression, Decoded
+from .decode import from_deep_file, from_pillow
 from .errors import PhotoError, shown
 from .header import Header, damaged, header, quiet
 from .limits import COMMAND_LINE_LIMITS, Limits
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
 
-    Reads the first frame of JPEG, PNG, WebP, AVIF and TIFF, told apart by content. Orientation is applied;
+    Reads the first frame of every format of docs/formats.md, told apart by content. Orientation is applied;
     palette, grey and CMYK become RGB. Raises PhotoError, one sentence, for everything that is not a whole
     picture within limits.
     """
@@ -53,7 +54,13 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
         raise damaged(name, form, problem) from problem
 
 
+# Formats whose headers are read by us, and the metadata with them.
+_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {"EXR": exr.decode}
+
+
 def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+    if head.format.name in _DECODERS:
+        return _by_own_header(data, head, name, limits)
     image = _loaded(head)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
@@ -75,6 +82,15 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
     else:
         decoded = from_pillow(image, orientation, profile, name)
     return _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+
+
+def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
+    raw_exif, packet = exif.block(head.info.get("exif")), head.info.get("xmp")
+    limits.check_metadata(name, raw_exif, None, _as_bytes(packet))
+    decoded = _DECODERS[head.format.name](data, name)
+    limits.check_metadata(name, None, decoded.icc, None)
+    form = head.format.name if head.format.written else "TIFF"
+    return _photo(decoded, form, raw_exif, packet, name, head.compression)
 
 
 def _loaded(head: Header) -> Image.Image | None:
