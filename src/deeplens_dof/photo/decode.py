@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import icc
+from . import icc, jxl
 from .contents import Decoded, Pixels
 from .errors import PhotoError
 from .header import Header
@@ -64,6 +64,20 @@ def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes |
     if alpha is not None and head.alpha_premultiplied:
         pixels = _straightened(pixels, alpha)
     return Decoded(pixels, alpha, icc.fitting(profile, 3))
+
+
+def from_jxl(data: bytes, name: str) -> Decoded:
+    """A JPEG XL of 8 or 16 bits. Raises PhotoError for channels that make no picture, ValueError for a damaged file."""
+    file = jxl.stored(data)
+    color = [c for c in range(len(file.channels)) if c != file.alpha_channel]
+    if len(color) not in (1, 3):
+        raise PhotoError(
+            f"{name} has the channels {', '.join(file.channels)}, expected colour or grey; convert it"
+        )
+    alpha = None if file.alpha_channel < 0 else np.ascontiguousarray(file.samples[..., file.alpha_channel])
+    if len(color) == 1:
+        return _from_grey(file.samples[..., color[0]], alpha, file.icc)
+    return Decoded(np.ascontiguousarray(file.samples[..., :3]), alpha, icc.fitting(file.icc, 3))
 
 
 def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from .errors import PhotoError, UnknownFormatError, shown
+from .jxl import is_jxl
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ FORMATS = {
         Format("AVIF", (".avif",), "image/avif", 65_535),
         Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
         Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, floats=True, icc=False, exif=False),
+        Format("JXL", (".jxl",), "image/jxl", 2**30, deep=True),
     )
 }
-READABLE = "JPEG, PNG, WebP, AVIF, TIFF or EXR"
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF, EXR or JPEG XL"
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),
@@ -55,8 +57,6 @@ _FOREIGN = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "a PostScript file"),
     (b"8BPS", "a Photoshop file"),
-    (b"\xff\x0a", "a JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
     (b"<svg", "an SVG"),
     (b"<?xml", "an XML file"),
     (b"II+\0", "a BigTIFF"),
@@ -85,6 +85,8 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["TIFF"]
     if head.startswith(b"\x76\x2f\x31\x01"):
         return FORMATS["EXR"]
+    if is_jxl(head):
+        return FORMATS["JXL"]
     raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import exr, ifd, png
+from . import exr, ifd, jxl, png
 from .contents import Compression
 from .errors import PhotoError
 from .formats import READABLE, Format
@@ -140,11 +140,17 @@ def _exr(data: bytes, form: Format, name: str) -> Header:
     return Header(form, facts.size, info, compression=Compression(half=facts.half))
 
 
+def _jxl(data: bytes, form: Format, name: str) -> Header:
+    facts = jxl.facts(data)
+    info = {"exif": facts.exif, "xmp": facts.xmp}
+    return Header(form, facts.size, info, compression=Compression(lossless=facts.lossless))
+
+
 def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
     return Header(form, image.size, image.info, image)
 
 
-_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff, "EXR": _exr}
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff, "EXR": _exr, "JXL": _jxl}
 
 # Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
 # fmt: off

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import exif, exr, formats, png, xmp, xmp_in_jpeg
 from .contents import Compression, Decoded
-from .decode import from_deep_file, from_pillow
+from .decode import from_deep_file, from_jxl, from_pillow
 from .errors import PhotoError, shown
 from .header import Header, damaged, header, quiet
 from .limits import COMMAND_LINE_LIMITS, Limits
@@ -55,7 +55,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
 
 
 # Formats whose headers are read by us, and the metadata with them.
-_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {"EXR": exr.decode}
+_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {"EXR": exr.decode, "JXL": from_jxl}
 
 
 def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:

@@ -15,6 +15,7 @@ from .contents import Contents
 from .errors import PhotoError
 from .exr import exr_bytes
 from .formats import Format
+from .jxl import jxl_bytes
 from .png import png_bytes
 from .tiff import tiff_bytes
 
@@ -123,4 +124,5 @@ _WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
     "AVIF": _avif,
     "TIFF": lambda contents, quality: tiff_bytes(contents),
     "EXR": lambda contents, quality: exr_bytes(contents),
+    "JXL": jxl_bytes,
 }
