@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .photo.formats import SUFFIXES, written_as
 from .settings import Settings
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 
 
 class PlanError(Exception):
@@ -91,19 +90,24 @@ def _folder(folder: Path, out: Path) -> list[Job]:
         here = Path(root)
         folders[:] = sorted(name for name in folders if os.path.realpath(here / name) != skip)
         pictures = sorted(
-            name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")
+            name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
         )
-        jobs += [Job(here / name, out / (here / name).relative_to(folder)) for name in pictures]
+        jobs += [Job(here / name, _mirrored(out, (here / name).relative_to(folder))) for name in pictures]
     if not jobs:
-        endings = ", ".join(PICTURES)
+        endings = ", ".join(SUFFIXES)
         return [Job(folder, out, problem=f"{folder} holds no photos, expected files ending in {endings}")]
     return jobs
 
 
 def _target(source: Path, out: str | None, into_folder: bool) -> Path:
     if not out:
-        return source.with_name(f"{source.stem}-bokeh{source.suffix}")
-    return Path(out) / source.name if into_folder else Path(out)
+        return source.with_name(f"{source.stem}-bokeh{written_as(source.suffix)}")
+    return _mirrored(Path(out), Path(source.name)) if into_folder else Path(out)
+
+
+def _mirrored(out: Path, name: Path) -> Path:
+    """The place below `out` of the photo of that name, which may have folders in front; a RAW becomes a TIFF."""
+    return out / name.with_suffix(written_as(name.suffix)) if name.suffix else out / name
 
 
 def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from .errors import PhotoError, UnknownFormatError, shown
 from .jxl import is_jxl
+from .raw_kind import is_raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Format:
     depth: bool = False
 
 
+_RAW_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srw", ".raf", ".orf", ".rw2", ".rwl", ".pef",
+    ".3fr", ".iiq", ".erf", ".mef", ".mos", ".mrw", ".kdc", ".dcr",
+)  # fmt: skip
 FORMATS = {
     each.name: each
     for each in (
@@ -47,9 +52,13 @@ FORMATS = {
         Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
         Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, floats=True, icc=False, exif=False),
         Format("JXL", (".jxl",), "image/jxl", 2**30, deep=True),
+        Format("RAW", _RAW_SUFFIXES, "image/x-raw", 65_535, alpha=False, written=False, deep=True, icc=False),
     )
 }
-READABLE = "JPEG, PNG, WebP, AVIF, TIFF, EXR or JPEG XL"
+SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
+_WRITTEN = tuple(each for each in FORMATS.values() if each.written)
+_READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF, EXR, JPEG XL or camera RAW"
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),
@@ -61,10 +70,8 @@ _FOREIGN = (
     (b"<?xml", "an XML file"),
     (b"II+\0", "a BigTIFF"),
     (b"MM\0+", "a BigTIFF"),
-    (b"FUJIFILMCCD-RAW", "a camera RAW file"),
-    (b"IIRO", "a camera RAW file"),
-    (b"IIU\0", "a camera RAW file"),
 )
+_UNKNOWN = "not a picture of a known format"
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -81,33 +88,48 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["WEBP"]
     if head[4:8] == b"ftyp" and _is_avif(data):
         return FORMATS["AVIF"]
-    if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
+    if is_raw(data):
+        return FORMATS["RAW"]
+    if head[:4] in (b"II*\0", b"MM\0*"):
         return FORMATS["TIFF"]
     if head.startswith(b"\x76\x2f\x31\x01"):
         return FORMATS["EXR"]
     if is_jxl(head):
         return FORMATS["JXL"]
-    raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
+    found = _foreign(head)
+    if found == _UNKNOWN and PurePath(name).suffix.lower() in _RAW_SUFFIXES:
+        return FORMATS["RAW"]  # LibRaw knows more cameras than have a mark of their own
+    raise UnknownFormatError(f"{name} is {found}, expected {READABLE}; export it as one of these")
 
 
 def by_suffix(path: str | os.PathLike[str]) -> Format:
     """The format that a file name asks for. Raises PhotoError for an unknown or missing suffix."""
     suffix = PurePath(os.fsdecode(path)).suffix.lower()
-    for each in FORMATS.values():
+    for each in _WRITTEN:
         if suffix in each.suffixes:
             return each
-    known = ", ".join(each.suffixes[0] for each in FORMATS.values())
+    known = ", ".join(each.suffixes[0] for each in _WRITTEN)
     found = f"ends in {shown(suffix)!r}" if suffix else "has no suffix"
+    if suffix in _READ_ONLY:
+        found += ", which is only read"
     raise PhotoError(f"{shown(path)} cannot be written: its name {found}, expected one of {known}; rename it")
 
 
 def by_name(format_name: str) -> Format:
-    """The format called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
+    """The format to write called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
     wanted = format_name.lower().lstrip(".")
-    for each in FORMATS.values():
+    for each in _WRITTEN:
         if wanted == each.name.lower() or f".{wanted}" in each.suffixes:
             return each
-    raise PhotoError(f"{shown(format_name)!r} is not a picture format, expected one of {', '.join(FORMATS)}")
+    known = ", ".join(each.name for each in _WRITTEN)
+    raise PhotoError(
+        f"{shown(format_name)!r} is not a picture format that is written, expected one of {known}"
+    )
+
+
+def written_as(suffix: str) -> str:
+    """The suffix of the result of a photo with that suffix: itself, or .tif where its format is only read."""
+    return FORMATS["TIFF"].suffixes[0] if suffix.lower() in _READ_ONLY else suffix
 
 
 def _is_avif(data: bytes) -> bool:
@@ -121,10 +143,8 @@ def _foreign(head: bytes) -> str:
     for signature, words in _FOREIGN:
         if head.startswith(signature):
             return words
-    if head[:2] in (b"II", b"MM") and head[8:10] == b"CR":
-        return "a camera RAW file"
     if head[4:8] == b"ftyp":
         return "a HEIC picture" if head[8:12] in _HEIF_BRANDS else "a video or another ISO media file"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         return "a text file"
-    return "not a picture of a known format"
+    return _UNKNOWN

@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import exr, ifd, jxl, png
+from . import exr, ifd, jxl, png, raw
 from .contents import Compression
 from .errors import PhotoError
-from .formats import READABLE, Format
+from .formats import Format
 
 if TYPE_CHECKING:
     from PIL import ImageFile
 
 _WIDTH, _HEIGHT, _BITS, _COLOR, _SAMPLE_FORMAT, _ALPHA = 256, 257, 258, 262, 339, 338
-_KIND, _SUB_PAGES, _DNG_VERSION, _XMP, _ICC = 254, 330, 50706, 700, 34675
+_XMP, _ICC = 700, 34675
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,6 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
     def values(tag: int, otherwise: int) -> tuple[int, ...]:
         return ifd.integers(tags.get(tag), order) or (otherwise,)
 
-    if _DNG_VERSION in tags or (values(_KIND, 0)[0] & 1 and _SUB_PAGES in tags):
-        raise PhotoError(f"{name} is a camera RAW file, expected {READABLE}; develop it first")
     bits = max(values(_BITS, 1))
     if set(values(_SAMPLE_FORMAT, 1)) - {1, 4} or bits > 16:
         raise PhotoError(
@@ -146,11 +144,25 @@ def _jxl(data: bytes, form: Format, name: str) -> Header:
     return Header(form, facts.size, info, compression=Compression(lossless=facts.lossless))
 
 
+def _raw(data: bytes, form: Format, name: str) -> Header:
+    facts = raw.facts(data, name)
+    return Header(form, facts.size, {"exif": facts.exif, "xmp": facts.xmp})
+
+
 def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
     return Header(form, image.size, image.info, image)
 
 
-_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "TIFF": _tiff, "EXR": _exr, "JXL": _jxl}
+_READERS = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WEBP": _webp,
+    "AVIF": _avif,
+    "TIFF": _tiff,
+    "EXR": _exr,
+    "JXL": _jxl,
+    "RAW": _raw,
+}
 
 # Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
 # fmt: off

@@ -64,7 +64,8 @@ def jxl_bytes(contents: Contents, quality: int | None) -> bytes:
         lossless = contents.compression.lossless or contents.pixels.dtype == np.uint16
         quality = 100 if lossless else _DEFAULT_QUALITY
     contents = as_codes(contents, np.uint16)
-    samples, channels = contents.pixels, ("R", "G", "B")
+    samples = contents.pixels
+    channels: tuple[str, ...] = ("R", "G", "B")
     if contents.alpha is not None:
         samples, channels = np.dstack((samples, contents.alpha)), (*channels, "A")
     attributes: dict[str, Any] = {"oiio:UnassociatedAlpha": 1, "jpegxl:effort": _EFFORT}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import exif, exr, formats, png, xmp, xmp_in_jpeg
+from . import exif, exr, formats, png, raw, xmp, xmp_in_jpeg
 from .contents import Compression, Decoded
 from .decode import from_deep_file, from_jxl, from_pillow
 from .errors import PhotoError, shown
@@ -55,7 +55,11 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
 
 
 # Formats whose headers are read by us, and the metadata with them.
-_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {"EXR": exr.decode, "JXL": from_jxl}
+_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
+    "EXR": exr.decode,
+    "JXL": from_jxl,
+    "RAW": raw.decode,
+}
 
 
 def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> Photo:
