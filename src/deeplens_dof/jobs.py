@@ -193,7 +193,7 @@ def do(
 
     Raises PhotoError, ValueError or OSError.
     """
-    from .depth.files import write_depth_file
+    from .depth.files import POINTS, write_depth_file
     from .photo import Photo, read
 
     stage("reading")
@@ -210,37 +210,50 @@ def do(
     for output in job.outputs:
         output.parent.mkdir(parents=True, exist_ok=True)
     if job.depth_out:
-        write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m)
+        rgb = photo.srgb8() if job.depth_out.suffix.lower() == POINTS else None
+        write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m, rgb, settings.lens_mm)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
     result.save(job.out, strip_metadata=strip_metadata)
 
 
-def write_depth(source: Path, out: str) -> Path:
+def write_depth(
+    source: Path, out: str, settings: Settings | None = None, picture: Path | None = None
+) -> Path:
     """Predicted depth of a photo into a depth file; returns its path.
 
-    out: a file, or a folder, in which it is named after the photo. Raises PlanError when that is the photo,
-    PhotoError, ValueError or OSError when something goes wrong.
+    out: a file, or a folder, in which it is named after the photo. settings: whose nearest_m and lens_mm place it in
+    metres, where the file holds them. picture: where depth in colours goes, to be looked at. Raises PlanError when one of
+    them is the photo or the other, PhotoError, ValueError or OSError when something goes wrong.
     """
+    from .depth.colors import coloured
     from .depth.files import write_depth_file
     from .depth.predict import predict_depth
-    from .photo import read
+    from .photo import Photo, read
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
     if _real(target) == _real(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
+    settings = settings or Settings()
+    job = Job(source, target.with_suffix(".png"), depth_out=target, overlay=picture)
+    _refuse_clashes([Job(source, target, overlay=picture)], [])
     photo = read(source)
-    _check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
-    depth = predict_depth(photo.srgb8())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_depth_file(target, depth)
+    _check_outputs(job)
+    rgb = photo.srgb8()
+    depth = predict_depth(rgb)
+    for output in (target, picture):
+        if output:
+            output.parent.mkdir(parents=True, exist_ok=True)
+    write_depth_file(target, depth, settings.nearest_m, rgb, settings.lens_mm)
+    if picture:
+        Photo(coloured(depth)).save(picture)
     return target
 
 
 def _check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
-    from .depth.files import WRITTEN
+    from .depth.files import EXPORTED
     from .photo.formats import by_suffix
 
     for output in job.outputs:
@@ -248,9 +261,9 @@ def _check_outputs(job: Job) -> None:
     for picture in (job.out, job.overlay):
         if picture:
             by_suffix(picture)
-    if job.depth_out and job.depth_out.suffix.lower() not in WRITTEN:
+    if job.depth_out and job.depth_out.suffix.lower() not in EXPORTED:
         raise ValueError(
-            f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(WRITTEN)}"
+            f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(EXPORTED)}"
         )
 
 
