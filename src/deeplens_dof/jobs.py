@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .photo.formats import SUFFIXES, written_as
+from .photo.formats import PICTURE_SUFFIXES, written_as
 from .settings import Settings
+
+PICTURES = PICTURE_SUFFIXES
 
 
 class PlanError(Exception):
@@ -90,11 +92,11 @@ def _folder(folder: Path, out: Path) -> list[Job]:
         here = Path(root)
         folders[:] = sorted(name for name in folders if os.path.realpath(here / name) != skip)
         pictures = sorted(
-            name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")
         )
         jobs += [Job(here / name, _mirrored(out, (here / name).relative_to(folder))) for name in pictures]
     if not jobs:
-        endings = ", ".join(SUFFIXES)
+        endings = ", ".join(PICTURES)
         return [Job(folder, out, problem=f"{folder} holds no photos, expected files ending in {endings}")]
     return jobs
 

@@ -127,7 +127,7 @@ def test_foreign_files_are_named(data: bytes, words: str, tmp_path: Path) -> Non
 
 def test_raw_files_that_look_like_tiff_are_refused() -> None:
     data = samples.file_of(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={50706: b"\1\4\0\0"})
-    with pytest.raises(PhotoError, match="damaged or incomplete RAW"):
+    with pytest.raises(PhotoError, match="damaged or incomplete camera RAW"):
         photo.read(data)
 
 

@@ -102,11 +102,11 @@ def test_plain_tiff_is_never_taken_for_a_raw(compression: str, pages: int) -> No
 def test_broken_raws_are_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     data = raw_samples.dng(raw_samples.four_patches())
     for tenth in range(1, 10):
-        with pytest.raises(PhotoError, match=r"^the picture is a damaged or incomplete RAW file"):
+        with pytest.raises(PhotoError, match=r"^the picture is a damaged or incomplete camera RAW file"):
             photo.read(data[: len(data) * tenth // 10])
     assert capfd.readouterr().err == ""
     for junk in (b"FUJIFILMCCD-RAW ".ljust(4000, b"\7"), b"II*\0\x10\0\0\0CR\2\0".ljust(4000, b"\7")):
-        with pytest.raises(PhotoError, match="damaged or incomplete RAW file") as caught:
+        with pytest.raises(PhotoError, match="damaged or incomplete camera RAW file") as caught:
             photo.read(junk)
         assert "b'" not in str(caught.value)
     random = np.random.default_rng(5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Literal
 
 from .errors import PhotoError, UnknownFormatError, shown
 from .jxl import is_jxl
@@ -18,10 +19,10 @@ from .raw_kind import is_raw
 class Format:
     """What DeepLens does with a format: the capability table, of which docs/formats.md is made.
 
-    suffixes: lower case, the usual one first. max_side: px that the format can hold. written: whether there is a writer;
-    a photo of a format without one is written as TIFF unless told otherwise. The rest is what is both read and written
-    (what is read, where nothing is written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and depth
-    inside the file.
+    suffixes: lower case, the usual one first. max_side: px that the format can hold. spelled: the name in sentences.
+    written: whether there is a writer; a photo of a format without one is written as TIFF unless told otherwise. extra: of
+    the package that it needs. The others say what a file keeps there and back (what is read of it, where nothing is
+    written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and depth inside it.
     """
 
     name: str
@@ -29,13 +30,19 @@ class Format:
     media_type: str
     max_side: int
     alpha: bool = True
+    spelled: str = ""
     written: bool = True
     deep: bool = False
     floats: bool = False
     icc: bool = True
     exif: bool = True
     xmp: bool = True
-    depth: bool = False
+    depth: Literal["no", "read", "yes"] = "no"
+    extra: str = ""
+
+    @property
+    def shown(self) -> str:
+        return self.spelled or self.name
 
 
 _RAW_SUFFIXES = (
@@ -47,18 +54,29 @@ FORMATS = {
     for each in (
         Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
         Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
-        Format("WEBP", (".webp",), "image/webp", 16_383),
+        Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
         Format("AVIF", (".avif",), "image/avif", 65_535),
         Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
-        Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, floats=True, icc=False, exif=False),
-        Format("JXL", (".jxl",), "image/jxl", 2**30, deep=True),
-        Format("RAW", _RAW_SUFFIXES, "image/x-raw", 65_535, alpha=False, written=False, deep=True, icc=False),
+        Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, deep=True, floats=True, icc=False, exif=False),
+        Format("JXL", (".jxl",), "image/jxl", 2**30, spelled="JPEG XL", deep=True),
+        Format(
+            "RAW",
+            _RAW_SUFFIXES,
+            "image/x-raw",
+            65_535,
+            spelled="camera RAW",
+            written=False,
+            alpha=False,
+            deep=True,
+            icc=False,
+            extra="raw",
+        ),
     )
 }
-SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
+PICTURE_SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
 _WRITTEN = tuple(each for each in FORMATS.values() if each.written)
 _READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
-READABLE = "JPEG, PNG, WebP, AVIF, TIFF, EXR, JPEG XL or camera RAW"
+READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),

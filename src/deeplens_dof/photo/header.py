@@ -74,7 +74,7 @@ def header(data: bytes, form: Format, name: str) -> Header:
 def damaged(name: str, form: Format, problem: BaseException) -> PhotoError:
     detail = str(problem).strip().rstrip(".").splitlines()
     why = f" ({detail[0][:160]})" if detail else ""
-    return PhotoError(f"{name} is a damaged or incomplete {form.name} file{why}; copy or export it again")
+    return PhotoError(f"{name} is a damaged or incomplete {form.shown} file{why}; copy or export it again")
 
 
 def _jpeg(data: bytes, form: Format, name: str) -> Header:
