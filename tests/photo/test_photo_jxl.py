@@ -109,6 +109,14 @@ def test_the_size_is_read_from_the_first_bits(size: tuple[int, int], form: type)
         assert jxl.facts(codestream(data)).size == size[::-1]
 
 
+@pytest.mark.parametrize("side", [1, 2, 24])
+def test_files_of_few_bytes_are_whole(side: int) -> None:
+    data = Photo(np.full((side, side, 3), 100, np.uint16), format="JXL").to_bytes()
+    assert len(data) < 128
+    for each in (data, codestream(data)):
+        assert (photo.read(each).pixels == 100).all()
+
+
 def test_sizes_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Photo(samples.picture(), format="JXL").to_bytes()
     monkeypatch.setattr("deeplens_dof.photo.jxl.stored_samples", lambda *_: pytest.fail("it was decoded"))

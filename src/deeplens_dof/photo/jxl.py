@@ -22,6 +22,7 @@ _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 
 _SIDES = (9, 13, 18, 30)  # bits
 _DEPTHS = ((32, 16, 24, 6), (8, 10, 12, 6))  # of floats and of integers; the last is that many bits plus 1
 _MOST_METADATA = 1 << 24
+_SHORTEST_BYTES = 128  # what OpenImageIO wants to see of a file; pictures of few pixels have less
 _HEADER_BYTES = 64  # more than a size and what follows it here can take
 _DEFAULT_QUALITY = 95
 _EFFORT = 3  # of 1..9: at 7 it takes ten times as long for files a tenth smaller
@@ -49,7 +50,8 @@ def facts(data: bytes) -> Facts:
 
 def stored(data: bytes) -> Stored:
     """Upright uint8 or uint16 samples; what has more than 8 bits, or floats (then cut at 0 and 1), comes as uint16."""
-    found = stored_samples(data, ".jxl", "uint16")
+    codestream = _parts(data)[1].ljust(_SHORTEST_BYTES, b"\0")
+    found = stored_samples(codestream, ".jxl", "uint16")
     if found.kind == "uint8":
         found = found._replace(samples=(found.samples // 257).astype(np.uint8))
     profile = found.icc
