@@ -108,8 +108,11 @@ def _target(source: Path, out: str | None, into_folder: bool) -> Path:
 
 
 def _mirrored(out: Path, name: Path) -> Path:
-    """The place below `out` of the photo of that name, which may have folders in front; a RAW becomes a TIFF."""
-    return out / name.with_suffix(written_as(name.suffix)) if name.suffix else out / name
+    """The place below `out` of the photo of that name, which may have folders in front. A RAW becomes a TIFF that has its
+    whole name in front, as many keep the developed x.tif beside x.dng.
+    """
+    written = written_as(name.suffix)
+    return out / name if written == name.suffix else out / name.with_name(name.name + written)
 
 
 def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:

@@ -12,8 +12,10 @@ import pytest
 import raw_samples
 from PIL import Image
 
+import deeplens_dof
 from deeplens_dof import photo
 from deeplens_dof.color import srgb_to_linear
+from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.jobs import plan
 from deeplens_dof.photo import Limits, Photo, PhotoError, ifd, raw
 from deeplens_dof.photo.boxes import box
@@ -134,6 +136,17 @@ def test_the_size_is_checked_before_developing(monkeypatch: pytest.MonkeyPatch) 
         photo.read(raw_samples.dng(raw_samples.four_patches()), limits=few)
 
 
+def test_the_bytes_of_a_raw_come_back_blurred_as_a_tiff() -> None:
+    light = raw_samples.four_patches(48, 64)
+    depth = InverseDepth(np.full((48, 64), 0.5, np.float32), "relative")
+    data = deeplens_dof.blur(raw_samples.dng(light), depth=depth)
+    back = photo.read(data)
+    assert by_content(data, "x").name == "TIFF"
+    np.testing.assert_array_equal(
+        back.pixels, photo.read(raw_samples.dng(light)).pixels
+    )  # all of it in focus
+
+
 def test_a_raw_is_only_read() -> None:
     with pytest.raises(PhotoError, match="which is only read, expected one of"):
         Photo(samples.picture()).save("x.dng")
@@ -146,10 +159,15 @@ def test_results_of_raws_are_tiffs_unless_named(tmp_path: Path) -> None:
     source, folder = tmp_path / "in" / "x.DNG", tmp_path / "out"
     source.parent.mkdir()
     source.write_bytes(data)
-    (source.parent / "y.jpg").write_bytes(b"")
+    for other in ("x.tif", "y.jpg"):
+        (source.parent / other).write_bytes(b"")
     assert [job.out for job in plan([source], None)] == [source.parent / "x-bokeh.tif"]
-    assert [job.out for job in plan([source.parent], str(folder))] == [folder / "x.tif", folder / "y.jpg"]
-    assert [job.out for job in plan([source], f"{folder}/")] == [folder / "x.tif"]
+    assert [job.out for job in plan([source.parent], str(folder))] == [
+        folder / "x.DNG.tif",
+        folder / "x.tif",
+        folder / "y.jpg",
+    ]
+    assert [job.out for job in plan([source], f"{folder}/")] == [folder / "x.DNG.tif"]
     assert [job.out for job in plan([source], "z.png")] == [Path("z.png")]
 
 
