@@ -212,3 +212,35 @@ def test_float_photos_are_checked_when_they_are_made() -> None:
         Photo(light().astype(np.float64))
     with pytest.raises(PhotoError, match="alpha"):
         Photo(light(), np.zeros((20, 30), np.uint8))
+
+
+@pytest.mark.parametrize("compression", ["none", "rle", "zips", "piz", "pxr24", "b44", "dwaa"])
+@pytest.mark.parametrize("tile", [0, 16])
+def test_every_compression_and_tiles_are_read(compression: str, tile: int, tmp_path: Path) -> None:
+    import OpenImageIO
+
+    stored = np.full((40, 50, 3), 0.5, np.float32)
+    spec = OpenImageIO.ImageSpec(50, 40, 3, "half")
+    spec.attribute("compression", compression)
+    spec.tile_width = spec.tile_height = tile
+    file = OpenImageIO.ImageOutput.create(str(tmp_path / "x.exr"))
+    assert file.open(str(tmp_path / "x.exr"), spec), file.geterror()
+    assert file.write_tiles(0, 50, 0, 40, 0, 1, stored) if tile else file.write_image(stored)
+    assert file.close()
+    back = photo.read(tmp_path / "x.exr")
+    assert back.compression.half
+    np.testing.assert_allclose(back.pixels, stored, atol=0.01)
+
+
+def test_of_several_parts_the_first_is_read(tmp_path: Path) -> None:
+    import OpenImageIO
+
+    path = str(tmp_path / "x.exr")
+    specs = [OpenImageIO.ImageSpec(30, 20, 3, "float") for _ in range(2)]
+    file = OpenImageIO.ImageOutput.create(path)
+    assert file.open(path, tuple(specs)), file.geterror()
+    assert file.write_image(light())
+    assert file.open(path, specs[1], "AppendSubimage"), file.geterror()
+    assert file.write_image(light() + 1)
+    assert file.close()
+    np.testing.assert_array_equal(photo.read(path).pixels, light())

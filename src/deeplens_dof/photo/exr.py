@@ -95,7 +95,10 @@ def decode(data: bytes, name: str) -> Decoded:
         raise PhotoError(f"{name} is an EXR of deep samples, expected one colour a pixel; flatten it first")
     stored = stored_samples(data, ".exr", "float", _span)
     place = {role: stored.channels.index(each) for role, each in picture_channels(stored.channels).items()}
-    samples: npt.NDArray[np.float32] = stored.samples[..., list(place.values())]
+    order = list(place.values())
+    samples: npt.NDArray[np.float32] = stored.samples
+    if order != list(range(samples.shape[2])):
+        samples = samples[..., order]
     unknown = int((~np.isfinite(samples)).any(axis=2).sum())
     if unknown:
         raise PhotoError(
