@@ -40,7 +40,7 @@ Depth = Annotated[
         "auto takes embedded depth that is fine enough, and predicts otherwise.",
     ),
 ]
-DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz).")]
+DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz, ply).")]
 Overlay = Annotated[
     Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
 ]
@@ -77,11 +77,7 @@ def _blur(
     """
     from .jobs import check_shape, plan, run
 
-    try:
-        settings = Settings(**values)
-    except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise PlanError(f"{_option_name(name)} {rest}") from None
+    settings = _settings(values)
     check_shape(settings.shape)
     jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
     source = context.get_parameter_source("f_number")
@@ -90,6 +86,15 @@ def _blur(
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    """Settings of options. Raises PlanError, with the option's name, for what is out of range."""
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        raise PlanError(f"{_option_name(name)} {rest}") from None
 
 
 def _with_settings(command: Any) -> Any:
@@ -135,15 +140,32 @@ def depth_command(
     photo: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo.")],
     out: Annotated[
         str,
-        typer.Option("-o", "--out", metavar="OUT", help="File to write: png, tiff, exr or npz; or a folder."),
+        typer.Option(
+            "-o", "--out", metavar="OUT", help="File to write: png, tiff, exr, npz or ply; or a folder."
+        ),
     ],
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Also write depth in colours here, to look at: far is dark, near bright."),
+    ] = None,
+    nearest_m: Annotated[
+        float, typer.Option(help="Distance of the nearest thing, for exr and ply, which hold metres.")
+    ] = 1.0,
+    lens_mm: Annotated[float, typer.Option(help="Focal length on a full-frame camera, for ply.")] = 50.0,
     debug: Debug = False,
 ) -> None:
-    """Write the predicted inverse depth of a photo: near is bright, relative (npz holds the unit)."""
+    """Write the predicted inverse depth of a photo: near is bright, relative (npz holds the unit).
+
+    ply is a cloud of points in metres with the photo's colours.
+    """
     from .jobs import write_depth
 
+    settings = _settings({"nearest_m": nearest_m, "lens_mm": lens_mm})
     reporter = Terminal(debug)
-    if reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out)))) is not None:
+    if (
+        reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out, settings, picture))))
+        is not None
+    ):
         raise typer.Exit(1)
 
 

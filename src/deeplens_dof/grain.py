@@ -347,4 +347,5 @@ def _add(
                 here = (r, g, b)[k]
                 below = mixing[low, k, 0] * n0 + mixing[low, k, 1] * n1 + mixing[low, k, 2] * n2
                 above = mixing[low + 1, k, 0] * n0 + mixing[low + 1, k, 1] * n1 + mixing[low + 1, k, 2] * n2
-                linear[y, x, k] = _at(to_linear, here + scale * ((1 - up) * below + up * above))
+                noisy = _at(to_linear, here + scale * ((1 - up) * below + up * above))
+                linear[y, x, k] = noisy + max(linear[y, x, k] - np.float32(1), np.float32(0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .photo.formats import PICTURE_SUFFIXES
+from .photo.formats import PICTURE_SUFFIXES, written_as
 from .settings import Settings
 
 PICTURES = PICTURE_SUFFIXES
@@ -94,7 +94,7 @@ def _folder(folder: Path, out: Path) -> list[Job]:
         pictures = sorted(
             name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")
         )
-        jobs += [Job(here / name, out / (here / name).relative_to(folder)) for name in pictures]
+        jobs += [Job(here / name, _mirrored(out, (here / name).relative_to(folder))) for name in pictures]
     if not jobs:
         endings = ", ".join(PICTURES)
         return [Job(folder, out, problem=f"{folder} holds no photos, expected files ending in {endings}")]
@@ -103,8 +103,16 @@ def _folder(folder: Path, out: Path) -> list[Job]:
 
 def _target(source: Path, out: str | None, into_folder: bool) -> Path:
     if not out:
-        return source.with_name(f"{source.stem}-bokeh{source.suffix}")
-    return Path(out) / source.name if into_folder else Path(out)
+        return source.with_name(f"{source.stem}-bokeh{written_as(source.suffix)}")
+    return _mirrored(Path(out), Path(source.name)) if into_folder else Path(out)
+
+
+def _mirrored(out: Path, name: Path) -> Path:
+    """The place below `out` of the photo of that name, which may have folders in front. A RAW becomes a TIFF that has its
+    whole name in front, as many keep the developed x.tif beside x.dng.
+    """
+    written = written_as(name.suffix)
+    return out / name if written == name.suffix else out / name.with_name(name.name + written)
 
 
 def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
@@ -209,7 +217,7 @@ def do(
     embed_depth: as `Result.save` takes it. Returns the settings used: those given, or with the f-number of
     `pipeline.as_shot`. Raises PhotoError, ValueError or OSError.
     """
-    from .depth.files import write_depth_file
+    from .depth.files import POINTS, write_depth_file
     from .photo import Photo, check_embedding, read
 
     stage("reading")
@@ -229,38 +237,51 @@ def do(
     for output in job.outputs:
         output.parent.mkdir(parents=True, exist_ok=True)
     if job.depth_out:
-        write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m)
+        rgb = photo.srgb8() if job.depth_out.suffix.lower() == POINTS else None
+        write_depth_file(job.depth_out, scene.inverse_depth, settings.nearest_m, rgb, settings.lens_mm)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
     result.save(job.out, strip_metadata=strip_metadata, embed_depth=embed_depth)
     return settings
 
 
-def write_depth(source: Path, out: str) -> Path:
+def write_depth(
+    source: Path, out: str, settings: Settings | None = None, picture: Path | None = None
+) -> Path:
     """Predicted depth of a photo into a depth file; returns its path.
 
-    out: a file, or a folder, in which it is named after the photo. Raises PlanError when that is the photo,
-    PhotoError, ValueError or OSError when something goes wrong.
+    out: a file, or a folder, in which it is named after the photo. settings: whose nearest_m and lens_mm place it in
+    metres, where the file holds them. picture: where depth in colours goes, to be looked at. Raises PlanError when one of
+    them is the photo or the other, PhotoError, ValueError or OSError when something goes wrong.
     """
+    from .depth.colors import coloured
     from .depth.files import write_depth_file
     from .depth.predict import predict_depth
-    from .photo import read, untouched
+    from .photo import Photo, read, untouched
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
     if _real(target) == _real(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
+    settings = settings or Settings()
+    job = Job(source, target.with_suffix(".png"), depth_out=target, overlay=picture)
+    _refuse_clashes([Job(source, target, overlay=picture)], [])
     photo = untouched(read(source))
-    _check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
-    depth = predict_depth(photo.srgb8())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_depth_file(target, depth)
+    _check_outputs(job)
+    rgb = photo.srgb8()
+    depth = predict_depth(rgb)
+    for output in (target, picture):
+        if output:
+            output.parent.mkdir(parents=True, exist_ok=True)
+    write_depth_file(target, depth, settings.nearest_m, rgb, settings.lens_mm)
+    if picture:
+        Photo(coloured(depth)).save(picture)
     return target
 
 
 def _check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
-    from .depth.files import WRITTEN
+    from .depth.files import EXPORTED
     from .photo.formats import by_suffix
     from .photo.heif import pillow_heif
 
@@ -269,9 +290,11 @@ def _check_outputs(job: Job) -> None:
     for picture in (job.out, job.overlay):
         if picture and by_suffix(picture).name == "HEIF":
             pillow_heif(str(picture))
-    if job.depth_out and job.depth_out.suffix.lower() not in WRITTEN:
+        elif picture:
+            by_suffix(picture)
+    if job.depth_out and job.depth_out.suffix.lower() not in EXPORTED:
         raise ValueError(
-            f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(WRITTEN)}"
+            f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(EXPORTED)}"
         )
 
 

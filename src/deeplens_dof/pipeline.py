@@ -57,11 +57,14 @@ class Scene:
         return white_of(self.linear)
 
     def light(self, highlights: float) -> FloatArray:
-        """`linear` with so much of its clipped light recovered. The last answer is kept: while focus and aperture
-        are tried out it stays the same, and costs as much as a preview.
+        """`linear` with so much of its clipped light recovered; itself where light above white is there already, in a
+        photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
+        much as a preview.
         """
         from .highlights import recover_highlights
 
+        if self.photo.is_float:
+            return self.linear
         found = self._light.get(highlights)
         if found is None:
             found = recover_highlights(self.linear, highlights, self.white)
@@ -111,7 +114,9 @@ class Result:
 
     @cached_property
     def image(self) -> npt.NDArray[Any]:
-        """(H, W, 3) uint8, or uint16 for a 16-bit photo, encoded in the photo's own colour space."""
+        """(H, W, 3) uint8, or uint16 for a 16-bit photo, encoded in the photo's own colour space; float32 linear light
+        for a photo of floats.
+        """
         return self.photo.encode(self.linear)
 
     def save(
@@ -232,6 +237,10 @@ def refocus(scene: Scene, settings: Settings | None = None, *, lens_points: int 
         settle(linear, scene.linear, light, coc_px)
         if scene.white < 1:  # a photo whose white is grey keeps it
             np.minimum(linear, np.float32(scene.white), out=linear)
+    if (
+        scene.photo.is_float
+    ):  # light below 0 lies outside the primaries; it stays where none was spread over it
+        np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
     return Result(scene.photo, settings, linear, coc_px, scene)

@@ -298,7 +298,30 @@ def _heic() -> bytes | None:
     return file.getvalue()
 
 
-EXTRA_SAMPLES: dict[str, Callable[[], bytes | None]] = {"HEIC": _heic}
+def _portrait() -> bytes | None:
+    """A HEIC photo with depth, where there is something to encode it with."""
+    try:
+        import pillow_heif  # noqa: F401
+    except ImportError:
+        return None
+    import heif_files
+    import photo_samples
+
+    pixels = photo_samples.picture(24, 36)
+    return heif_files.portrait(pixels, pixels[::2, ::2, 0], depth_xmp=heif_files.apple_xmp())
+
+
+def _raw() -> bytes:
+    import raw_samples
+
+    return raw_samples.dng(raw_samples.four_patches(24, 32), xmp=b"<x:xmpmeta/>")
+
+
+EXTRA_SAMPLES: dict[str, Callable[[], bytes | None]] = {
+    "HEIC": _heic,
+    "HEIC portrait": _portrait,
+    "RAW": _raw,
+}
 
 
 def case(seed: int) -> tuple[str, bytes]:

@@ -253,7 +253,7 @@ def test_jpeg_is_saved_about_as_it_came(quality: int, subsampling: str) -> None:
 
 def test_pixels_of_the_wrong_kind_are_refused() -> None:
     with pytest.raises(PhotoError, match="uint8 or uint16"):
-        Photo(np.zeros((4, 4, 3), np.float32))
+        Photo(np.zeros((4, 4, 3), np.float64))
     with pytest.raises(PhotoError, match="alpha"):
         Photo(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8))
     with pytest.raises(PhotoError, match="expected a path"):

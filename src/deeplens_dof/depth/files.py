@@ -1,10 +1,11 @@
-"""Depth files: 16-bit PNG and TIFF, EXR, npz. Near is bright in every picture.
+"""Depth files: 16-bit PNG and TIFF, EXR, npz, and points. Near is bright in every picture.
 
 | format     | holds                                                                                     |
 |------------|-------------------------------------------------------------------------------------------|
 | .png .tiff | 16-bit grey, 0 far .. 65535 near; the text tag ImageDescription names unit and range      |
 | .exr       | float channel Z in metres along the optical axis; infinitely far is written as infinity   |
 | .npz       | arrays `inverse_depth` float32 (H, W) and `unit`                                          |
+| .ply       | points in metres with the photo's colours (see point_cloud.py); not read back             |
 
 Reading also takes grey PNG, TIFF and JPEG pictures of other programs, 8 or 16 bit: near is bright, stretched
 to 0..1.
@@ -22,10 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.atomic import write_atomically
+from deeplens_dof.depth.point_cloud import write_point_cloud
 from deeplens_dof.inverse_depth import InverseDepth, Unit
 
 MAX_PIXELS = 200_000_000
 WRITTEN = (".png", ".tif", ".tiff", ".exr", ".npz")
+POINTS = ".ply"
+EXPORTED = (*WRITTEN, POINTS)
 _READ = (*WRITTEN, ".jpg", ".jpeg")
 _FAR_M = 65504.0  # the largest half-precision number: infinity to many renderers
 _TAG = re.compile(r"deeplens inverse depth, unit (\S+), black (\S+), white (\S+)")
@@ -72,24 +76,35 @@ def read_depth_file(
     return _from_grey(file, pixels, description, untagged)
 
 
-def write_depth_file(path: str | os.PathLike[str], depth: InverseDepth, nearest_m: float = 1.0) -> None:
+def write_depth_file(
+    path: str | os.PathLike[str],
+    depth: InverseDepth,
+    nearest_m: float = 1.0,
+    rgb: npt.NDArray[np.uint8] | None = None,
+    lens_mm: float = 50.0,
+) -> None:
     """Writes a depth file in the format of its ending; never leaves half a file.
 
-    nearest_m: distance of relative depth 1, for EXR only, which holds metres. Raises ValueError for another
-    ending and OSError when it cannot be written.
+    nearest_m: distance of relative depth 1, for EXR and PLY, which hold metres. rgb, lens_mm: the photo, sRGB (H, W, 3),
+    and its focal length on a 36 mm wide sensor, for PLY. Raises ValueError for another ending, and for PLY without a
+    photo; OSError when it cannot be written.
     """
     file = Path(path)
     kind = file.suffix.lower()
-    if kind not in WRITTEN:
+    if kind not in EXPORTED:
         raise ValueError(
-            f"the depth file {file.name!r} ends in {kind!r}, expected one of {' '.join(WRITTEN)}"
+            f"the depth file {file.name!r} ends in {kind!r}, expected one of {' '.join(EXPORTED)}"
         )
+    if kind == POINTS and rgb is None:
+        raise ValueError(f"{file.name!r} is to hold coloured points, and no photo was given; give it as rgb")
 
     def write(stream: BinaryIO) -> None:
         if kind == ".npz":
             np.savez_compressed(stream, inverse_depth=depth.values, unit=np.array(depth.unit))
         elif kind == ".exr":
             _write_exr(stream, depth.in_metres(nearest_m))
+        elif rgb is not None and kind == POINTS:
+            write_point_cloud(stream, depth, rgb, lens_mm, nearest_m)
         else:
             write_grey(stream, depth, kind)
 

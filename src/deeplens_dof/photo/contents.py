@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-Pixels = npt.NDArray[Any]  # uint8 or uint16
+Pixels = npt.NDArray[Any]  # uint8 or uint16 codes, or float32 linear light
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,17 +15,26 @@ class Compression:
     """How the file was compressed that a photo came from, so that saving it again costs about as many bytes.
 
     quality: estimated JPEG quality 1..100, None if unknown. subsampling: of the chroma, "4:4:4", "4:2:2" or
-    "4:2:0". lossless: a WebP without loss.
+    "4:2:0". lossless: a WebP without loss. half: an EXR of 16-bit floats.
     """
 
     quality: int | None = None
     subsampling: str = "4:4:4"
     lossless: bool = False
+    half: bool = False
+
+
+class Decoded(NamedTuple):
+    """What a decoder gives: upright pixels, straight alpha, and the profile that describes them."""
+
+    pixels: Pixels  # (H, W, 3)
+    alpha: Pixels | None  # (H, W), of the same type
+    icc: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """pixels (H, W, 3) and alpha (H, W) or None, both uint8 or both uint16; exif is TIFF-structured, without
+    """pixels (H, W, 3) and alpha (H, W) or None, both of one type (see Photo); exif is TIFF-structured, without
     `Exif`.
     """
 

@@ -5,26 +5,19 @@ fits.
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import icc
-from .contents import Pixels
+from . import icc, jxl
+from .contents import Decoded, Pixels
 from .errors import PhotoError
 from .header import Header
 from .orientation import upright, upright_image
+from .stored import stored_samples
 
 if TYPE_CHECKING:
     from PIL import Image
-
-
-class Decoded(NamedTuple):
-    pixels: Pixels  # (H, W, 3)
-    alpha: Pixels | None  # (H, W)
-    icc: bytes | None
 
 
 def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, name: str) -> Decoded:
@@ -59,7 +52,8 @@ def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes |
     """A 16-bit PNG or TIFF through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged
     file.
     """
-    stored, alpha_channel = _read_deep(data, head.format.suffixes[0])
+    file = stored_samples(data, head.format.suffixes[0], "uint16")
+    stored, alpha_channel = file.samples, file.alpha_channel
     samples = upright(stored, orientation)
     return from_samples(samples, alpha_channel, head.alpha_premultiplied, profile)
 
@@ -77,6 +71,20 @@ def from_samples(
     if alpha is not None and alpha_premultiplied:
         pixels = _straightened(pixels, alpha)
     return Decoded(pixels, alpha, icc.fitting(profile, 3))
+
+
+def from_jxl(data: bytes, name: str) -> Decoded:
+    """A JPEG XL of 8 or 16 bits. Raises PhotoError for channels that make no picture, ValueError for a damaged file."""
+    file = jxl.stored(data)
+    color = [c for c in range(len(file.channels)) if c != file.alpha_channel]
+    if len(color) not in (1, 3):
+        raise PhotoError(
+            f"{name} has the channels {', '.join(file.channels)}, expected colour or grey; convert it"
+        )
+    alpha = None if file.alpha_channel < 0 else np.ascontiguousarray(file.samples[..., file.alpha_channel])
+    if len(color) == 1:
+        return _from_grey(file.samples[..., color[0]], alpha, file.icc)
+    return Decoded(np.ascontiguousarray(file.samples[..., :3]), alpha, icc.fitting(file.icc, 3))
 
 
 def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
@@ -110,35 +118,3 @@ def _straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
     divisor = np.maximum(alpha, 1).astype(np.float64)[..., None]
     straight = np.rint(pixels * (most / divisor))
     return np.where(alpha[..., None] > 0, np.minimum(straight, most), pixels).astype(pixels.dtype)
-
-
-def _read_deep(data: bytes, suffix: str) -> tuple[Pixels, int]:
-    """Stored uint16 samples (H, W, channels) and the number of the alpha channel, -1 for none.
-
-    OpenImageIO's Python reader takes file names only, hence the private temporary file.
-    """
-    import OpenImageIO
-
-    config = OpenImageIO.ImageSpec()
-    config.attribute("oiio:UnassociatedAlpha", 1)
-    with tempfile.TemporaryDirectory(prefix="deeplens-") as folder:
-        path = Path(folder) / f"picture{suffix}"
-        path.write_bytes(data)
-        file: Any = OpenImageIO.ImageInput.open(str(path), config)
-        if file is None:
-            raise ValueError(_without_path(OpenImageIO.geterror(), path))
-        try:
-            alpha_channel = int(file.spec().alpha_channel)
-            samples = file.read_image(OpenImageIO.UINT16)
-            problem = file.geterror()
-        finally:
-            file.close()
-    if samples is None or problem:
-        raise ValueError(_without_path(problem or "it ends too early", path))
-    if samples.ndim == 2:
-        samples = samples[..., None]
-    return samples, alpha_channel
-
-
-def _without_path(message: str, path: Path) -> str:
-    return message.replace(str(path), "the file")

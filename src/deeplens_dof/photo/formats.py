@@ -8,13 +8,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Literal
 
 from .errors import PhotoError, UnknownFormatError, shown
+from .jxl import is_jxl
+from .raw_kind import is_raw
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """suffixes: lower case, the usual one first. max_side: px that the format can hold. spelled: the name in sentences."""
+    """What DeepLens does with a format: the capability table, of which docs/formats.md is made.
+
+    suffixes: lower case, the usual one first. max_side: px that the format can hold. spelled: the name in sentences.
+    written: whether there is a writer; a photo of a format without one is written as TIFF unless told otherwise. extra: of
+    the package that it needs. The others say what a file keeps there and back (what is read of it, where nothing is
+    written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and depth inside it.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -22,25 +31,61 @@ class Format:
     max_side: int
     alpha: bool = True
     spelled: str = ""
+    written: bool = True
+    deep: bool = False
+    floats: bool = False
+    icc: bool = True
+    exif: bool = True
+    xmp: bool = True
+    depth: Literal["no", "yes"] = "yes"
+    extra: str = ""
 
     @property
     def shown(self) -> str:
         return self.spelled or self.name
 
 
+_RAW_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srw", ".raf", ".orf", ".rw2", ".rwl", ".pef",
+    ".3fr", ".iiq", ".erf", ".mef", ".mos", ".mrw", ".kdc", ".dcr",
+)  # fmt: skip
 FORMATS = {
     each.name: each
     for each in (
         Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
-        Format("PNG", (".png",), "image/png", 2**31 - 1),
+        Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
         Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
         Format("AVIF", (".avif",), "image/avif", 65_535),
-        Format("HEIF", (".heic", ".heif", ".hif"), "image/heic", 16_384, spelled="HEIC"),
-        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1),
+        Format(
+            "HEIF",
+            (".heic", ".heif", ".hif"),
+            "image/heic",
+            16_384,
+            spelled="HEIC",
+            extra="heif",
+        ),
+        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
+        Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, deep=True, floats=True, icc=False, exif=False),
+        Format("JXL", (".jxl",), "image/jxl", 2**30, spelled="JPEG XL", deep=True),
+        Format(
+            "RAW",
+            _RAW_SUFFIXES,
+            "image/x-raw",
+            65_535,
+            spelled="camera RAW",
+            written=False,
+            alpha=False,
+            deep=True,
+            icc=False,
+            depth="no",
+            extra="raw",
+        ),
     )
 }
-READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
 PICTURE_SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
+_WRITTEN = tuple(each for each in FORMATS.values() if each.written)
+_READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
+READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
 
 _FOREIGN = (
     (b"GIF8", "a GIF"),
@@ -48,19 +93,14 @@ _FOREIGN = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "a PostScript file"),
     (b"8BPS", "a Photoshop file"),
-    (b"\x76\x2f\x31\x01", "an OpenEXR file"),
-    (b"\xff\x0a", "a JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
     (b"<svg", "an SVG"),
     (b"<?xml", "an XML file"),
     (b"II+\0", "a BigTIFF"),
     (b"MM\0+", "a BigTIFF"),
-    (b"FUJIFILMCCD-RAW", "a camera RAW file"),
-    (b"IIRO", "a camera RAW file"),
-    (b"IIU\0", "a camera RAW file"),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_UNKNOWN = "not a picture of a known format"
 
 
 def by_content(data: bytes, name: str) -> Format:
@@ -78,29 +118,48 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["AVIF"]
     if head[4:8] == b"ftyp" and _has_brand(data, _HEIF_BRANDS):
         return FORMATS["HEIF"]
-    if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] != b"CR":
+    if is_raw(data):
+        return FORMATS["RAW"]
+    if head[:4] in (b"II*\0", b"MM\0*"):
         return FORMATS["TIFF"]
-    raise UnknownFormatError(f"{name} is {_foreign(head)}, expected {READABLE}; export it as one of these")
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return FORMATS["EXR"]
+    if is_jxl(head):
+        return FORMATS["JXL"]
+    found = _foreign(head)
+    if found == _UNKNOWN and PurePath(name).suffix.lower() in _RAW_SUFFIXES:
+        return FORMATS["RAW"]  # LibRaw knows more cameras than have a mark of their own
+    raise UnknownFormatError(f"{name} is {found}, expected {READABLE}; export it as one of these")
 
 
 def by_suffix(path: str | os.PathLike[str]) -> Format:
     """The format that a file name asks for. Raises PhotoError for an unknown or missing suffix."""
     suffix = PurePath(os.fsdecode(path)).suffix.lower()
-    for each in FORMATS.values():
+    for each in _WRITTEN:
         if suffix in each.suffixes:
             return each
-    known = ", ".join(each.suffixes[0] for each in FORMATS.values())
+    known = ", ".join(each.suffixes[0] for each in _WRITTEN)
     found = f"ends in {shown(suffix)!r}" if suffix else "has no suffix"
+    if suffix in _READ_ONLY:
+        found += ", which is only read"
     raise PhotoError(f"{shown(path)} cannot be written: its name {found}, expected one of {known}; rename it")
 
 
 def by_name(format_name: str) -> Format:
-    """The format called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
+    """The format to write called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
     wanted = format_name.lower().lstrip(".")
-    for each in FORMATS.values():
+    for each in _WRITTEN:
         if wanted == each.name.lower() or f".{wanted}" in each.suffixes:
             return each
-    raise PhotoError(f"{shown(format_name)!r} is not a picture format, expected one of {', '.join(FORMATS)}")
+    known = ", ".join(each.name for each in _WRITTEN)
+    raise PhotoError(
+        f"{shown(format_name)!r} is not a picture format that is written, expected one of {known}"
+    )
+
+
+def written_as(suffix: str) -> str:
+    """The suffix of the result of a photo with that suffix: itself, or .tif where its format is only read."""
+    return FORMATS["TIFF"].suffixes[0] if suffix.lower() in _READ_ONLY else suffix
 
 
 def _has_brand(data: bytes, wanted: tuple[bytes, ...]) -> bool:
@@ -114,10 +173,8 @@ def _foreign(head: bytes) -> str:
     for signature, words in _FOREIGN:
         if head.startswith(signature):
             return words
-    if head[:2] in (b"II", b"MM") and head[8:10] == b"CR":
-        return "a camera RAW file"
     if head[4:8] == b"ftyp":
         return "a video or another ISO media file"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         return "a text file"
-    return "not a picture of a known format"
+    return _UNKNOWN

@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import ifd, png
+from . import exr, ifd, jxl, png, raw
 from .contents import Compression
 from .errors import PhotoError
-from .formats import READABLE, Format
+from .formats import Format
 from .isobmff import items_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile
 
 _WIDTH, _HEIGHT, _BITS, _COLOR, _SAMPLE_FORMAT, _ALPHA = 256, 257, 258, 262, 339, 338
-_KIND, _SUB_PAGES, _DNG_VERSION, _XMP, _ICC = 254, 330, 50706, 700, 34675
+_XMP, _ICC = 700, 34675
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def header(data: bytes, form: Format, name: str) -> Header:
 def damaged(name: str, form: Format, problem: BaseException) -> PhotoError:
     detail = str(problem).strip().rstrip(".").splitlines()
     why = f" ({detail[0][:160]})" if detail else ""
-    return PhotoError(f"{name} is a damaged or incomplete {form.name} file{why}; copy or export it again")
+    return PhotoError(f"{name} is a damaged or incomplete {form.shown} file{why}; copy or export it again")
 
 
 def _jpeg(data: bytes, form: Format, name: str) -> Header:
@@ -121,8 +121,6 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
     def values(tag: int, otherwise: int) -> tuple[int, ...]:
         return ifd.integers(tags.get(tag), order) or (otherwise,)
 
-    if _DNG_VERSION in tags or (values(_KIND, 0)[0] & 1 and _SUB_PAGES in tags):
-        raise PhotoError(f"{name} is a camera RAW file, expected {READABLE}; develop it first")
     bits = max(values(_BITS, 1))
     if set(values(_SAMPLE_FORMAT, 1)) - {1, 4} or bits > 16:
         raise PhotoError(
@@ -140,11 +138,38 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
     return _opened(TiffImageFile(io.BytesIO(data)), form)
 
 
+def _exr(data: bytes, form: Format, name: str) -> Header:
+    facts = exr.facts(data)
+    info = {} if facts.xmp is None else {"xmp": facts.xmp}
+    return Header(form, facts.size, info, compression=Compression(half=facts.half))
+
+
+def _jxl(data: bytes, form: Format, name: str) -> Header:
+    facts = jxl.facts(data)
+    info = {"exif": facts.exif, "xmp": facts.xmp}
+    return Header(form, facts.size, info, compression=Compression(lossless=facts.lossless))
+
+
+def _raw(data: bytes, form: Format, name: str) -> Header:
+    facts = raw.facts(data, name)
+    return Header(form, facts.size, {"exif": facts.exif, "xmp": facts.xmp})
+
+
 def _opened(image: ImageFile.ImageFile, form: Format) -> Header:
     return Header(form, image.size, image.info, image)
 
 
-_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _avif, "HEIF": _heif, "TIFF": _tiff}
+_READERS = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WEBP": _webp,
+    "AVIF": _avif,
+    "HEIF": _heif,
+    "TIFF": _tiff,
+    "EXR": _exr,
+    "JXL": _jxl,
+    "RAW": _raw,
+}
 
 # Luminance table of ITU-T T.81, annex K.1, which libjpeg scales by quality.
 # fmt: off

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import exif
-from .contents import Contents, Pixels
-from .decode import Decoded, from_samples
+from .contents import Contents, Decoded, Pixels
+from .decode import from_samples
 from .errors import PhotoError, UnknownFormatError
 from .heif_samples import samples_of
 from .isobmff import XMP_TYPE, Item, Items

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from . import formats, gdepth, icc, xmp
 from .atomic import write_atomically
+from .bit_depth import alpha_as, rounded_to_8_bits
 from .contents import Compression, Contents, Pixels
 from .embedded import EmbeddedDepth
 from .errors import PhotoError, shown
@@ -19,7 +20,7 @@ from .exif import Camera
 from .limits import COMMAND_LINE_LIMITS
 from .phone_depth import ORIGINS
 from .tone import Curves, decoded, encoded
-from .write import file_bytes, rounded_to_8_bits
+from .write import file_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 class Photo:
     """An upright picture and everything that is to stay with it.
 
-    pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB
-    without. alpha: (H, W) of the same type, straight, or None. format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF" or
-    "TIFF". exif: TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in
-    messages. depth: what the file itself holds of it, or None; depth_problem: a sentence that tells why depth that is
-    there is not used. file: the JPEG that it was read from, to the byte, or None. Raises PhotoError when the arrays do
-    not fit together.
+    pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB without; or
+    float32, scene-linear light in sRGB's primaries, without bounds and without `icc`. alpha: (H, W) of the same type, or
+    None; 0..1 for floats. Codes are straight, light is already multiplied by alpha. format: the name of the one that
+    it is saved in unless told otherwise, "JPEG", "PNG", ...: that of the file, "TIFF" for what is only read. exif:
+    TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in messages. depth: what the
+    file itself holds of it, or None; depth_problem: a sentence that tells why depth that is there is not used. file: the
+    JPEG that it was read from, to the byte, or None. Raises PhotoError when the arrays do not fit together.
     """
 
     pixels: Pixels
@@ -56,17 +58,27 @@ class Photo:
             pixels.ndim != 3
             or pixels.shape[2] != 3
             or pixels.size == 0
-            or pixels.dtype not in (np.uint8, np.uint16)
+            or pixels.dtype not in (np.uint8, np.uint16, np.float32)
         ):
             raise PhotoError(
                 f"{self.source} has pixels of shape {pixels.shape} and type {pixels.dtype}, expected "
-                "(height, width, 3) of uint8 or uint16; convert them"
+                "(height, width, 3) of uint8 or uint16, or of float32 linear light; convert them"
+            )
+        if self.is_float and self.icc is not None:
+            raise PhotoError(
+                f"{self.source} has float32 pixels and an ICC profile, expected light in sRGB's primaries without one; "
+                "convert it or leave the profile out"
             )
         if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
             raise PhotoError(
                 f"{self.source} has alpha of shape {alpha.shape} and type {alpha.dtype}, expected "
                 f"{pixels.shape[:2]} of {pixels.dtype}; convert it or leave it out"
             )
+
+    @property
+    def is_float(self) -> bool:
+        """Whether pixels are linear light itself, and white is not where it ends."""
+        return bool(self.pixels.dtype == np.float32)
 
     @property
     def height(self) -> int:
@@ -78,19 +90,21 @@ class Photo:
 
     def linear(self) -> npt.NDArray[np.float32]:
         """Linear light in the picture's own primaries, float32 (H, W, 3), 0..1, by the tone curves of its
-        profile.
+        profile; float32 pixels as they are.
 
         A profile without such curves (one of tables only) is taken to have sRGB's, which is an approximation.
         """
-        return decoded(self.pixels, self._curves())
+        return self.pixels if self.is_float else decoded(self.pixels, self._curves())
 
     def encode(self, linear: npt.NDArray[np.float32], dtype: npt.DTypeLike | None = None) -> Pixels:
-        """The inverse of `linear`: float32 (H, W, 3) of the same primaries to pixels, clipped to 0..1 and
-        rounded.
+        """The inverse of `linear`: float32 (H, W, 3) of the same primaries to pixels, clipped to 0..1 and rounded; those
+        of a float32 photo are the light itself.
 
         dtype: uint8 or uint16; None takes the photo's own. `encode(linear())` gives the pixels back exactly.
         """
         kind = self.pixels.dtype if dtype is None else np.dtype(dtype)
+        if kind == np.float32 and self.is_float:
+            return np.asarray(linear, np.float32)
         if kind not in (np.uint8, np.uint16):
             raise PhotoError(f"{self.source} cannot be encoded as {kind}; ask for uint8 or uint16")
         return encoded(linear, kind, self._curves())
@@ -98,7 +112,7 @@ class Photo:
     def srgb8(self) -> npt.NDArray[np.uint8]:
         """uint8 sRGB (H, W, 3), for networks: converted by littlecms when the photo is not sRGB.
 
-        Pixels under a profile that littlecms refuses are taken as sRGB.
+        Pixels under a profile that littlecms refuses are taken as sRGB; light above white becomes white.
         """
         pixels: npt.NDArray[np.uint8] = rounded_to_8_bits(self.pixels)
         found = icc.profile(self.icc) if self.icc else None
@@ -119,8 +133,7 @@ class Photo:
         if alpha is not None and alpha.shape != pixels.shape[:2]:
             alpha = None
         if alpha is not None and alpha.dtype != pixels.dtype:
-            deeper = pixels.dtype == np.uint16
-            alpha = alpha.astype(np.uint16) * np.uint16(257) if deeper else rounded_to_8_bits(alpha)
+            alpha = alpha_as(alpha, pixels.dtype)
         return replace(self, pixels=pixels, alpha=alpha)
 
     def save(
@@ -135,7 +148,8 @@ class Photo:
         """Write the photo to `path`, whole or not at all. The format is that of the suffix unless it is
         named.
 
-        16 bits stay in PNG and TIFF and are rounded to 8 elsewhere; alpha stays everywhere but in JPEG.
+        What a format holds is in docs/formats.md: 16 bits are rounded to 8 where it has no more, light above white
+        stays in EXR only, alpha stays everywhere but in JPEG.
         strip_metadata: leave EXIF (with GPS) and XMP out; the ICC profile stays, as the colours need it.
         settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside what is there.
         quality: 1..100; None is about the input's, at least 90 for JPEG. Raises PhotoError.
@@ -176,7 +190,7 @@ class Photo:
 
         pixels = rounded_to_8_bits(self.pixels)
         if self.alpha is not None:
-            pixels = np.dstack((pixels, rounded_to_8_bits(self.alpha)))
+            pixels = np.dstack((pixels, alpha_as(self.alpha, np.uint8)))
         image = Image.fromarray(np.ascontiguousarray(pixels))
         exif = None if self.exif is None else b"Exif\0\0" + self.exif
         blocks = {"icc_profile": self.icc, "exif": exif, "xmp": self.xmp}

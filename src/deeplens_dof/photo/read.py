@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import exif, formats, heif, png, xmp, xmp_in_jpeg
-from .contents import Compression
-from .decode import Decoded, from_deep_file, from_pillow
+from . import exif, exr, formats, heif, png, raw, xmp, xmp_in_jpeg
+from .contents import Compression, Decoded
+from .decode import from_deep_file, from_jxl, from_pillow
 from .errors import PhotoError, shown
 from .header import Header, damaged, header, quiet
 from .limits import COMMAND_LINE_LIMITS, Limits
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
 
-    Reads the first frame of JPEG, PNG, WebP, AVIF, HEIC and TIFF, told apart by content. Orientation is applied;
+    Reads the first frame of every format of docs/formats.md, told apart by content. Orientation is applied;
     palette, grey and CMYK become RGB. Depth inside HEIC and in Google's formats becomes `Photo.depth`; where it is broken
     the photo is read without, and `Photo.depth_problem` says why. Raises PhotoError, one sentence, for everything that is
     not a whole
@@ -65,9 +66,19 @@ def read_with_map(
         raise damaged(name, form, problem) from problem
 
 
+# Formats whose headers are read by us, and the metadata with them.
+_DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
+    "EXR": exr.decode,
+    "JXL": from_jxl,
+    "RAW": raw.decode,
+}
+
+
 def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     if head.format.name == "HEIF":
         return _from_heif(data, head, name, limits)
+    if head.format.name in _DECODERS:
+        return _by_own_header(data, head, name, limits)
     image = _loaded(head)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
@@ -110,6 +121,17 @@ def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Ph
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
     named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
     return replace(photo, depth=named.depth, depth_problem=named.problem), named.range_map
+
+
+def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
+    raw_exif, packet = exif.block(head.info.get("exif")), head.info.get("xmp")
+    limits.check_metadata(name, raw_exif, None, _as_bytes(packet))
+    decoded = _DECODERS[head.format.name](data, name)
+    limits.check_metadata(name, None, decoded.icc, None)
+    form = head.format.name if head.format.written else "TIFF"
+    photo = _photo(decoded, form, raw_exif, packet, name, head.compression)
+    found = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
+    return replace(photo, xmp=found.packet, depth=found.depth, depth_problem=found.problem), found.range_map
 
 
 def _loaded(head: Header) -> Image.Image | None:

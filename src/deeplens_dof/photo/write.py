@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from . import exif, heif, xmp_in_jpeg
-from .contents import Contents, Pixels
+from .bit_depth import alpha_as, as_codes, rounded_to_8_bits
+from .contents import Contents
 from .errors import PhotoError
+from .exr import exr_bytes
 from .formats import Format
 from .gdepth import HEAVY
+from .jxl import jxl_bytes
 from .png import png_bytes
 from .tiff import tiff_bytes
 
@@ -25,8 +28,8 @@ _LONGEST_JPEG_EXIF_BYTES = 65_527
 
 
 def file_bytes(contents: Contents, form: Format, quality: int | None, name: str) -> bytes:
-    """The whole file. What the format cannot hold is left out: alpha in JPEG, and all but 8 bits (rounded) in
-    some.
+    """The whole file. What the format cannot hold is left out: alpha in JPEG, all but 8 bits (rounded) in some, and light
+    above white where there are no floats.
 
     quality: 1..100 of JPEG, WebP, AVIF and HEIC; None takes about that of the file that the photo came from.
     name: of the file, for messages. Raises PhotoError.
@@ -46,6 +49,8 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
         alpha=contents.alpha if form.alpha else None,
         exif=exif.made_upright(contents.exif, width, height),
     )
+    if not form.floats:
+        contents = as_codes(contents, np.uint16 if form.deep else np.uint8)
     try:
         return _WRITERS[form.name](contents, quality)
     except PhotoError:
@@ -54,14 +59,6 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
         raise PhotoError(
             f"{name} cannot be written as {form.name}: {problem or 'not enough memory'}"
         ) from problem
-
-
-def rounded_to_8_bits(pixels: Pixels) -> Pixels:
-    """uint8 as it is; uint16 divided by 257 and rounded, so that 65535 is 255."""
-    return _ROUNDED[pixels] if pixels.dtype == np.uint16 else pixels
-
-
-_ROUNDED = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _jpeg(contents: Contents, quality: int | None) -> bytes:
@@ -113,7 +110,7 @@ def _by_pillow(contents: Contents, format_name: str, options: dict[str, Any]) ->
 
     pixels = rounded_to_8_bits(contents.pixels)
     if contents.alpha is not None:
-        pixels = np.dstack((pixels, rounded_to_8_bits(contents.alpha)))
+        pixels = np.dstack((pixels, alpha_as(contents.alpha, np.uint8)))
     if contents.icc is not None:
         options["icc_profile"] = contents.icc
     file = io.BytesIO()
@@ -128,4 +125,6 @@ _WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
     "AVIF": _avif,
     "HEIF": heif.file_bytes,
     "TIFF": lambda contents, quality: tiff_bytes(contents),
+    "EXR": lambda contents, quality: exr_bytes(contents),
+    "JXL": jxl_bytes,
 }

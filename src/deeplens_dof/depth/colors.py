@@ -1,0 +1,32 @@
+"""Depth as a picture to look at: far is dark blue, then green, then yellow, and near is nearly white."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.inverse_depth import InverseDepth
+
+# sRGB at even steps from far to near; lightness rises evenly, so that it reads in grey too.
+_STOPS = np.array(
+    (
+        (16, 14, 44),
+        (38, 48, 110),
+        (24, 92, 130),
+        (30, 134, 114),
+        (98, 172, 78),
+        (202, 200, 60),
+        (255, 245, 200),
+    ),
+    np.float32,
+)
+_STEPS = 1024
+
+
+def coloured(depth: InverseDepth) -> npt.NDArray[np.uint8]:
+    """uint8 sRGB (H, W, 3): the far and near half per cent of the values are the ends of the colours."""
+    places = np.linspace(0, len(_STOPS) - 1, _STEPS)
+    table = np.stack([np.interp(places, np.arange(len(_STOPS)), _STOPS[:, c]) for c in range(3)], axis=1)
+    codes = np.rint(table).astype(np.uint8)
+    picture: npt.NDArray[np.uint8] = codes[(depth.normalised() * (_STEPS - 1)).astype(np.uint16)]
+    return picture

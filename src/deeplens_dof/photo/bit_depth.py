@@ -1,0 +1,51 @@
+"""Pixels and alpha from one type to another: uint8 and uint16 codes, and float32 linear light."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..color import linear_to_srgb
+from .contents import Contents, Pixels
+
+
+def rounded_to_8_bits(pixels: Pixels) -> Pixels:
+    """Codes as uint8: uint8 as it is; uint16 divided by 257 and rounded, so that 65535 is 255; light by sRGB's curve."""
+    if pixels.dtype.kind == "f":
+        return linear_to_srgb(pixels, np.uint8)
+    return _ROUNDED[pixels] if pixels.dtype == np.uint16 else pixels
+
+
+def alpha_as(alpha: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Alpha, which knows no curve, as uint8, uint16 or float32 of full scale 255, 65535 or 1."""
+    kind = np.dtype(dtype)
+    if alpha.dtype == kind:
+        return alpha
+    if alpha.dtype == np.uint8 and kind == np.uint16:
+        return alpha.astype(np.uint16) * np.uint16(257)
+    if alpha.dtype == np.uint16 and kind == np.uint8:
+        return _ROUNDED[alpha]
+    if kind.kind == "f":
+        return (alpha / np.float32(_top(alpha.dtype))).astype(np.float32)
+    return np.rint(np.clip(alpha, 0, 1) * np.float32(_top(kind))).astype(kind)
+
+
+def as_codes(contents: Contents, dtype: npt.DTypeLike) -> Contents:
+    """Contents of linear light as straight codes of sRGB's curve, clipped to 0..1; others as they are."""
+    if contents.pixels.dtype.kind != "f":
+        return contents
+    light, alpha = contents.pixels, contents.alpha
+    if alpha is not None:
+        light = light / np.where(alpha > 0, alpha, np.float32(1))[..., None]
+        alpha = alpha_as(alpha, dtype)
+    return replace(contents, pixels=linear_to_srgb(light, dtype), alpha=alpha)
+
+
+def _top(dtype: np.dtype[Any]) -> int:
+    return int(np.iinfo(dtype).max)
+
+
+_ROUNDED = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""Samples of a file through OpenImageIO, as they are stored, and back.
+
+Its Python interface takes file names only, hence the private temporary files.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Stored(NamedTuple):
+    """samples: (H, W, channels). alpha_channel: its number, -1 for none. kind: "uint8", "uint16", "half", "float", ... as
+    the file has it. icc: its profile. attributes: what else OpenImageIO says of the file, numbers and text.
+    """
+
+    samples: npt.NDArray[Any]
+    channels: tuple[str, ...]
+    alpha_channel: int
+    kind: str
+    icc: bytes | None
+    attributes: dict[str, Any]
+
+
+def stored_samples(
+    data: bytes,
+    suffix: str,
+    kind: str | None = None,
+    chosen: Callable[[tuple[str, ...]], tuple[int, int]] | None = None,
+) -> Stored:
+    """The first picture of a file. kind: the type to read samples as; None is the file's own. chosen: from the names of
+    all channels the first to be read and the one after the last; None reads them all.
+
+    Alpha is not multiplied in here where the file's is not. Raises ValueError for a damaged file.
+    """
+    import OpenImageIO
+
+    config = OpenImageIO.ImageSpec()
+    config.attribute("oiio:UnassociatedAlpha", 1)
+    with tempfile.TemporaryDirectory(prefix="deeplens-") as folder:
+        path = Path(folder) / f"picture{suffix}"
+        path.write_bytes(data)
+        file: Any = OpenImageIO.ImageInput.open(str(path), config)
+        if file is None:
+            raise ValueError(_without_path(OpenImageIO.geterror(), path))
+        try:
+            spec = file.spec()
+            own = str(spec.format)
+            names = tuple(spec.channelnames)
+            first, end = chosen(names) if chosen else (0, len(names))
+            samples = file.read_image(0, 0, first, end, kind or own)
+            problem = file.geterror()
+        finally:
+            file.close()
+    if samples is None or problem:
+        raise ValueError(_without_path(problem or "it ends too early", path))
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    attributes = {each.name: each.value for each in spec.extra_attribs}
+    profile = attributes.pop("ICCProfile", None)
+    return Stored(
+        samples,
+        names[first:end],
+        int(spec.alpha_channel) - first if first <= spec.alpha_channel < end else -1,
+        own,
+        None if profile is None else np.asarray(profile, np.uint8).tobytes(),
+        attributes,
+    )
+
+
+def stored_bytes(
+    samples: npt.NDArray[Any],
+    suffix: str,
+    kind: str,
+    channels: tuple[str, ...],
+    attributes: Mapping[str, Any],
+    icc: bytes | None = None,
+) -> bytes:
+    """The file of that suffix with these samples (H, W, channels), written as `kind`. An attribute is a value, or a pair
+    of OpenImageIO's name of a type and a value. Raises OSError when OpenImageIO does not write it.
+    """
+    import OpenImageIO
+
+    height, width, count = samples.shape
+    spec = OpenImageIO.ImageSpec(width, height, count, kind)
+    spec.channelnames = channels
+    if "A" in channels:
+        spec.alpha_channel = channels.index("A")
+    for name, value in attributes.items():
+        if isinstance(value, tuple):
+            spec.attribute(name, OpenImageIO.TypeDesc(value[0]), value[1])
+        else:
+            spec.attribute(name, value)
+    if icc is not None:
+        profile = np.frombuffer(icc, np.uint8)
+        spec.attribute("ICCProfile", OpenImageIO.TypeDesc(f"uint8[{len(icc)}]"), profile)
+    with tempfile.TemporaryDirectory(prefix="deeplens-") as folder:
+        path = Path(folder) / f"picture{suffix}"
+        file: Any = OpenImageIO.ImageOutput.create(str(path))
+        if file is None:
+            raise OSError(f"this OpenImageIO does not write {suffix} files; install another one")
+        written = file.open(str(path), spec) and file.write_image(np.ascontiguousarray(samples))
+        problem = file.geterror()
+        if not (file.close() and written):
+            raise OSError(_without_path(problem or OpenImageIO.geterror() or "no reason given", path))
+        return path.read_bytes()
+
+
+def _without_path(message: str, path: Path) -> str:
+    return message.replace(str(path), "the file")
