@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import Field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -42,6 +42,16 @@ DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (
 Overlay = Annotated[
     Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
 ]
+Film = Annotated[
+    bool,
+    typer.Option(
+        "--sequence", help="INPUT is a film's frames: a folder, or a pattern such as shot.####.png."
+    ),
+]
+Pull = Annotated[
+    str | None,
+    typer.Option(metavar="'FRAME:X,Y FRAME:X,Y'", help="With --sequence: pull the focus from key to key."),
+]
 Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
 Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -53,6 +63,8 @@ def _blur(
     depth: Depth = "auto",
     depth_out: DepthOut = None,
     overlay: Overlay = None,
+    sequence: Film = False,
+    focus_pull: Pull = None,
     strip_metadata: Strip = False,
     json_report: Report = False,
     debug: Debug = False,
@@ -72,8 +84,41 @@ def _blur(
         name, _, rest = str(error).partition(" ")
         raise PlanError(f"{_option_name(name)} {rest}") from None
     check_shape(settings.shape)
+    if focus_pull and not sequence:
+        raise PlanError("--focus-pull goes with --sequence; for one photo say --focus X,Y")
+    if sequence:
+        if depth_out or overlay:
+            raise PlanError("--depth-out and --overlay name one file, so they do not go with --sequence")
+        report = _film(inputs, out, depth, focus_pull, settings, strip_metadata, Terminal(debug))
+        _end(settings, report, json_report)
     jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
     report = run(jobs, settings, depth, strip_metadata, Terminal(debug))
+    _end(settings, report, json_report)
+
+
+def _film(
+    inputs: list[Path],
+    out: str | None,
+    depth: str,
+    focus_pull: str | None,
+    settings: Settings,
+    strip_metadata: bool,
+    reporter: Terminal,
+) -> list[dict[str, Any]]:
+    """The report on the frames of a film. Raises PlanError."""
+    from .sequence import FocusPull, plan_film, run_film
+
+    try:
+        pull = FocusPull.parse(focus_pull) if focus_pull else None
+    except ValueError as error:
+        raise PlanError(f"--focus-pull: {error}") from None
+    if pull and settings.focus != "subject":
+        raise PlanError("--focus and --focus-pull both say what is sharp; leave one of them out")
+    film = plan_film(inputs, out, depth, pull, [settings.shape])
+    return run_film(film, settings, depth, strip_metadata, pull, reporter)
+
+
+def _end(settings: Settings, report: list[dict[str, Any]], json_report: bool) -> NoReturn:
     if json_report:
         print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
     raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)

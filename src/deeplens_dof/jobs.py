@@ -194,7 +194,7 @@ def do(
 
     stage("reading")
     photo = read(job.source)
-    _check_outputs(job)
+    check_outputs(job)
     from .pipeline import analyse, refocus
 
     once = "compiling the inner loops (once), then " if _first_use() else ""
@@ -227,14 +227,14 @@ def write_depth(source: Path, out: str) -> Path:
     if _real(target) == _real(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
     photo = read(source)
-    _check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
+    check_outputs(Job(source, target.with_suffix(".png"), depth_out=target))
     depth = predict_depth(photo.srgb8())
     target.parent.mkdir(parents=True, exist_ok=True)
     write_depth_file(target, depth)
     return target
 
 
-def _check_outputs(job: Job) -> None:
+def check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
     from .depth.files import WRITTEN
     from .photo.formats import by_suffix
