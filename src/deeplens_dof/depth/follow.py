@@ -33,6 +33,9 @@ class FollowedFocus:
         self.point: Point = (0.5, 0.5)
         self._place = np.zeros(3)  # x and y in long sides, inverse depth
         self._reach = np.ones(3)
+        self._drift = np.zeros(
+            3
+        )  # of a step in a frame that stands still: where the cloud has no middle it creeps
         self._weight = 0.0
         self._first = (0.0, 0.0)  # depth of the focus and of the cloud's middle
 
@@ -46,7 +49,9 @@ class FollowedFocus:
         height, width = inverse_depth.shape
         self._place = np.array([point[0] * width, point[1] * height, 0]) / max(height, width)
         self._place[2] = self.depth
+        self._drift = np.zeros(3)
         self._weight = self._shift(cloud, trust)
+        self._drift = self._step(cloud, trust)[0]
         self._first = self.depth, float(self._place[2])
         self.point = point
         return self.depth
@@ -69,16 +74,20 @@ class FollowedFocus:
         """Moves the place to the weighted mean of the pixels about it until it rests; their weight."""
         total = 0.0
         for _ in range(_STEPS):
-            off = (cloud - self._place[:, None]) / self._reach[:, None]
-            weight = trust * np.exp(-0.5 * (off**2).sum(0))
-            total = float(weight.sum())
-            if total < 1e-9:
-                break
-            moved = cloud @ weight / total - self._place
-            self._place = self._place + moved
-            if (np.abs(moved) < 1e-4 * self._reach).all():
+            step, total = self._step(cloud, trust)
+            self._place = self._place + step - self._drift
+            if total < 1e-9 or (np.abs(step - self._drift) < 1e-4 * self._reach).all():
                 break
         return total
+
+    def _step(
+        self, cloud: npt.NDArray[np.float64], trust: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], float]:
+        """From the place to the weighted mean about it, and the weight."""
+        off = (cloud - self._place[:, None]) / self._reach[:, None]
+        weight = trust * np.exp(-0.5 * (off**2).sum(0))
+        total = float(weight.sum())
+        return (cloud @ weight / total - self._place if total > 1e-9 else np.zeros(3)), total
 
 
 def _cloud(

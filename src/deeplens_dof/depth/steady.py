@@ -20,7 +20,8 @@ _BLUR_PX = 2  # of the pictures that are compared: noise of single pixels is no 
 _SAME_COLOUR = 10.0  # sRGB codes: a change of so many leaves 1/e of the past
 _SAMPLES = 128  # a side, for fits and histograms
 _FEWEST = 0.05  # of the samples have to stand still for the fit to be theirs alone
-_ROUNDS, _OUTLIER = 6, 2.5  # of the fit; standard deviations
+_ROUNDS, _FIRST_ROUNDS = 20, 4  # of the fit, and how many of them take x for exact, which no outlier tilts
+_OUTLIER = 2.5  # standard deviations
 _MOVED = 0.5  # share of the picture that changes at a cut
 _UNLIKE, _ALIKE = 0.3, 0.9  # correlation of the depths: surely another shot, surely the same
 _COLOURS_KEPT = 0.6  # of the histogram, within a shot
@@ -91,18 +92,19 @@ def fit_line(x: Samples, y: Samples, noise: float = 1.0) -> tuple[float, float]:
     """
     use = np.ones(x.shape, bool)
     scale, shift = 1.0, float(np.mean(y) - np.mean(x))
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         mean_x, mean_y = float(x[use].mean()), float(y[use].mean())
         dx, dy = x[use] - mean_x, y[use] - mean_y
         xx, yy, xy = float(dx @ dx), float(dy @ dy), float(dx @ dy)
         if not xy > 1e-9 * max(xx, yy, 1e-30):
             return 1.0, mean_y - mean_x
         excess = yy - noise * xx
-        scale = (excess + float(np.hypot(excess, 2 * np.sqrt(noise) * xy))) / (2 * xy)
+        exact = number < _FIRST_ROUNDS
+        scale = xy / xx if exact else (excess + float(np.hypot(excess, 2 * np.sqrt(noise) * xy))) / (2 * xy)
         shift = mean_y - scale * mean_x
         off = np.abs(scale * x + shift - y)
         within = off <= _OUTLIER * 1.4826 * float(np.median(off)) + 1e-9
-        if np.array_equal(within, use):
+        if not exact and np.array_equal(within, use):
             break
         use = within
     return scale, shift
