@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,13 @@ class InWorkers:
 
     def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
         running: dict[Future[Record], Job] = {}
+        began: dict[Job, float] = {}
         more = True
+
+        def hear(job: Job, text: str) -> None:
+            began.setdefault(job, time.monotonic())
+            tell(job, text)
+
         while more or running:
             while more and len(running) < 2 * self.workers:  # one at work, one at hand
                 job = next(jobs, None)
@@ -81,11 +88,13 @@ class InWorkers:
                 self._pool = self._pool or self._opened()
                 arguments = (self.work, job, order)
                 future = self._pool.submit(
-                    _in_worker, *arguments, name=shown(job.source), progress=_teller(job, tell)
+                    _in_worker, *arguments, name=shown(job.source), progress=_teller(job, hear)
                 )
                 running[future] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                yield self._record(running.pop(future), future)
+                job = running.pop(future)
+                now = time.monotonic()
+                yield self._record(job, future, now - began.pop(job, now))
 
     def stop(self) -> None:
         """Kills what runs."""
@@ -105,12 +114,12 @@ class InWorkers:
         )
 
     @staticmethod
-    def _record(job: Job, future: Future[Record]) -> Record:
+    def _record(job: Job, future: Future[Record], seconds: float) -> Record:
         try:
             return future.result()
         except WorkerError as error:
             remove_leftovers({output.parent for output in job.outputs})
-            return replace(failed(job, error), error=str(error))
+            return replace(failed(job, error, seconds), error=str(error))
         except Exception as error:  # the worker could not be started, or the like
             return failed(job, error)
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,20 @@ class Record:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """Of what was done, what tells whether it still is. Paths are relative to the manifest's folder."""
+
+    input_sha256: str | None
+    outputs: tuple[Output, ...]
+
+    @classmethod
+    def of(cls, line: dict[str, Any]) -> _Done:
+        """Raises KeyError or TypeError for what is no line of a manifest."""
+        outputs = (Output(each["path"], each["bytes"], each["sha256"]) for each in line["outputs"])
+        return cls(line["input_sha256"], tuple(outputs))
+
+
 class LockedError(Exception):
     """Another process writes the manifest. One sentence."""
 
@@ -97,26 +111,25 @@ class Manifest:
         except BaseException:
             self.close()
             raise
+        wanted = ("done", settings_sha256)
         self._done = {
-            line["name"]: line
+            line["name"]: _Done.of(line)
             for line in lines(self.folder)
-            if line["state"] == "done" and line["settings_sha256"] == settings_sha256
+            if (line["state"], line["settings_sha256"]) == wanted
         }
 
     def is_done(self, name: str, source: Path, outputs: list[Path]) -> bool:
         """Whether this very input with these very settings has been done, and its outputs are still as they were."""
-        line = self._done.get(name)
-        if line is None:
+        known = self._done.get(name)
+        if known is None:
             return False
-        written = [
-            Output(self._place(each["path"]), each["bytes"], each["sha256"]) for each in line["outputs"]
-        ]
+        written = [replace(each, path=self._place(each.path)) for each in known.outputs]
         if [each.path for each in written] != [self._place(self._relative(path)) for path in outputs]:
             return False
         try:
             if any(os.path.getsize(each.path) != each.size_bytes for each in written):
                 return False
-            return Output.of(source).sha256 == line["input_sha256"] and all(
+            return Output.of(source).sha256 == known.input_sha256 and all(
                 Output.of(each.path) == each for each in written
             )
         except (OSError, ValueError):  # then it is to be done, and what is wrong will be said
@@ -136,7 +149,7 @@ class Manifest:
                 os.truncate(self.path, end)
             raise
         if record.state == "done":
-            self._done[record.name] = line
+            self._done[record.name] = _Done.of(line)
 
     def close(self) -> None:
         """Lets other runs have it. May be called again."""
@@ -206,11 +219,9 @@ def lines(folder: Path) -> Iterator[dict[str, Any]]:
             for text in file:
                 with suppress(ValueError, KeyError, TypeError):
                     line = json.loads(text)
-                    if text.endswith(b"\n") and line.keys() >= _WANTED:
+                    if text.endswith(b"\n") and _Done.of(line) and line["state"] and line["settings_sha256"]:
                         yield line
 
-
-_WANTED = {"name", "state", "input_sha256", "settings_sha256", "outputs"}
 
 if sys.platform == "win32":
     import msvcrt
