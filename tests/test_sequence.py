@@ -305,7 +305,7 @@ def test_a_pull_moves_the_sharpness_from_near_to_far(film, capfd) -> None:
 
 
 def test_frames_keep_what_they_are_and_the_blur_does_not_tremble(film, capfd) -> None:
-    code, out, _ = deeplens(
+    code, out, err = deeplens(
         capfd, "blur", "in/shot.%04d.jpg", "-o", "out", "--sequence", "--focus", "0.2,0.5", "--json", *LENS
     )
     assert code == 0
@@ -314,8 +314,8 @@ def test_frames_keep_what_they_are_and_the_blur_does_not_tremble(film, capfd) ->
     written = dl.read("out/shot.0010.jpg")
     assert (written.format, written.camera.make) == ("JPEG", "Maker")
     report = json.loads(out)["photos"]
-    assert [entry["frame"] for entry in report] == list(range(8, 14))
-    assert [entry["cut"] for entry in report] == [True] + [False] * 5
+    assert [Path(entry["input"]).name for entry in report] == [f"shot.{n:04d}.jpg" for n in range(8, 14)]
+    assert "new shot" not in err
 
 
 def test_gaps_and_bad_frames_are_named_and_the_film_goes_on(film, capfd) -> None:
@@ -326,15 +326,36 @@ def test_gaps_and_bad_frames_are_named_and_the_film_goes_on(film, capfd) -> None
     code, out, err = deeplens(capfd, "blur", "in", "-o", "out", "--sequence", "--json", *pull, *LENS)
     assert code == 1
     assert "frames 11 to 12 are missing; the sequence goes on" in err
-    assert [line for line in err.splitlines() if line.startswith("deeplens: ")] == [
-        line for line in err.splitlines() if "shot.0009.jpg" in line
-    ]
+    said = [line for line in err.splitlines() if line.startswith("deeplens: ")]
+    assert len(said) == 2
+    assert "shot.0009.jpg" in said[1]
     assert sorted(path.name for path in Path("out").iterdir()) == [
         f"shot.{number:04d}.jpg" for number in (8, 10, 13)
     ]
     assert [bool(entry["error"]) for entry in json.loads(out)["photos"]] == [False, True, False, False]
     assert contrast(8)[0] > 2 * contrast(8)[1]
     assert contrast(13)[1] > 2 * contrast(13)[0]
+
+
+def test_a_new_shot_is_told_and_has_a_focus_of_its_own(film, capfd, monkeypatch) -> None:
+    """The focus rests on the depth of the first shot's left half; in the second one it is found there again."""
+    plane = np.repeat(np.float32([[0.1, 0.9]]), WIDTH // 2, 1).repeat(HEIGHT, 0)
+    first = dl.read("in/shot.0008.jpg").pixels
+    for number in (11, 12, 13):
+        Image.fromarray(255 - first // 4).save(f"in/shot.{number:04d}.jpg", quality=95)
+
+    def predicted(rgb: np.ndarray) -> tuple[dl.InverseDepth, None]:
+        return dl.InverseDepth(plane if rgb.mean() > 180 else plane[:, ::-1], "relative"), None
+
+    monkeypatch.setattr("deeplens_dof.depth.predict.predict_scene", predicted)
+    code, _, err = deeplens(capfd, "blur", "in", "-o", "out", "--sequence", "--focus", "0.2,0.5", *LENS)
+    assert code == 0
+    assert [line for line in err.splitlines() if "new shot" in line] == [
+        "deeplens: a new shot begins at shot.0011.jpg"
+    ]
+    for number in (8, 10, 11, 13):
+        left, right = contrast(number)
+        assert left > 2 * right
 
 
 def test_depth_files_go_with_their_frames(film, capfd) -> None:
@@ -362,9 +383,12 @@ def test_depth_files_go_with_their_frames(film, capfd) -> None:
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0"), "at least two keys"),
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 99:1,1"), "frame 99, which is not there"),
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 9:1,1", "--focus", "0,0"), "leave one"),
-        (("in", "-o", "out", "--sequence", "--overlay", "o.png"), "do not go with --sequence"),
+        (("in", "-o", "out", "--sequence", "--overlay", "o.png"), "--overlay does not go with --sequence"),
         (("in", "-o", "out", "--sequence", "--depth", "in/shot.0008.jpg"), "depth of one frame"),
         (("in/shot.0008.jpg", "-o", "out", "--sequence"), "no sequence"),
+        (("in", "-o", "out", "--sequence", "--resume"), "--resume does not go with --sequence"),
+        (("in", "-o", "out", "--sequence", "--jobs", 2), "--jobs does not go with --sequence"),
+        (("none/*.png", "-o", "out", "--sequence"), "matches no photos"),
     ],
 )
 def test_wrong_usage(film, capfd, arguments, sentence) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import Field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from . import __version__
+from .blur_command import blur_command
 from .jobs import PlanError
 from .school import evaluate_command, scenes_command, train_command
-from .settings import Settings, setting_fields
 from .terminal import Terminal
 
 app = typer.Typer(
@@ -27,139 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")]
-Out = Annotated[
-    str | None,
-    typer.Option("-o", "--out", metavar="OUT", help="Picture to write; a folder for several photos."),
-]
-Depth = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|predict|FILE", help="Predict depth, or read a depth file (16-bit PNG, TIFF, EXR, npz)."
-    ),
-]
-DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz).")]
-Overlay = Annotated[
-    Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
-]
-Film = Annotated[
-    bool,
-    typer.Option(
-        "--sequence", help="INPUT is a film's frames: a folder, or a pattern such as shot.####.png."
-    ),
-]
-Pull = Annotated[
-    str | None,
-    typer.Option(metavar="'FRAME:X,Y FRAME:X,Y'", help="With --sequence: pull the focus from key to key."),
-]
-Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
-Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def _blur(
-    inputs: Inputs,
-    out: Out = None,
-    depth: Depth = "auto",
-    depth_out: DepthOut = None,
-    overlay: Overlay = None,
-    sequence: Film = False,
-    focus_pull: Pull = None,
-    strip_metadata: Strip = False,
-    json_report: Report = False,
-    debug: Debug = False,
-    **values: Any,
-) -> None:
-    """Give photos a shallow depth of field.
-
-    Without -o a photo NAME.jpg becomes NAME-bokeh.jpg beside it.
-    A folder needs -o, which becomes a folder of the same tree.
-    Format, bit depth, colour profile, EXIF and XMP are kept.
-    """
-    from .jobs import check_shape, plan, run
-
-    try:
-        settings = Settings(**values)
-    except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise PlanError(f"{_option_name(name)} {rest}") from None
-    check_shape(settings.shape)
-    if focus_pull and not sequence:
-        raise PlanError("--focus-pull goes with --sequence; for one photo say --focus X,Y")
-    if sequence:
-        if depth_out or overlay:
-            raise PlanError("--depth-out and --overlay name one file, so they do not go with --sequence")
-        report = _film(inputs, out, depth, focus_pull, settings, strip_metadata, Terminal(debug))
-        _end(settings, report, json_report)
-    jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
-    report = run(jobs, settings, depth, strip_metadata, Terminal(debug))
-    _end(settings, report, json_report)
-
-
-def _film(
-    inputs: list[Path],
-    out: str | None,
-    depth: str,
-    focus_pull: str | None,
-    settings: Settings,
-    strip_metadata: bool,
-    reporter: Terminal,
-) -> list[dict[str, Any]]:
-    """The report on the frames of a film. Raises PlanError."""
-    from .sequence import FocusPull, plan_film, run_film
-
-    try:
-        pull = FocusPull.parse(focus_pull) if focus_pull else None
-    except ValueError as error:
-        raise PlanError(f"--focus-pull: {error}") from None
-    if pull and settings.focus != "subject":
-        raise PlanError("--focus and --focus-pull both say what is sharp; leave one of them out")
-    film = plan_film(inputs, out, depth, pull, [settings.shape])
-    return run_film(film, settings, depth, strip_metadata, pull, reporter)
-
-
-def _end(settings: Settings, report: list[dict[str, Any]], json_report: bool) -> NoReturn:
-    if json_report:
-        print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
-    raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)
-
-
-def _with_settings(command: Any) -> Any:
-    """The command with one option for every field of Settings, generated from the field's metadata."""
-    parameters = [
-        p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    hints = dict(inspect.get_annotations(command, eval_str=True))
-    for each in setting_fields():
-        hints[each.name] = _option(each)
-        parameters.append(
-            inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
-            )
-        )
-
-    def generated(**values: Any) -> None:
-        command(**values)
-
-    generated.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    generated.__annotations__ = {k: v for k, v in hints.items() if k not in ("values", "return")}
-    generated.__doc__ = command.__doc__
-    return generated
-
-
-def _option(setting: Field[Any]) -> Any:
-    """The annotation that makes typer offer this setting; `Settings` itself checks the limits."""
-    facts = setting.metadata
-    limits = "" if facts["low"] is None else f" {facts['low']:g} to {facts['high']:g}."
-    option = typer.Option(_option_name(setting.name), help=facts["help"] + limits, metavar=facts["metavar"])
-    return Annotated[type(setting.default), option]
-
-
-def _option_name(setting: str) -> str:
-    return f"--{setting.replace('_', '-')}"
-
-
-app.command("blur")(_with_settings(_blur))
+app.command("blur")(blur_command)
 
 
 @app.command("depth")
@@ -172,7 +40,7 @@ def depth_command(
     debug: Debug = False,
 ) -> None:
     """Write the predicted inverse depth of a photo: near is bright, relative (npz holds the unit)."""
-    from .jobs import write_depth
+    from .one_job import write_depth
 
     reporter = Terminal(debug)
     if reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out)))) is not None:

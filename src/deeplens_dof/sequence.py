@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .jobs import PICTURES, Job, PlanError, Reporter, check_outputs, plan
-from .settings import Focus, Settings, parse_focus
+from .jobs import PICTURES, Input, Job, PlanError, plan
+from .manifest import Output, Record
+from .one_job import Order, check_outputs, failed
+from .settings import Focus, parse_focus
 
 if TYPE_CHECKING:
     from .pipeline import Scene
@@ -75,7 +77,11 @@ class Film:
 
 
 def plan_film(
-    inputs: Sequence[Path], out: str | None, depth: str, pull: FocusPull | None, also_read: Sequence[str] = ()
+    inputs: Sequence[Input],
+    out: str | None,
+    depth: str,
+    pull: FocusPull | None,
+    also_read: Sequence[str] = (),
 ) -> Film:
     """The frames named by a folder, a pattern or their files, and where they go.
 
@@ -84,14 +90,17 @@ def plan_film(
     """
     if not out:
         raise PlanError("--sequence writes many frames; name a folder for them with -o")
-    frames = numbered(inputs, PICTURES)
+    if problem := next((each.problem for each in inputs if each.problem), None):
+        raise PlanError(problem)
+    frames = numbered([each.path for each in inputs], PICTURES)
     depths = None if depth in FROM_PHOTOS else _depth_files(Path(depth))
     if pull and (absent := [number for number, _ in pull.keys if number not in frames]):
         raise PlanError(
             f"--focus-pull names frame {absent[0]}, which is not there; the frames are {min(frames)} to {max(frames)}"
         )
     reads = [*also_read, *(str(path) for path in (depths or {}).values())]
-    jobs = plan(list(frames.values()), os.path.join(out, ""), also_read=reads)
+    each_input = [Input(path, path.name) for path in frames.values()]
+    jobs = plan(each_input, os.path.join(out, ""), also_read=reads).jobs
     numbers = list(frames)
     missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
     return Film(dict(zip(numbers, jobs, strict=True)), depths, missing)
@@ -165,56 +174,68 @@ def _depth_files(path: Path) -> dict[int, Path]:
     return numbered([path], DEPTHS)
 
 
-def run_film(
-    film: Film,
-    settings: Settings,
-    depth: str,
-    strip_metadata: bool,
-    pull: FocusPull | None,
-    reporter: Reporter,
-) -> list[dict[str, Any]]:
-    """Does every frame in order; returns one entry each: input, output, seconds, error, frame, cut.
+class InOrder:
+    """An engine for the frames of one film: one after the other, each with the depth of those before it.
 
-    cut: whether a new shot begins there. A frame that fails is named, and the film goes on without it.
+    say: hears of missing frames and of new shots. A frame that fails is named, and the film goes on without it.
     """
-    for first, last in film.missing:
-        which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
-        reporter.done(f"{which} missing; the sequence goes on")
-    maker = _Maker(film, settings, depth)
-    key_depths = None if pull is None else maker.depths_of(pull, reporter)
-    report = []
-    maker.begin()
-    for place, (number, job) in enumerate(film.jobs.items(), 1):
-        started = time.monotonic()
-        name = f"[{place}/{len(film.jobs)}] {job.source.name}"
 
-        def work(number: int = number, job: Job = job, name: str = name) -> None:
-            check_outputs(job)
-            reporter.stage(f"{name}: depth")
-            scene, followed = maker.scene(number)
-            focus = followed if pull is None or not key_depths else pull.at(number, key_depths)
-            from .pipeline import refocus
+    def __init__(
+        self, film: Film, pull: FocusPull | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.film, self.pull, self.say = film, pull, say
 
-            reporter.stage(f"{name}: blur")
-            result = refocus(scene, settings, focus_depth=focus)
-            reporter.stage(f"{name}: writing")
-            job.out.parent.mkdir(parents=True, exist_ok=True)
-            result.save(job.out, strip_metadata=strip_metadata)
+    def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
+        for first, last in self.film.missing:
+            which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
+            self.say(f"{which} missing; the sequence goes on")
+        maker = _Maker(self.film, order)
+        key_depths = maker.depths_of(self.pull, tell) if self.pull else []
+        maker.begin()
+        numbers = {job: number for number, job in self.film.jobs.items()}
+        for job in jobs:
+            started = time.monotonic()
+            try:
+                self._frame(job, numbers[job], maker, key_depths, tell)
+                outputs = tuple(Output.of(path) for path in job.outputs)
+            except Exception as error:  # what breaks one frame is in its record
+                yield failed(job, error, time.monotonic() - started)
+                continue
+            seconds = round(time.monotonic() - started, 2)
+            yield Record(job.name, str(job.source), str(job.out), "done", outputs=outputs, seconds=seconds)
 
-        error = reporter.guard(str(job.source), work)
-        seconds = round(time.monotonic() - started, 2)
-        if error is None:
-            reporter.done(f"[{place}/{len(film.jobs)}] {job.out} ({seconds:.1f} s)")
-        entry = {"input": str(job.source), "output": None if error else str(job.out), "seconds": seconds}
-        report.append(entry | {"error": error, "frame": number, "cut": not error and maker.steady.cut})
-    return report
+    def stop(self) -> None:
+        """Nothing is left running."""
+
+    def _frame(
+        self,
+        job: Job,
+        number: int,
+        maker: _Maker,
+        key_depths: Sequence[float],
+        tell: Callable[[Job, str], None],
+    ) -> None:
+        from .pipeline import refocus
+
+        check_outputs(job)
+        tell(job, "depth")
+        scene, focus = maker.scene(number)
+        if maker.steady.cut and number > min(self.film.jobs):
+            self.say(f"a new shot begins at {job.source.name}")
+        if self.pull and key_depths:
+            focus = self.pull.at(number, key_depths)
+        tell(job, "blur")
+        result = refocus(scene, maker.order.settings, focus_depth=focus)
+        tell(job, "writing")
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+        result.save(job.out, strip_metadata=maker.order.strip_metadata)
 
 
 class _Maker:
     """Scenes of the film's frames, one after the other, and where their focus is."""
 
-    def __init__(self, film: Film, settings: Settings, depth: str) -> None:
-        self.film, self.settings, self.depth = film, settings, depth
+    def __init__(self, film: Film, order: Order) -> None:
+        self.film, self.order = film, order
         self.begin()
 
     def begin(self) -> None:
@@ -235,11 +256,11 @@ class _Maker:
         if self.film.depths is None:  # files are taken as they are
             scene = replace(scene, inverse_depth=steady)
         if self.steady.cut:
-            point = scene.focus_point(self.settings)
+            point = scene.focus_point(self.order.settings)
             return scene, self.focus.begin(scene.inverse_depth, scene.matte, point)
         return scene, self.focus.update(scene.inverse_depth, scene.matte)
 
-    def depths_of(self, pull: FocusPull, reporter: Reporter) -> list[float]:
+    def depths_of(self, pull: FocusPull, tell: Callable[[Job, str], None]) -> list[float]:
         """Inverse depth of each key, found by going through the frames up to the last key. Where a key's own frame
         cannot be read the next one that can stands for it, or else the last."""
         from .depth.subject import depth_at
@@ -248,14 +269,14 @@ class _Maker:
         scene: Scene | None = None
 
         def look(scene: Scene) -> None:
-            point = scene.focus_point(replace(self.settings, focus=pull.keys[len(found)][1]))
+            point = scene.focus_point(replace(self.order.settings, focus=pull.keys[len(found)][1]))
             found.append(depth_at(scene.inverse_depth.values, point))
 
         for number in self._up_to(pull.keys[-1][0]):
-            reporter.stage(f"{self.film.jobs[number].source.name}: depth, for the focus pull")
+            tell(self.film.jobs[number], "depth, for the focus pull")
             try:
                 scene, _ = self.scene(number)
-            except (ValueError, OSError):  # run_film names it
+            except (ValueError, OSError):  # its record will say why
                 continue
             while len(found) < len(pull.keys) and pull.keys[len(found)][0] <= number:
                 look(scene)
@@ -268,7 +289,7 @@ class _Maker:
 
     def _depth_source(self, number: int) -> str:
         if self.film.depths is None:
-            return self.depth
+            return self.order.depth
         if number not in self.film.depths:
             raise ValueError(f"frame {number} has no depth file; add it, or leave --depth out")
         return str(self.film.depths[number])
