@@ -14,6 +14,7 @@ from skimage.filters import gaussian
 import deeplens_dof as dl
 from deeplens_dof import cli
 from deeplens_dof.depth.follow import FollowedFocus
+from deeplens_dof.depth.motion import STILL, camera_motion, largest_px, moved
 from deeplens_dof.depth.steady import SteadyDepth, fit_line
 from deeplens_dof.jobs import PICTURES, PlanError
 from deeplens_dof.sequence import FocusPull, numbered
@@ -83,6 +84,47 @@ def test_what_moves_leaves_no_trail() -> None:
             worst = max(worst, float(np.abs(result.values - true)[where].mean()))
     assert first.values.std() > 0.1
     assert worst < 0.05, "of a step of 0.5 to 0.8 between ball and wall"
+
+
+def test_flicker_falls_while_the_camera_pans() -> None:
+    rng, steady, step = np.random.default_rng(12), SteadyDepth(), 3
+    wide = texture(3, HEIGHT, 4 * WIDTH)
+    hills = gaussian(np.random.default_rng(4).normal(size=wide.shape[:2]), 5) > 0
+    before, after = [], []
+    for frame in range(30):
+        shown = slice(step * frame, step * frame + WIDTH)
+        given = answer((0.2 + 0.5 * hills[:, shown]).astype(np.float32), rng)
+        result = steady.update(np.ascontiguousarray(wide[:, shown]), given)
+        assert steady.cut == (frame == 0)
+        if frame >= 10:
+            seen_by_all = slice(step * 29 - shown.start, step * 10 + WIDTH - shown.start)
+            before.append(given.values[:, seen_by_all])
+            after.append(result.values[:, seen_by_all])
+    assert before[0].shape[1] > 40
+    assert flicker(before).mean() >= 3 * flicker(after).mean()
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [
+        np.array([[1, 0, 0.04], [0, 1, -0.03]]),
+        np.array([[0.97, 0, 0], [0, 0.97, 0.01]]),
+        np.array([[1, -0.02, 0], [0.02, 1, 0]]),
+    ],
+    ids=["pan", "zoom", "roll"],
+)
+def test_the_motion_of_the_camera_is_found(motion) -> None:
+    height, width = 180, 240
+    picture = texture(6, height, width).mean(2).astype(np.float32)
+    picture = gaussian(picture, 2).astype(np.float32)
+    index, inside = moved(motion, (height, width))
+    now = picture.ravel()[index] * inside
+    now[100:140, 60:110] = 200  # something that moves by itself
+    found = camera_motion(now, picture)
+    assert largest_px(motion, picture.shape) > 2
+    assert largest_px(found - motion + STILL, picture.shape) < 0.7
+    unrelated = gaussian(texture(99, height, width).mean(2), 2).astype(np.float32)
+    assert largest_px(camera_motion(unrelated, picture), picture.shape) == 0
 
 
 def test_without_regard_to_the_picture_there_would_be_trails() -> None:

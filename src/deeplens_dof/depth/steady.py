@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.depth.motion import camera_motion, largest_px, moved
 from deeplens_dof.inverse_depth import InverseDepth
 
 Map = npt.NDArray[np.float32]
@@ -59,16 +60,19 @@ class SteadyDepth:
         before = self._depth
         if before is None or (before.shape, before.unit) != (depth.shape, depth.unit):
             return self._begin(picture, colours, depth)
+        before = self._moved_along(picture, before)
         kept = _kept(picture, self._picture)
         now, then, still, frames = (
-            _sampled(each) for each in (depth.values, before.values, kept, self._frames)
+            _sampled(each) for each in (depth.values, before.values, kept * (self._frames > 0), self._frames)
         )
         if _is_cut(now, then, still, float(np.minimum(colours, self._colours).sum())):
             return self._begin(picture, colours, depth)
         values = depth.values
         if depth.unit == "relative":
             use = still > 0.5 if (still > 0.5).mean() >= _FEWEST else np.ones(still.shape, bool)
-            scale, shift = fit_line(now[use], then[use], float((1 / (2 * frames[use] - 1)).mean()))
+            scale, shift = fit_line(
+                now[use], then[use], float((1 / (2 * np.maximum(frames[use], 1) - 1)).mean())
+            )
             values = np.float32(scale) * values + np.float32(shift)
         self._frames = np.minimum(kept * self._frames, np.float32(self.memory - 1)) + 1
         share = np.float32(1) / self._frames
@@ -76,6 +80,17 @@ class SteadyDepth:
         self._depth = InverseDepth(before.values + (values - before.values) * share, depth.unit)
         self._colours, self.cut = colours, False
         return self._depth
+
+    def _moved_along(self, picture: Map, before: InverseDepth) -> InverseDepth:
+        """Brings what is kept of the frames before to where it is in this one, if the whole picture has moved; returns
+        their depth there. What comes into the picture is new."""
+        motion = camera_motion(picture.mean(2), self._picture.mean(2))
+        if largest_px(motion, before.shape) < 0.5:
+            return before
+        index, inside = moved(motion, before.shape)
+        self._picture = self._picture.reshape(-1, 3)[index]
+        self._frames = self._frames.ravel()[index] * inside
+        return InverseDepth(before.values.ravel()[index], before.unit)
 
     def _begin(self, picture: Map, colours: Samples, depth: InverseDepth) -> InverseDepth:
         self._picture, self._colours, self._depth = picture, colours, depth
