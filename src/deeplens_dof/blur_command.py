@@ -88,7 +88,7 @@ def _blur(
     A folder needs -o, which becomes a folder of the same tree.
     Format, bit depth, colour profile, EXIF and XMP are kept.
     """
-    from .batch import Batch, InProcess, InWorkers
+    from .batch import Batch
     from .inputs import named
     from .jobs import check_shape, parse_shard, plan, share
     from .one_job import Order
@@ -107,9 +107,7 @@ def _blur(
     found = look()
     _check_resumable(found, resume, watch, lists)
     folder = found.folder if found.several or resume or watch else None
-    limited = time_limit is not None or memory_limit is not None
-    bytes_ = None if memory_limit is None else round(memory_limit * 1e6)
-    engine: Engine = InWorkers(jobs, time_limit, bytes_) if jobs > 1 or limited else InProcess()
+    engine = _engine(jobs, time_limit, memory_limit)
     terminal = Terminal(debug)
     order = Order(settings, depth, strip_metadata)
     with (
@@ -133,6 +131,18 @@ def _settings(values: dict[str, Any]) -> Settings:
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         raise PlanError(f"{_option_name(name)} {rest}") from None
+
+
+def _engine(jobs: int, time_limit: float | None, memory_limit: float | None) -> Engine:
+    """In this process, unless there are to be several, or one that can be killed."""
+    from .batch import InProcess, InWorkers
+
+    if jobs == 1 and time_limit is None and memory_limit is None:
+        return InProcess()
+    try:
+        return InWorkers(jobs, time_limit, None if memory_limit is None else round(memory_limit * 1e6))
+    except ValueError as error:
+        raise PlanError(str(error)) from None
 
 
 def _check_resumable(found: Plan, resume: bool, watch: bool, lists: list[str]) -> None:

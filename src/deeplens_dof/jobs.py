@@ -152,11 +152,12 @@ def _target(source: Path, name: str, out: str | None, into_folder: bool) -> Path
 
 
 def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
-    sources = {same_place(job.source) for job in jobs} | {same_place(path) for path in also_read}
+    folders: dict[str, str] = {}
+    sources = {same_place(job.source, folders) for job in jobs} | {same_place(path) for path in also_read}
     taken: dict[str, Path] = {}
     for job in jobs:
         for output in job.outputs:
-            place = same_place(output)
+            place = same_place(output, folders)
             if place in sources:
                 raise PlanError(
                     f"{str(output)!r} is read too and would be overwritten; name another place for the result"
@@ -173,9 +174,16 @@ def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
             taken[place] = job.source
 
 
-def same_place(path: str | os.PathLike[str]) -> str:
-    """The path with its links followed; as it is when it is none that the file system takes."""
+def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = None) -> str:
+    """The path with its links followed; as it is when it is none that the file system takes. folders: those whose links
+    have been followed, for many files of few folders.
+    """
+    folder, name = os.path.split(path)
     try:
+        if folders is not None and name and name != ".." and not os.path.islink(path):
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            return os.path.join(folders[folder], name)
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.path.abspath(path)
