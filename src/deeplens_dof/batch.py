@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from .atomic import remove_leftovers
 from .cores import VARIABLE, cores
@@ -22,6 +25,8 @@ from .jobs import Job, PlanError
 from .manifest import LockedError, Manifest, Record
 from .one_job import Order, do_job, failed, first_use, skipped
 from .photo.errors import reason, shown
+from .places import in_store
+from .store_manifest import StoreManifest
 from .workers import Pool, WorkerError
 
 
@@ -56,7 +61,8 @@ class InProcess:
 class InWorkers:
     """So many processes on this machine, which share its cores; what hangs or explodes is killed and named.
 
-    seconds, memory_bytes: what one photo may take; None is any amount. work: for tests.
+    seconds, memory_bytes: what one photo may take; None is any amount. work: for tests. Raises ValueError for a
+    DEEPLENS_THREADS that is no number.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class InWorkers:
         work: Callable[[Job, Order, Callable[[str], None]], Record] = do_job,
     ) -> None:
         self.workers, self.work = workers, work
+        self._threads = max(1, cores() // workers)
         self._limits = (seconds, memory_bytes)
         self._pool: Pool | None = None
 
@@ -106,7 +113,7 @@ class InWorkers:
         seconds, memory_bytes = self._limits
         return Pool(
             open_worker,
-            (max(1, cores() // self.workers), seconds is not None),
+            (self._threads, seconds is not None),
             workers=self.workers,
             seconds=seconds,
             memory_bytes=memory_bytes,
@@ -129,19 +136,22 @@ def open_worker(threads: int, limited: bool) -> None:
     that no photo pays for them.
     """
     os.environ[VARIABLE] = str(threads)
-    from . import pipeline
-
+    for module in ("pipeline", "depth.predict", "lens_blur.render"):
+        import_module(f"{__package__}.{module}")
     if limited and first_use():
         from .doctor import compile_blur
 
         compile_blur()
-    del pipeline
 
 
 def _in_worker(
     _: None, tell: Callable[[str], None], work: Callable[..., Record], job: Job, order: Order
 ) -> Record:
     return work(job, order, tell)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _teller(job: Job, tell: Callable[[Job, str], None]) -> Callable[[str], None]:
@@ -153,7 +163,7 @@ class Batch:
     """A run over the jobs of one folder of results; made once, `do` may be called again with more jobs.
 
     folder: where the manifest lies; None keeps none. resume: whether jobs are skipped that it says are done. Used as a
-    context; raises PlanError when another run is at work there.
+    context, in which SIGTERM is as good as Ctrl-C; raises PlanError when another run is at work there.
     """
 
     order: Order
@@ -165,6 +175,7 @@ class Batch:
     _manifest: Manifest | None = None
     _stopped: Exception | None = None
     _swept: set[Path] = field(default_factory=set)
+    _before: Any = None
 
     def do(self, jobs: Sequence[Job]) -> list[Record]:
         """Does the jobs; one record each, in their order. When the disk is full, those not begun fail with that."""
@@ -186,12 +197,17 @@ class Batch:
 
     def close(self) -> None:
         """Ends what runs and takes away what it left half written."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
         self.engine.stop()
         remove_leftovers(self._swept)
         if self._manifest:
             self._manifest.close()
 
     def __enter__(self) -> Batch:
+        if current_thread() is main_thread():
+            self._before = signal.signal(signal.SIGTERM, _interrupt)
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: object, ___: TracebackType | None) -> None:
@@ -223,8 +239,9 @@ class Batch:
         if self.folder is None or self._manifest or self._stopped:
             return
         try:
-            self._manifest = Manifest(self.folder, self.order.sha256(), self.shard)
-        except LockedError as error:
+            kind = StoreManifest if in_store(self.folder) else Manifest
+            self._manifest = kind(self.folder, self.order.sha256(), self.shard)
+        except (LockedError, ValueError) as error:
             raise PlanError(str(error)) from None
         except OSError as error:
             self._stop(error)

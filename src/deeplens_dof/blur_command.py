@@ -32,7 +32,15 @@ Lists = Annotated[
         "--from", metavar="FILE|-", help="Read names of photos from a file, or from standard input."
     ),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Photos that are done at a time.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", min=1, metavar="N", help="Photos that are done at a time: 1, or as many as Ray has cores."
+    ),
+]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="What does them: this machine, or a Ray cluster.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip what the manifest in OUT says is done.")]
 Shard = Annotated[
     str | None,
@@ -84,7 +92,8 @@ def _blur(
     overlay: Overlay = None,
     strip_metadata: Strip = False,
     names_from: Lists = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    engine_name: EngineName = "local",
     resume: Resume = False,
     shard: Shard = None,
     watch: Watch = False,
@@ -102,7 +111,7 @@ def _blur(
     A folder needs -o, which becomes a folder of the same tree.
     Format, bit depth, colour profile, EXIF and XMP are kept.
     """
-    from .batch import Batch, InProcess, InWorkers
+    from .batch import Batch
     from .inputs import named
     from .jobs import check_shape, parse_shard, plan, share
     from .one_job import Order
@@ -119,7 +128,8 @@ def _blur(
         others = {
             "--depth-out": depth_out,
             "--overlay": overlay,
-            "--jobs": jobs > 1,
+            "--jobs": (jobs or 1) > 1,
+            "--engine": engine_name != "local",
             "--resume": resume,
             "--shard": shard,
             "--watch": watch,
@@ -140,9 +150,7 @@ def _blur(
     found = look()
     _check_resumable(found, resume, watch, lists)
     folder = found.folder if found.several or resume or watch else None
-    limited = time_limit is not None or memory_limit is not None
-    bytes_ = None if memory_limit is None else round(memory_limit * 1e6)
-    engine: Engine = InWorkers(jobs, time_limit, bytes_) if jobs > 1 or limited else InProcess()
+    engine = _engine(engine_name, jobs, time_limit, memory_limit)
     with (
         BatchProgress(terminal) as progress,
         Batch(order, progress, engine, folder, resume or watch, mine) as batch,
@@ -190,6 +198,27 @@ def _settings(values: dict[str, Any]) -> Settings:
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         raise PlanError(f"{_option_name(name)} {rest}") from None
+
+
+def _engine(name: str, jobs: int | None, seconds: float | None, megabytes: float | None) -> Engine:
+    """Locally in this process, unless there are to be several, or one that can be killed. Raises PlanError for an engine
+    that is none, or is not installed.
+    """
+    from .batch import InProcess, InWorkers
+
+    memory_bytes = None if megabytes is None else round(megabytes * 1e6)
+    if name == "ray":
+        from .on_ray import OnRay
+
+        return OnRay(jobs, seconds, memory_bytes)
+    if name != "local":
+        raise PlanError(f"--engine is {name!r}, expected local or ray")
+    if (jobs or 1) == 1 and seconds is None and memory_bytes is None:
+        return InProcess()
+    try:
+        return InWorkers(jobs or 1, seconds, memory_bytes)
+    except ValueError as error:
+        raise PlanError(str(error)) from None
 
 
 def _check_resumable(found: Plan, resume: bool, watch: bool, lists: list[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from .jobs import Input, PlanError, is_picture
+from .places import files_below, in_store, is_folder, place
 
 _MAGIC = "*?["
 
@@ -34,10 +35,12 @@ def _all(arguments: Sequence[str], lists: Sequence[str]) -> Iterator[Input]:
     for text in arguments:
         if text.startswith("@") and len(text) > 1:
             yield from map(_listed, _names(text[1:]))
+        elif in_store(text):
+            yield from _stored(text)
         elif any(each in text for each in _MAGIC) and not os.path.lexists(text):
             yield from _matching(text)
         else:
-            yield Input(Path(text))
+            yield Input(place(text))
     for where in lists:
         yield from map(_listed, _names(where))
 
@@ -55,7 +58,9 @@ def _names(where: str) -> list[str]:
 
 def _listed(name: str) -> Input:
     """A name from a list keeps its folders below the results' folder, so that no two meet there."""
-    path = Path(name)
+    path = place(name)
+    if in_store(name):
+        return Input(path, path.relative_to(path.anchor or path.parts[0]).as_posix())
     whole = PurePath(os.path.normpath(name))
     if whole.is_absolute() or ".." in whole.parts:
         whole = PurePath(os.path.abspath(name))
@@ -77,3 +82,19 @@ def _matching(pattern: str) -> Iterator[Input]:
     if not matches:
         problem = f"{pattern} matches no photos; check the pattern"
         yield Input(Path(pattern), pattern, problem)
+
+
+def _stored(text: str) -> Iterator[Input]:
+    """The photos of a store that are meant: one, those below a folder, or those that a pattern matches."""
+    path = place(text)
+    try:
+        if not any(each in text for each in _MAGIC) and not is_folder(path):
+            yield Input(path)
+            return
+        found = [(each, name) for each, name in files_below(path) if is_picture(each.name)]
+    except (OSError, ValueError) as error:
+        raise PlanError(str(error) if text in str(error) else f"{text} cannot be read: {error}") from error
+    for each, name in found:
+        yield Input(each, name)
+    if not found:
+        yield Input(path, path.name, f"{text} holds no photos; check the address")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from .places import place
+
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 
 
@@ -87,11 +89,11 @@ def plan(
             target = _target(source, name, out, into_folder)
             jobs.append(Job(source, target, name, depth_out, overlay, each.problem))
         elif out:
-            jobs += _folder(source, Path(out), each.name)
+            jobs += _folder(source, place(out), each.name)
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
     _refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
-    return Plan(jobs, Path(out) if out and into_folder else None, several)
+    return Plan(jobs, place(out) if out and into_folder else None, several)
 
 
 def share(jobs: Sequence[Job], shard: tuple[int, int] | None) -> list[Job]:
@@ -148,15 +150,16 @@ def is_picture(name: str) -> bool:
 def _target(source: Path, name: str, out: str | None, into_folder: bool) -> Path:
     if not out:
         return source.with_name(f"{source.stem}-bokeh{source.suffix}")
-    return Path(out) / name if into_folder else Path(out)
+    return place(out) / name if into_folder else place(out)
 
 
 def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
-    sources = {same_place(job.source) for job in jobs} | {same_place(path) for path in also_read}
+    folders: dict[str, str] = {}
+    sources = {same_place(job.source, folders) for job in jobs} | {same_place(path) for path in also_read}
     taken: dict[str, Path] = {}
     for job in jobs:
         for output in job.outputs:
-            place = same_place(output)
+            place = same_place(output, folders)
             if place in sources:
                 raise PlanError(
                     f"{str(output)!r} is read too and would be overwritten; name another place for the result"
@@ -173,9 +176,16 @@ def _refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
             taken[place] = job.source
 
 
-def same_place(path: str | os.PathLike[str]) -> str:
-    """The path with its links followed; as it is when it is none that the file system takes."""
+def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = None) -> str:
+    """The path with its links followed; as it is when it is none that the file system takes. folders: those whose links
+    have been followed, for many files of few folders.
+    """
+    folder, name = os.path.split(path)
     try:
+        if folders is not None and name and name != ".." and not os.path.islink(path):
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            return os.path.join(folders[folder], name)
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.path.abspath(path)

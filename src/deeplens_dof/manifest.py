@@ -123,9 +123,11 @@ class Manifest:
         known = self._done.get(name)
         if known is None:
             return False
-        written = [replace(each, path=self._place(each.path)) for each in known.outputs]
-        if [each.path for each in written] != [self._place(self._relative(path)) for path in outputs]:
+        if [each.path for each in known.outputs] != [self._relative(path) for path in outputs]:
             return False
+        written = [
+            replace(each, path=os.fspath(path)) for each, path in zip(known.outputs, outputs, strict=True)
+        ]
         try:
             if any(os.path.getsize(each.path) != each.size_bytes for each in written):
                 return False
@@ -182,9 +184,6 @@ class Manifest:
 
     def _relative(self, path: str | os.PathLike[str]) -> str:
         return Path(os.path.relpath(path, self.folder)).as_posix()
-
-    def _place(self, relative: str) -> str:
-        return os.path.normpath(self.folder / relative)
 
     def _locked(self, path: Path, mode: Literal["a+", "r+"], shared: bool) -> FileIO:
         file = FileIO(path, mode)

@@ -11,13 +11,15 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import __version__
 from .jobs import Job, PlanError, same_place
 from .manifest import Output, Record
+from .places import fetch, in_store, put
 from .sentences import sentence
 from .settings import Settings
 from .shape import parse_shape
@@ -56,6 +58,8 @@ class Order:
 
 def do_job(job: Job, order: Order, tell: Tell = lambda _: None) -> Record:
     """Does one photo, and says what became of it; what goes wrong is in the record. tell: hears what is being done."""
+    if any(in_store(path) for path in (job.source, *job.outputs)):
+        return _by_way_of_here(job, order, tell)
     started = time.monotonic()
     facts: dict[str, Any] = {}
     try:
@@ -66,6 +70,44 @@ def do_job(job: Job, order: Order, tell: Tell = lambda _: None) -> Record:
     except Exception as error:
         return failed(job, error, time.monotonic() - started, facts.get("input_sha256"))
     return _record(job, "done", seconds=round(time.monotonic() - started, 2), **facts)
+
+
+def _by_way_of_here(job: Job, order: Order, tell: Tell) -> Record:
+    """A photo of a store, or whose results go there: fetched before, and put there when all is done, the photo last."""
+    with TemporaryDirectory(prefix="deeplens-") as folder:
+        here = replace(
+            job,
+            source=_here(job.source, Path(folder) / "in"),
+            out=_here(job.out, Path(folder) / "out"),
+            depth_out=job.depth_out and _here(job.depth_out, Path(folder) / "depth"),
+            overlay=job.overlay and _here(job.overlay, Path(folder) / "overlay"),
+        )
+        try:
+            if here.source != job.source:
+                tell("fetching")
+                fetch(job.source, here.source)
+            record = do_job(here, order, tell)
+            if record.state == "done":
+                tell("putting away")
+                for local, there in reversed(list(zip(here.outputs, job.outputs, strict=True))):
+                    if local != there:
+                        put(local, there)
+        except Exception as error:  # whatever a store's package raises
+            return failed(job, error)
+    outputs = tuple(
+        replace(each, path=str(path)) for each, path in zip(record.outputs, job.outputs, strict=False)
+    )
+    said = record.error
+    for local, there in ((here.source, job.source), (here.out, job.out)):
+        said = said and said.replace(str(local), str(there))
+    return replace(record, input=str(job.source), output=str(job.out), outputs=outputs, error=said)
+
+
+def _here(path: Path, folder: Path) -> Path:
+    if not in_store(path):
+        return path
+    folder.mkdir()
+    return folder / path.name
 
 
 def failed(job: Job, error: Exception, seconds: float = 0.0, input_sha256: str | None = None) -> Record:
