@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof.batch import Batch, InProcess
-from deeplens_dof.jobs import Input, PlanError, plan
+from deeplens_dof.batch import Batch, Engine, InProcess
+from deeplens_dof.jobs import Input, Job, PlanError, plan
 from deeplens_dof.manifest import Record
 from deeplens_dof.on_ray import OnRay
-from deeplens_dof.one_job import Order
+from deeplens_dof.one_job import Order, do_job
 
 HEIGHT, WIDTH = 64, 96
 
@@ -47,7 +48,7 @@ def cluster():
     """Two nodes of one core each, as processes of this machine."""
     pytest.importorskip("ray")
     pytest.importorskip("pyarrow")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     import ray
     from ray.cluster_utils import Cluster
 
@@ -74,9 +75,11 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, out: str, engine: object, resume: bool = False) -> list[Record]:
+def run(
+    folder: Path, out: str, engine: Engine, resume: bool = False, strip_metadata: bool = False
+) -> list[Record]:
     found = plan([Input(folder / "in")], str(folder / out))
-    order = Order(dl.Settings(f_number=1.0), str(folder / "depth.png"))
+    order = Order(dl.Settings(f_number=1.0), str(folder / "depth.png"), strip_metadata)
     reporter = Silent()
     with Batch(order, reporter, engine, folder / out, resume) as batch:
         records = batch.do(found.jobs)
@@ -118,7 +121,7 @@ def test_what_a_killed_actor_was_doing_is_done_again(cluster, folder) -> None:
         """As soon as the first result is there."""
         for _ in range(1200):
             if any((folder / "ray").glob("*.jpg")):
-                actors = [each for each in psutil.process_iter(["cmdline"]) if is_hand(each)]
+                actors = [each for each in psutil.Process().children(recursive=True) if is_hand(each)]
                 if actors:
                     os.kill(actors[0].pid, signal.SIGKILL)
                     killed.append(actors[0].pid)
@@ -139,7 +142,34 @@ def test_what_a_killed_actor_was_doing_is_done_again(cluster, folder) -> None:
 
 
 def is_hand(process: psutil.Process) -> bool:
-    return "_Hand" in " ".join(process.info["cmdline"] or ())
+    try:
+        return "_Hand" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def poisoned(job: Job, order: Order, tell: Callable[[str], None]) -> Record:
+    """One photo brings down whatever does it; one takes for ever."""
+    if job.name == "3.jpg":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.name == "5.jpg" and order.strip_metadata:
+        time.sleep(600)
+    return do_job(job, order, tell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [None, 20.0], ids=["without limits", "with a time limit"])
+def test_a_photo_that_brings_its_actors_down_is_named_and_the_run_goes_on(cluster, folder, seconds) -> None:
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    (folder / "in/broken.jpg").unlink()
+    engine = OnRay(seconds=seconds, work=poisoned)
+    records = {each.name: each for each in run(folder, "ray", engine, strip_metadata=seconds is not None)}
+    bad = {"3.jpg"} if seconds is None else {"3.jpg", "5.jpg"}
+    assert {name for name, record in records.items() if record.error} == bad
+    assert "3.jpg" in (records["3.jpg"].error or "")
+    assert set(pictures(folder / "ray")) == set(records) - bad
 
 
 @pytest.mark.parametrize("missing", ["ray", "pyarrow"])

@@ -14,13 +14,15 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-from .batch import InProcess, InWorkers, open_worker
+from .batch import InWorkers, open_worker
 from .cores import VARIABLE
 from .jobs import Job, PlanError
 from .manifest import Output, Record
-from .one_job import Order, failed
+from .one_job import Order, do_job, failed
 from .places import place
 from .workers import WorkerDiedError
+
+Work = Callable[[Job, Order, Callable[[str], None]], Record]
 
 _WINDOW = 10_000  # jobs that Ray is given at a time
 _ATTEMPTS = 3  # at a photo whose actor is lost each time
@@ -30,15 +32,19 @@ class OnRay:
     """actors: how many photos are done at a time; None is one on every core of the cluster. seconds, memory_bytes: what one
     photo may take. The cluster is the one that RAY_ADDRESS names or that this process is in, or else this machine alone.
 
-    Raises PlanError when Ray is not installed or the cluster does not answer.
+    work: for tests. Raises PlanError when Ray is not installed or the cluster does not answer.
     """
 
     def __init__(
-        self, actors: int | None = None, seconds: float | None = None, memory_bytes: int | None = None
+        self,
+        actors: int | None = None,
+        seconds: float | None = None,
+        memory_bytes: int | None = None,
+        work: Work = do_job,
     ) -> None:
         if find_spec("ray") is None or find_spec("pyarrow") is None or find_spec("pandas") is None:
             raise PlanError("--engine ray needs Ray Data; install it with pip install 'deeplens-dof[ray]'")
-        self.actors, self.limits = actors, (seconds, memory_bytes)
+        self.actors, self.limits, self.work = actors, (seconds, memory_bytes), work
         self._began = False
 
     def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
@@ -80,7 +86,7 @@ class OnRay:
                 [{"job": text} for text in left], override_num_blocks=len(left)
             ).map(
                 _Hand,
-                fn_constructor_args=[order, *self.limits],
+                fn_constructor_args=[self.work, order, *self.limits],
                 compute=ray.data.ActorPoolStrategy(
                     min_size=1, max_size=min(actors, len(left)), max_tasks_in_flight_per_actor=2
                 ),
@@ -101,17 +107,21 @@ class OnRay:
 class _Hand:
     """An actor's state: a process that has loaded what `do_job` needs."""
 
-    def __init__(self, order: Order, seconds: float | None, memory_bytes: int | None) -> None:
+    def __init__(self, work: Work, order: Order, seconds: float | None, memory_bytes: int | None) -> None:
         os.environ[VARIABLE] = "1"
-        self.order = order
-        limited = seconds is not None or memory_bytes is not None
-        self.engine = InWorkers(1, seconds, memory_bytes) if limited else InProcess()
-        if not limited:
+        self.work, self.order = work, order
+        self.engine: InWorkers | None = None
+        if seconds is not None or memory_bytes is not None:
+            self.engine = InWorkers(1, seconds, memory_bytes, work)
+        else:
             open_worker(1, False)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         job = _read(row["job"])
-        (record,) = self.engine.do(iter([job]), self.order, lambda *_: None)
+        if self.engine is None:
+            record = self.work(job, self.order, lambda _: None)
+        else:
+            (record,) = self.engine.do(iter([job]), self.order, lambda *_: None)
         return {"job": row["job"], "record": json.dumps(asdict(record))}
 
 
