@@ -125,6 +125,8 @@ def test_patterns_lists_and_single_photos_of_a_store(store) -> None:
         (("nowhere://bucket/a.jpg", "-o", "x/"), "nothing here knows nowhere://"),
         (("in/a.jpg", "-o", "nowhere://bucket/a.jpg"), "nothing here knows nowhere://"),
         (("in/a.jpg", "-o", "memory://bucket/a.txt"), "a.txt"),
+        (("memory://bucket/in", "-o", "x", "--watch"), "--watch looks at folders of this machine"),
+        (("in", "-o", "memory://bucket/x", "--watch"), "--watch looks at folders of this machine"),
     ],
 )
 def test_what_cannot_be_reached_is_named(store, capfd, arguments, sentence) -> None:

@@ -430,6 +430,7 @@ def test_depth_files_go_with_their_frames(film, capfd) -> None:
         (("in/shot.0008.jpg", "-o", "out", "--sequence"), "no sequence"),
         (("in", "-o", "out", "--sequence", "--resume"), "--resume does not go with --sequence"),
         (("in", "-o", "out", "--sequence", "--jobs", 2), "--jobs does not go with --sequence"),
+        (("in", "-o", "memory://out", "--sequence"), "on this machine"),
         (("none/*.png", "-o", "out", "--sequence"), "matches no photos"),
     ],
 )
