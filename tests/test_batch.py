@@ -674,7 +674,7 @@ def mixed(folder: str, count: int) -> set[str]:
             continue
         height = int(chance.integers(1, 100))
         deep = number % 6 in (1, 4) and number % 4 == 0
-        most, kind = (65536, np.uint16) if deep else (256, np.uint8)
+        most, kind = (16384, np.uint16) if deep else (256, np.uint8)
         coarse = chance.integers(0, most, (height, 2 * height, 3), kind)
         dl.Photo(coarse).save(path)
     return broken
