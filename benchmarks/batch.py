@@ -2,8 +2,8 @@
 
 rate: photos of 12 megapixels a minute through the whole product, JPEG to JPEG with predicted depth, by one worker that has
 one core, by two workers that have one core each, and by one worker that has two; every worker has done a photo before the
-clock starts, and the three take turns. memory: of one worker, after each of many small photos. Writes its part of
-benchmarks/results/batch.json.
+clock starts, and the three take turns. Core seconds, unlike rates, hardly depend on what else the machine does. memory: of
+one worker, after each of many small photos. Writes its part of benchmarks/results/batch.json.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def rate(folder: Path, count: int, repeats: int) -> dict[str, Any]:
     """Photos a minute by number of workers and cores, and the load of the machine by others at the time."""
     jobs = make_photos(folder / "in", count, LARGE)
     minutes: dict[str, list[float]] = {way: [] for way in WAYS}
+    core_seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    peaks: dict[str, float] = {}
     loads = []
     for _ in range(repeats):
         for way, (workers, cores) in WAYS.items():
@@ -80,7 +82,10 @@ def rate(folder: Path, count: int, repeats: int) -> dict[str, Any]:
                 timed(engine, jobs[:workers])
                 others = psutil.cpu_percent(5.0) * (psutil.cpu_count() or 1) / 100
                 loads.append(round(others, 2))
+                before = core_seconds_of_workers()
                 seconds = timed(engine, jobs)
+                core_seconds[way].append((core_seconds_of_workers() - before) / count)
+                peaks[way] = max(map(peak_mb, workers_of()))
             minutes[way].append(60 * count / seconds)
     one, two, threaded = (statistics.median(minutes[way]) for way in WAYS)
     return {
@@ -89,6 +94,11 @@ def rate(folder: Path, count: int, repeats: int) -> dict[str, Any]:
         "photos_a_minute": {way: [round(each, 3) for each in values] for way, values in minutes.items()},
         "2_workers_against_1_worker_of_1_core": round(two / one, 2),
         "2_workers_against_1_worker_of_2_cores": round(two / threaded, 2),
+        "core_seconds_a_photo": {
+            way: round(statistics.median(values), 2) for way, values in core_seconds.items()
+        },
+        "photos_a_core_hour": round(3600 / statistics.median(core_seconds["1 worker, 1 core"])),
+        "peak_megabytes_of_a_worker": peaks,
         "cores_busy_with_others_before_each": loads,
     }
 
@@ -115,6 +125,19 @@ def workers_of() -> list[psutil.Process]:
     """The worker processes, without multiprocessing's own helper."""
     children = psutil.Process().children()
     return [each for each in children if "resource_tracker" not in " ".join(each.cmdline())]
+
+
+def core_seconds_of_workers() -> float:
+    return sum(each.cpu_times().user + each.cpu_times().system for each in workers_of())
+
+
+def peak_mb(process: psutil.Process) -> float:
+    """The most that a process had resident so far; what it has now where the system does not tell."""
+    status = Path(f"/proc/{process.pid}/status")
+    if status.is_file():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return round(int(line.split()[1]) * 1024 / 1e6)
+    return round(process.memory_info().rss / 1e6)
 
 
 @contextmanager

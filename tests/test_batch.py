@@ -619,11 +619,9 @@ def test_ctrl_c_ends_it_with_nothing_half_and_no_process_left(depth, workers, en
         dl.read(Path("out", name))
 
 
-def killed_and_resumed(count: int, *arguments: object) -> None:
+def killed_and_resumed(good: int, broken: set[str], *arguments: object) -> None:
     """Kills a run three times at random, goes on with it, and holds the results against those of an undisturbed run."""
     chance = random.Random(7)
-    broken = {name for name in contents("in") if Path("in", name).read_bytes() == b"no picture"}
-    good = count - len(broken)
     for kill in range(3):
         before = lines_written() if Path("out").exists() else 0
         process = started("blur", "in", "-o", "out", *arguments, *(["--resume"] if kill else []))
@@ -651,7 +649,63 @@ def test_a_run_killed_three_times_goes_on_to_the_same_bytes(depth) -> None:
     photos("in", 40)
     for number in range(2):
         Path(f"in/{number:02}0-broken.png").write_bytes(b"no picture")
-    killed_and_resumed(42, "--depth", depth, "--jobs", 2)
+    killed_and_resumed(40, {"000-broken.png", "010-broken.png"}, "--depth", depth, "--jobs", 2)
+
+
+def mixed(folder: str, count: int) -> set[str]:
+    """So many photos of all formats and bit depths, from 1 to 200 px; every tenth is broken. The names of those."""
+    chance = np.random.default_rng(3)
+    whole = (Path(__file__).parent.parent / "examples/photos/coffee.jpg").read_bytes()
+    spoil: list[Any] = [
+        lambda path: path.write_bytes(whole[:20_000]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("no picture"),
+        os.mkfifo,
+        lambda path: path.symlink_to("nowhere"),
+    ]
+    broken = set()
+    for number in range(count):
+        ending = (".jpg", ".png", ".webp", ".avif", ".tif", ".PNG")[number % 6]
+        path = Path(folder, str(number % 7), f"{number:03}{ending}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number % 10 == 9:
+            spoil[number // 10 % len(spoil)](path)
+            broken.add(str(path.relative_to(folder)))
+            continue
+        height = int(chance.integers(1, 100))
+        deep = number % 6 in (1, 4) and number % 4 == 0
+        most, kind = (16384, np.uint16) if deep else (256, np.uint8)
+        coarse = chance.integers(0, most, (height, 2 * height, 3), kind)
+        dl.Photo(coarse).save(path)
+    return broken
+
+
+@pytest.mark.slow
+def test_two_hundred_mixed_photos_killed_three_times(depth) -> None:
+    broken = mixed("in", 200)
+    assert len(broken) == 20
+    killed_and_resumed(180, broken, "--depth", depth, "--jobs", 2)
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_five_hundred_photos(depth) -> None:
+    for number in range(500):
+        height = 32 + number % 68
+        Path("in").mkdir(exist_ok=True)
+        dl.Photo(np.random.default_rng(number).integers(0, 256, (height, 2 * height, 3), np.uint8)).save(
+            f"in/{number:03}.jpg"
+        )
+    engine, sizes = InWorkers(1), []
+    try:
+        order = replace(ORDER, depth=depth)
+        for record in engine.do(iter(plan([Input(Path("in"))], "out").jobs), order, lambda *_: None):
+            assert record.error is None
+            assert engine._pool is not None
+            sizes.append(sum(psutil.Process(pid).memory_info().rss for pid in engine._pool.pids()))
+    finally:
+        engine.stop()
+    assert len(sizes) == 500
+    assert np.mean(sizes[-10:]) < 1.05 * np.mean(sizes[40:50])
 
 
 # Watching
