@@ -12,12 +12,11 @@ import argparse
 import json
 import statistics
 import tempfile
+from itertools import pairwise
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
-import psutil
-from batch import LARGE, ROOT, done, engine_of, make_photos, workers_of
+from batch import LARGE, ROOT, core_seconds_of_workers, engine_of, make_photos, peak_mb, timed, workers_of
 from machine import machine
 
 RESULTS = ROOT / "benchmarks/results/sizing.json"
@@ -43,37 +42,19 @@ def main() -> None:
 def measure(folder: Path, count: int) -> dict[str, Any]:
     """Seconds of the processor for each photo, the worker's largest memory, and the sizes of files."""
     jobs = make_photos(folder / "in", count + 1, LARGE)
-    seconds: list[float] = []
-    peak = [0]
-    stop = Event()
-
-    def watch() -> None:
-        while not stop.wait(0.02):
-            for worker in workers_of():
-                try:
-                    peak[0] = max(peak[0], worker.memory_info().rss)
-                except psutil.NoSuchProcess:
-                    continue
-
+    seconds = [0.0]
     with engine_of(1, 1) as engine:
-        thread = Thread(target=watch)
-        thread.start()
-        try:
-            before = 0.0
-            for job in jobs:
-                for _ in done(engine, [job]):
-                    used = sum(sum(each.cpu_times()[:2]) for each in workers_of())
-                    seconds.append(used - before)
-                    before = used
-        finally:
-            stop.set()
-            thread.join()
+        for job in jobs:
+            timed(engine, [job])
+            seconds.append(core_seconds_of_workers())
+        peak = max(map(peak_mb, workers_of()))
+    each = [round(after - before, 3) for before, after in pairwise(seconds)]
     files = [(job.source.stat().st_size, job.out.stat().st_size) for job in jobs]
     return {
         "megapixels": LARGE / 1e6,
-        "core_seconds_a_photo": [round(each, 3) for each in seconds[1:]],
-        "first_photo_with_loading": round(seconds[0], 3),
-        "largest_memory_mb": round(peak[0] / 1e6),
+        "first_photo_with_loading": each[0],
+        "core_seconds_a_photo": each[1:],
+        "largest_memory_mb": peak,
         "mean_mb_in_and_out": [round(statistics.fmean(sizes) / 1e6, 2) for sizes in zip(*files, strict=True)],
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from .jobs import PlanError
+from .places import in_store
 from .settings import Settings, setting_fields
 from .terminal import BatchProgress, Terminal
 
@@ -227,6 +228,8 @@ def _check_resumable(found: Plan, resume: bool, watch: bool, lists: list[str]) -
             raise PlanError(
                 f"{option} needs a folder of results, where its manifest is; name it with -o FOLDER/"
             )
+    if watch and any(in_store(path) for job in found.jobs for path in (job.source, job.out)):
+        raise PlanError("--watch looks at folders of this machine; say --resume now and then for a store")
     if watch and "-" in lists:
         raise PlanError("--watch looks again and again, and standard input can be read once; name folders")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .jobs import PICTURES, Input, Job, PlanError, plan
 from .manifest import Output, Record
 from .one_job import Order, check_outputs, failed
+from .places import in_store
 from .settings import Focus, parse_focus
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ def plan_film(
     """
     if not out:
         raise PlanError("--sequence writes many frames; name a folder for them with -o")
+    if in_store(out) or any(in_store(each.path) for each in inputs):
+        raise PlanError(
+            "--sequence does frames that lie on this machine; fetch them first, and name a folder here"
+        )
     if problem := next((each.problem for each in inputs if each.problem), None):
         raise PlanError(problem)
     frames = numbered([each.path for each in inputs], PICTURES)
