@@ -452,3 +452,14 @@ def test_a_focus_depth_is_the_focus_in_both_units() -> None:
         assert np.abs(given.coc_px - dl.refocus(scene, settings).coc_px).max() > 0.4
         with pytest.raises(ValueError, match="finite"):
             dl.refocus(scene, settings, focus_depth=float("nan"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 5)], ids=str)
+def test_tiny_frames_go_through(shape) -> None:
+    rng, steady, focus = np.random.default_rng(1), SteadyDepth(), FollowedFocus()
+    for frame in range(3):
+        rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+        depth = steady.update(rgb, dl.InverseDepth(rng.random(shape, np.float32), "relative"))
+        assert depth.shape == shape
+        found = focus.update(depth, None) if frame else focus.begin(depth, None, (0.5, 0.5))
+        assert np.isfinite(found)
