@@ -76,32 +76,44 @@ class OnRay:
         self._began = True
 
     def _window(self, window: list[Job], order: Order) -> Iterator[Record]:
-        import ray.data
+        """Each job's record. Those that were lost with an actor too often may have waited in it for the one that brings it
+        down, so they are tried once more, with none waiting."""
+        from ray.exceptions import RayError
 
-        actors = self.actors or max(1, int(ray.cluster_resources().get("CPU", 1)))
         left = {_written(job): job for job in window}
         problem = f"the actors that took it up were lost {_ATTEMPTS} times; look at it alone, with --debug"
+        try:
+            for at_hand in (2, 1):
+                for text, record in self._answers(list(left), order, at_hand):
+                    yield _record(left.pop(text), record)
+        except RayError as error:
+            problem = f"Ray has given up ({' '.join(str(error).split())})"
+        for job in left.values():
+            yield failed(job, WorkerDiedError(f"{job.source} was not done: {problem}"))
+
+    def _answers(self, texts: list[str], order: Order, at_hand: int) -> Iterator[tuple[str, str]]:
+        """Jobs and their records, as they are done; none for a job that was lost. at_hand: how many an actor has, the one
+        at work included."""
+        if not texts:
+            return
+        import ray.data
+
+        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        actors = min(self.actors or cores, len(texts))
         with _quiet_data():
-            records = ray.data.from_items(
-                [{"job": text} for text in left], override_num_blocks=len(left)
-            ).map(
+            rows = ray.data.from_items([{"job": text} for text in texts], override_num_blocks=len(texts))
+            records = rows.map(
                 _Hand,
                 fn_constructor_args=[self.work, order, *self.limits],
                 compute=ray.data.ActorPoolStrategy(
-                    min_size=1, max_size=min(actors, len(left)), max_tasks_in_flight_per_actor=2
+                    min_size=1, max_size=actors, initial_size=actors, max_tasks_in_flight_per_actor=at_hand
                 ),
                 num_cpus=1,
                 max_restarts=-1,
                 max_task_retries=_ATTEMPTS - 1,
             )
-            try:
-                for row in records.iter_rows():
-                    job = left.pop(row["job"])
-                    yield _record(job, row["record"])
-            except ray.exceptions.RayError as error:
-                problem = f"Ray has given up ({' '.join(str(error).split())})"
-        for job in left.values():
-            yield failed(job, WorkerDiedError(f"{job.source} was not done: {problem}"))
+            for row in records.iter_rows():
+                yield row["job"], row["record"]
 
 
 class _Hand:
