@@ -107,7 +107,8 @@ def _blur(
     found = look()
     _check_resumable(found, resume, watch, lists)
     folder = found.folder if found.several or resume or watch else None
-    engine = _engine(jobs, time_limit, memory_limit)
+    todo = share(found.jobs, mine)
+    engine = _engine(jobs if watch else min(jobs, len(todo)), time_limit, memory_limit)
     terminal = Terminal(debug)
     order = Order(settings, depth, strip_metadata)
     with (
@@ -116,7 +117,7 @@ def _blur(
     ):
         if watch:
             keep_watch(look, lambda some: batch.do(share(some, mine)), terminal.say)
-        records = batch.do(share(found.jobs, mine))
+        records = batch.do(todo)
     progress.sum_up()
     if json_report:
         photos = [record.report() for record in records]
@@ -137,10 +138,12 @@ def _engine(jobs: int, time_limit: float | None, memory_limit: float | None) -> 
     """In this process, unless there are to be several, or one that can be killed."""
     from .batch import InProcess, InWorkers
 
-    if jobs == 1 and time_limit is None and memory_limit is None:
+    if jobs <= 1 and time_limit is None and memory_limit is None:
         return InProcess()
     try:
-        return InWorkers(jobs, time_limit, None if memory_limit is None else round(memory_limit * 1e6))
+        return InWorkers(
+            max(1, jobs), time_limit, None if memory_limit is None else round(memory_limit * 1e6)
+        )
     except ValueError as error:
         raise PlanError(str(error)) from None
 
