@@ -499,7 +499,8 @@ def test_one_process_and_two_make_the_same_bytes(depth) -> None:
     photos("in", 7)
     Path("in/bad.png").write_bytes(b"no picture")
     assert deeplens("blur", "in", "-o", "one", "--depth", depth) == 1
-    assert deeplens("blur", "in", "-o", "two", "--depth", depth, "--jobs", 2) == 1
+    limits = ("--time-limit", 120, "--memory-limit", 4000)
+    assert deeplens("blur", "in", "-o", "two", "--depth", depth, "--jobs", 2, *limits) == 1
     for number in (1, 2):
         deeplens("blur", "in", "-o", "shards", "--depth", depth, "--shard", f"{number}/2")
     assert len(contents("one")) == 7
@@ -529,6 +530,19 @@ def test_the_report_and_the_summary_tell_what_became_of_each(capfd, depth) -> No
     ]
     assert deeplens("blur", "in", "-o", "out", "--depth", depth, "--resume", "--f-number", 4) == 1
     assert "3 done, 0 skipped" in capfd.readouterr().err
+
+
+def test_one_photo_with_all_that_goes_with_it_is_skipped_too(capfd, depth) -> None:
+    photo("a.png")
+    extras = ("--overlay", "made/o.png", "--depth-out", "d.npz", "--depth", depth)
+    for said in ("out/a.png", "0 done, 1 skipped", "0 done, 1 skipped"):
+        assert deeplens("blur", "a.png", "-o", "out/", "--resume", *extras) == 0
+        assert said in capfd.readouterr().err
+    Path("d.npz").unlink()
+    assert deeplens("blur", "a.png", "-o", "out/", "--resume", *extras) == 0
+    assert Path("d.npz").exists()
+    (_, line) = written()
+    assert [each["path"] for each in line["outputs"]] == ["a.png", "../d.npz", "../made/o.png"]
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(capfd, depth, monkeypatch) -> None:
