@@ -449,27 +449,32 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(monkeypatch) -> N
 def test_workers_share_the_cores_and_what_fails_in_them_is_named(monkeypatch) -> None:
     monkeypatch.setenv("DEEPLENS_THREADS", "6")
     every = jobs_for(*(f"{number}.png" for number in range(12)))
-    for name, content in {"bad": b"bad", "hang": b"hang", "die": b"die", "explode": b"explode"}.items():
-        every.insert(3, *jobs_for(f"{name}.png", content=content))
-    engine = InWorkers(2, seconds=4.0, memory_bytes=700_000_000, work=copying)
+    for name in ("bad", "hang", "die"):
+        every.insert(3, *jobs_for(f"{name}.png", content=name.encode()))
     listener = Listener()
-    with Batch(ORDER, listener, engine, Path("out")) as batch:
+    with Batch(ORDER, listener, InWorkers(2, seconds=3.0, work=copying), Path("out")) as batch:
         records = batch.do(every)
-        assert [record.name for record in records] == [job.name for job in every], "in their order"
-    failed = {record.name: record.error for record in records if record.state == "failed"}
+    assert [record.name for record in records] == [job.name for job in every], "in their order"
+    failed = {record.name: record.error or "" for record in records if record.state == "failed"}
+    assert failed.keys() == {"bad.png", "hang.png", "die.png"}
     assert failed["bad.png"] == "in/bad.png is bad"
-    assert failed["hang.png"].startswith("in/hang.png took longer than the time limit of 4 s")
-    assert failed["explode.png"].startswith("in/explode.png took more than the memory limit of 700 MB")
+    assert failed["hang.png"].startswith("in/hang.png took longer than the time limit of 3 s")
     assert failed["die.png"].startswith("in/die.png was not done: its worker ended by signal 9")
-    assert len(failed) == 4
     assert contents("out").keys() == {f"{number}.png" for number in range(12)}
-    told = [record.input_sha256.split() for record in records if record.state == "done"]
+    told = [(record.input_sha256 or "").split() for record in records if record.state == "done"]
     assert {threads for _, threads in told} == {"3"}
-    assert 2 <= len({pid for pid, _ in told}) <= 5
+    assert 2 <= len({pid for pid, _ in told}) <= 4
     assert ("hang.png", "copying") in listener.stages
     (hung,) = [record for record in records if record.name == "hang.png"]
-    assert 3 < hung.seconds < 15
-    assert states(run(every[:6], InWorkers(1, work=copying, seconds=2.0), resume=False)).count("d") == 3
+    assert 2 < hung.seconds < 20
+
+
+def test_what_explodes_is_killed_and_the_others_are_done() -> None:
+    every = jobs_for("explode.png", content=b"explode") + jobs_for("a.png", "b.png")
+    records = run(every, InWorkers(1, memory_bytes=500_000_000, work=copying))
+    assert states(records) == "fdd"
+    said = "in/explode.png took more than the memory limit of 500 MB and was stopped"
+    assert (records[0].error or "").startswith(said)
 
 
 def test_jobs_are_handed_out_only_as_hands_are_free() -> None:
@@ -494,7 +499,8 @@ def test_one_process_and_two_make_the_same_bytes(depth) -> None:
     photos("in", 7)
     Path("in/bad.png").write_bytes(b"no picture")
     assert deeplens("blur", "in", "-o", "one", "--depth", depth) == 1
-    assert deeplens("blur", "in", "-o", "two", "--depth", depth, "--jobs", 2) == 1
+    limits = ("--time-limit", 120, "--memory-limit", 4000)
+    assert deeplens("blur", "in", "-o", "two", "--depth", depth, "--jobs", 2, *limits) == 1
     for number in (1, 2):
         deeplens("blur", "in", "-o", "shards", "--depth", depth, "--shard", f"{number}/2")
     assert len(contents("one")) == 7
@@ -524,6 +530,19 @@ def test_the_report_and_the_summary_tell_what_became_of_each(capfd, depth) -> No
     ]
     assert deeplens("blur", "in", "-o", "out", "--depth", depth, "--resume", "--f-number", 4) == 1
     assert "3 done, 0 skipped" in capfd.readouterr().err
+
+
+def test_one_photo_with_all_that_goes_with_it_is_skipped_too(capfd, depth) -> None:
+    photo("a.png")
+    extras = ("--overlay", "made/o.png", "--depth-out", "d.npz", "--depth", depth)
+    for said in ("out/a.png", "0 done, 1 skipped", "0 done, 1 skipped"):
+        assert deeplens("blur", "a.png", "-o", "out/", "--resume", *extras) == 0
+        assert said in capfd.readouterr().err
+    Path("d.npz").unlink()
+    assert deeplens("blur", "a.png", "-o", "out/", "--resume", *extras) == 0
+    assert Path("d.npz").exists()
+    (_, line) = written()
+    assert [each["path"] for each in line["outputs"]] == ["a.png", "../d.npz", "../made/o.png"]
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(capfd, depth, monkeypatch) -> None:

@@ -151,14 +151,16 @@ def _blur(
     found = look()
     _check_resumable(found, resume, watch, lists)
     folder = found.folder if found.several or resume or watch else None
-    engine = _engine(engine_name, jobs, time_limit, memory_limit)
+    todo = share(found.jobs, mine)
+    most = jobs if watch or not jobs else min(jobs, max(1, len(todo)))
+    engine = _engine(engine_name, most, time_limit, memory_limit)
     with (
         BatchProgress(terminal) as progress,
         Batch(order, progress, engine, folder, resume or watch, mine) as batch,
     ):
         if watch:
             keep_watch(look, lambda some: batch.do(share(some, mine)), terminal.say)
-        records = batch.do(share(found.jobs, mine))
+        records = batch.do(todo)
     progress.sum_up()
     _end(settings, records, json_report)
 
