@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
+from deeplens_dof import cli
 from deeplens_dof.batch import Batch, Engine, InProcess
 from deeplens_dof.jobs import Input, Job, PlanError, plan
 from deeplens_dof.manifest import Record
@@ -111,6 +112,24 @@ def test_the_results_and_the_manifest_are_those_of_this_machine(cluster, folder)
     again = run(folder, "ray", OnRay(), resume=True)
     assert [record.state for record in again] == ["skipped"] * 8 + ["failed"]
     assert {path: path.stat().st_mtime_ns for path in (folder / "ray").glob("*.jpg")} == before
+
+
+@pytest.mark.slow
+def test_the_command_takes_ray_for_an_engine(cluster, folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    for out, engine in (("local", "local"), ("ray", "ray")):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["blur", "in", "-o", out, "--depth", "depth.png", "--engine", engine])
+        assert end.value.code == 1, "one photo is broken"
+    assert pictures(folder / "ray") == pictures(folder / "local")
+    assert len(pictures(folder / "ray")) == 8
+
+
+def test_an_engine_that_is_none_is_wrong_usage(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["blur", "in.jpg", "--engine", "steam"])
+    assert end.value.code == 2
+    assert "--engine is 'steam', expected local or ray" in capsys.readouterr().err
 
 
 @pytest.mark.slow

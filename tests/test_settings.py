@@ -110,6 +110,7 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     shared = {each.name.replace("_", "-"): each.default for each in setting_fields()}
     others = ["depth", "depth-out", "overlay", "strip-metadata", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
+    others += ["engine", "sequence", "focus-pull"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
