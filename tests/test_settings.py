@@ -123,6 +123,7 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     settings = {each.name: each for each in setting_fields()}
     own = {"inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
+    own |= {"engine_name", "sequence", "focus_pull"}
     assert set(parameters) == own | set(settings)
     for name, each in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]

@@ -104,7 +104,7 @@ class OnRay:
             rows = ray.data.from_items([{"job": text} for text in texts], override_num_blocks=len(texts))
             records = rows.map(
                 _Hand,
-                fn_constructor_args=[self.work, order, *self.limits],
+                fn_constructor_args=[self.work, order, *self.limits, os.getcwd()],
                 compute=ray.data.ActorPoolStrategy(
                     min_size=1, max_size=actors, initial_size=actors, max_tasks_in_flight_per_actor=at_hand
                 ),
@@ -117,9 +117,15 @@ class OnRay:
 
 
 class _Hand:
-    """An actor's state: a process that has loaded what `do_job` needs."""
+    """An actor's state: a process that has loaded what `do_job` needs. folder: where the command was given, so that names
+    mean the same here; a node that has no such folder can do with addresses and whole paths alone.
+    """
 
-    def __init__(self, work: Work, order: Order, seconds: float | None, memory_bytes: int | None) -> None:
+    def __init__(
+        self, work: Work, order: Order, seconds: float | None, memory_bytes: int | None, folder: str
+    ) -> None:
+        if os.path.isdir(folder):
+            os.chdir(folder)
         os.environ[VARIABLE] = "1"
         self.work, self.order = work, order
         self.engine: InWorkers | None = None
