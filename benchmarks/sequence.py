@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=24)
     arguments = parser.parse_args()
     rows = []
     print("| film | flicker | steady | jump | steady | borders |\n|---|---|---|---|---|---|")
