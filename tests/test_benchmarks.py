@@ -187,3 +187,25 @@ def test_python_finds_no_other_module_of_these_names() -> None:
     import others
 
     assert Path(sys.modules[others.__name__].__file__).parent == ROOT / "benchmarks"
+
+
+def test_what_a_cluster_needs_is_computed_from_core_seconds() -> None:
+    from sizing import table
+
+    found = {
+        "megapixels": 12.0,
+        "core_seconds_a_photo": [3.5, 3.6, 9.0],
+        "largest_memory_mb": 1500,
+        "mean_mb_in_and_out": [4.0, 3.0],
+    }
+    values = [line.split("|")[2].strip() for line in table(found, 0.05, 1_000_000, 20).splitlines()[2:]]
+    assert values == [
+        "3.60 core-seconds",
+        "1,000",
+        "1.50 GB",
+        "30 GB",
+        "1,000 core-hours",
+        "3",
+        "50",
+        "4.0 and 3.0 TB",
+    ]

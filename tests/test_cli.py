@@ -70,7 +70,9 @@ def photo(path: Path | str, **options: object) -> Path:
 
 
 def files(folder: Path | str = ".") -> set[str]:
-    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+    """The names of all files below a folder, without what a batch keeps for itself."""
+    found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+    return {name for name in found if Path(name).name != ".deeplens-manifest.jsonl"}
 
 
 def test_one_photo_with_depth_and_overlay(deeplens, depth) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof import doctor, jobs
+from deeplens_dof import doctor, one_job
 
 BLUR_SOMETHING = """
 import numpy as np, deeplens_dof as dl
@@ -52,7 +52,7 @@ def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_pat
     code.mkdir(parents=True)
     (code / "kernels.py").write_text("")
     os.utime(code / "kernels.py", (1000, 1000))
-    monkeypatch.setattr(jobs, "__file__", str(tmp_path / "package" / "jobs.py"))
+    monkeypatch.setattr(one_job, "__file__", str(tmp_path / "package" / "one_job.py"))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -60,13 +60,13 @@ def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_pat
     if where != "beside the code":
         monkeypatch.setenv(where, str(tmp_path / "cache"))
         place = tmp_path / "cache" / ("numba" if where == "XDG_CACHE_HOME" else "") / "lens_blur_0123abcd"
-    assert jobs._first_use()
+    assert one_job.first_use()
     place.mkdir(parents=True)
     index = place / "kernels.mark_steps-16.py311.nbi"
     index.write_text("")
-    assert not jobs._first_use()
+    assert not one_job.first_use()
     os.utime(index, (500, 500))
-    assert jobs._first_use(), "the source is newer"
+    assert one_job.first_use(), "the source is newer"
 
 
 @pytest.mark.slow

@@ -108,7 +108,9 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text("utf-8")
     rows = {row.split("`")[1].split()[0]: row for row in page.splitlines() if row.startswith("| `--")}
     shared = {each.name.replace("_", "-"): each.default for each in setting_fields()}
-    others = ("depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug")
+    others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
+    others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
+    others += ["engine", "sequence", "focus-pull"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
@@ -121,6 +123,8 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     settings = {each.name: each for each in setting_fields()}
     own = {"context", "inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "embed_depth"}
     own |= {"json_report", "debug"}
+    own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
+    own |= {"engine_name", "sequence", "focus_pull"}
     assert set(parameters) == own | set(settings)
     for name, each in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]

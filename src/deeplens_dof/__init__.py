@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .color import linear_to_srgb, srgb_to_linear
     from .depth.files import read_depth_file, write_depth_file
     from .depth.predict import predict_depth
+    from .depth.steady import SteadyDepth
     from .inverse_depth import InverseDepth
     from .lens import Lens
     from .lens_blur.aperture import Aperture
@@ -35,6 +36,7 @@ _HOMES = {
     "Result": "pipeline",
     "Scene": "pipeline",
     "Settings": "settings",
+    "SteadyDepth": "depth.steady",
     "analyse": "pipeline",
     "blur": "pipeline",
     "linear_to_srgb": "color",
@@ -57,6 +59,7 @@ __all__ = [
     "Result",
     "Scene",
     "Settings",
+    "SteadyDepth",
     "__version__",
     "analyse",
     "blur",

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-PREFIX, SUFFIX = ".deeplens-", ".part"  # of the file that is not yet in its place
+PREFIX, SUFFIX = (
+    ".deeplens-",
+    ".part",
+)  # of the file that is not yet in its place: PREFIX host-process-chance SUFFIX
+_FOREIGN_S = 3600.0  # a file of another machine, whose processes cannot be seen, is left for so long
 
 _LONGEST_NAME = 200
 
@@ -20,14 +29,15 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     """Let `write` fill a new file in the folder of `path`, sync it and put it in the place of `path`.
 
     A reader sees the old file or the whole new one. A symbolic link is followed; a replaced file keeps its
-    permission bits. On any failure the old file is untouched and the new one is gone (a killed process leaves
-    `.deeplens-*.part`). Raises OSError, one sentence with the `errno` of its cause, when the operating system
-    refuses or `path` is a folder, a device or a pipe; whatever else `write` raises passes through.
+    permission bits. On any failure the old file is untouched and the new one is gone; a killed process leaves
+    `.deeplens-*.part`, which `remove_leftovers` takes away. Raises OSError, one sentence with the `errno` of its
+    cause, when the operating system refuses or `path` is a folder, a device or a pipe; whatever else `write`
+    raises passes through.
     """
     try:
         target = _target(path)
         mode = _mode_of(target)
-        temporary = target.parent / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        temporary = target.parent / f"{PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
         file = temporary.open("x+b")
         try:
             with file:
@@ -46,6 +56,47 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         if error.errno is None:
             raise
         raise _sentence(path, error) from error
+
+
+def remove_leftovers(folders: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Removes what writers that were killed have left in these folders (not below them); returns what it removed.
+
+    A file of a process that still runs stays, and so does one of another machine until it is an hour old.
+    """
+    removed = []
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            for entry in os.scandir(folder):
+                if (made := _NAME.fullmatch(entry.name)) and _is_left(entry, *made.groups()):
+                    with suppress(FileNotFoundError):  # another run was quicker
+                        os.unlink(entry.path)
+                        removed.append(Path(entry.path))
+    return removed
+
+
+def _is_left(entry: os.DirEntry[str], host: str | None, process: str | None) -> bool:
+    import psutil
+
+    try:
+        changed = entry.stat(follow_symlinks=False).st_mtime
+        if host != _host() or process is None:
+            return time.time() - changed > _FOREIGN_S
+        writer = psutil.Process(int(process))
+        return bool(writer.status() == psutil.STATUS_ZOMBIE or writer.create_time() > changed + 2)
+    except FileNotFoundError:
+        return False
+    except psutil.AccessDenied:
+        return False
+    except psutil.NoSuchProcess:
+        return True
+
+
+@cache
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+_NAME = re.compile(rf"{re.escape(PREFIX)}(?:([0-9a-f]{{8}})-(\d{{1,10}})-)?[0-9a-f]{{16}}{re.escape(SUFFIX)}")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:

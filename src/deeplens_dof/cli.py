@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import Field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from . import __version__
+from .blur_command import blur_command
 from .jobs import PlanError
 from .school import evaluate_command, scenes_command, train_command
-from .settings import Settings, setting_fields
 from .terminal import Terminal
 
 app = typer.Typer(
@@ -27,112 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")]
-Out = Annotated[
-    str | None,
-    typer.Option("-o", "--out", metavar="OUT", help="Picture to write; a folder for several photos."),
-]
-Depth = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|embedded|predict|FILE",
-        help="Depth: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
-        "auto takes embedded depth that is fine enough, and predicts otherwise.",
-    ),
-]
-DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz, ply).")]
-Overlay = Annotated[
-    Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
-]
-Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
-Embed = Annotated[
-    bool,
-    typer.Option(
-        "--embed-depth", help="Put depth and the untouched photo into the JPEG, to be refocused later."
-    ),
-]
-Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def _blur(
-    context: typer.Context,
-    inputs: Inputs,
-    out: Out = None,
-    depth: Depth = "auto",
-    depth_out: DepthOut = None,
-    overlay: Overlay = None,
-    strip_metadata: Strip = False,
-    embed_depth: Embed = False,
-    json_report: Report = False,
-    debug: Debug = False,
-    **values: Any,
-) -> None:
-    """Give photos a shallow depth of field.
-
-    Without -o a photo NAME.jpg becomes NAME-bokeh.jpg beside it.
-    A folder needs -o, which becomes a folder of the same tree.
-    Format, bit depth, colour profile, EXIF and XMP are kept.
-    Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
-    """
-    from .jobs import check_shape, plan, run
-
-    settings = _settings(values)
-    check_shape(settings.shape)
-    jobs = plan(inputs, out, depth, depth_out, overlay, [settings.shape])
-    source = context.get_parameter_source("f_number")
-    as_shot = source is not None and source.name == "DEFAULT"
-    report = run(jobs, settings, depth, strip_metadata, Terminal(debug), as_shot, embed_depth)
-    if json_report:
-        print(json.dumps({"settings": settings.as_dict(), "photos": report}, indent=1))
-    raise typer.Exit(1 if any(entry["error"] for entry in report) else 0)
-
-
-def _settings(values: dict[str, Any]) -> Settings:
-    """Settings of options. Raises PlanError, with the option's name, for what is out of range."""
-    try:
-        return Settings(**values)
-    except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise PlanError(f"{_option_name(name)} {rest}") from None
-
-
-def _with_settings(command: Any) -> Any:
-    """The command with one option for every field of Settings, generated from the field's metadata."""
-    parameters = [
-        p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    hints = dict(inspect.get_annotations(command, eval_str=True))
-    for each in setting_fields():
-        hints[each.name] = _option(each)
-        parameters.append(
-            inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
-            )
-        )
-
-    def generated(**values: Any) -> None:
-        command(**values)
-
-    generated.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    generated.__annotations__ = {k: v for k, v in hints.items() if k not in ("values", "return")}
-    generated.__doc__ = command.__doc__
-    return generated
-
-
-def _option(setting: Field[Any]) -> Any:
-    """The annotation that makes typer offer this setting; `Settings` itself checks the limits."""
-    facts = setting.metadata
-    limits = "" if facts["low"] is None else f" {facts['low']:g} to {facts['high']:g}."
-    option = typer.Option(_option_name(setting.name), help=facts["help"] + limits, metavar=facts["metavar"])
-    return Annotated[type(setting.default), option]
-
-
-def _option_name(setting: str) -> str:
-    return f"--{setting.replace('_', '-')}"
-
-
-app.command("blur")(_with_settings(_blur))
+app.command("blur")(blur_command)
 
 
 @app.command("depth")
@@ -158,9 +53,10 @@ def depth_command(
 
     ply is a cloud of points in metres with the photo's colours.
     """
-    from .jobs import write_depth
+    from .blur_command import settings_of
+    from .one_job import write_depth
 
-    settings = _settings({"nearest_m": nearest_m, "lens_mm": lens_mm})
+    settings = settings_of({"nearest_m": nearest_m, "lens_mm": lens_mm})
     reporter = Terminal(debug)
     if (
         reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out, settings, picture))))

@@ -12,7 +12,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from os import cpu_count
 from statistics import NormalDist
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .color import linear_to_srgb, srgb_to_linear
+from .cores import cores
 
 FloatImage = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -118,7 +118,7 @@ def with_grain(
             *_curves(),
         )
 
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for done in [pool.submit(band, first) for first in range(0, height, _BAND_ROWS)]:
             done.result()
     return out

@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
+from .cores import VARIABLE, cores
+
 RUNTIMES = ("onnxruntime", "openvino")
 
 
@@ -120,12 +122,14 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
 def open_session(which: str | Model, threads: int | None = None) -> Session:
     """The session of that model, opened and verified at the first call and shared after it.
 
-    which: a name of the table, or a `candidate`. threads: for one inference; None is one per core. Each number of
-    threads has its own session. Raises as `verify` does, and ValueError when threads is below 1 or DEEPLENS_RUNTIME
-    is none that is here.
+    which: a name of the table, or a `candidate`. threads: for one inference; None is what DEEPLENS_THREADS says, or one
+    per core. Each number of threads has its own session. Raises as `verify` does, and ValueError when threads is below 1
+    or DEEPLENS_RUNTIME is none that is here.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}, expected at least 1 or None")
+    if threads is None and VARIABLE in os.environ:
+        threads = cores()
     model = _find(which) if isinstance(which, str) else which
     with _lock:
         key = (model.sha256, threads, runtime())

@@ -89,17 +89,22 @@ class Scene:
 
         return depth_at(self.inverse_depth.values, self.focus_point(settings))
 
-    def coc_px(self, settings: Settings) -> FloatArray:
-        """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px."""
+    def coc_px(self, settings: Settings, focus_depth: float | None = None) -> FloatArray:
+        """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px.
+
+        focus_depth: inverse depth that is sharp, in the unit of `inverse_depth`; None is that of the focus point.
+        """
         from .depth.subject import depth_at
 
         depth = self.inverse_depth.in_metres(settings.nearest_m)
-        point = self.focus_point(settings)
+        relative = self.inverse_depth.unit == "relative"
+        if focus_depth is None:
+            focus = depth_at(depth, self.focus_point(settings))
+        else:
+            focus = focus_depth / settings.nearest_m if relative else focus_depth
         lens = Lens(settings.lens_mm, settings.f_number)
-        full_range = 1 / settings.nearest_m if self.inverse_depth.unit == "relative" else _spread(depth)
-        return signed_coc_px(
-            depth, depth_at(depth, point), lens.blur_px(self.photo.width), settings.focus_range * full_range
-        )
+        full_range = 1 / settings.nearest_m if relative else _spread(depth)
+        return signed_coc_px(depth, focus, lens.blur_px(self.photo.width), settings.focus_range * full_range)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,19 +217,25 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     return replace(scene, photo=small, inverse_depth=depth, matte=matte)
 
 
-def refocus(scene: Scene, settings: Settings | None = None, *, lens_points: int | None = None) -> Result:
+def refocus(
+    scene: Scene,
+    settings: Settings | None = None,
+    *,
+    focus_depth: float | None = None,
+    lens_points: int | None = None,
+) -> Result:
     """The scene through this lens, focused there. Cheap: may be called many times on one scene.
 
-    lens_points: as `render` takes them; 32, say, for what is seen only while a hand moves. Raises ValueError
-    for a lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be
-    read.
+    focus_depth: as `Scene.coc_px` takes it, instead of the settings' focus. lens_points: as `render` takes them; 32,
+    say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
+    blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
     from .grain import with_grain
     from .highlights import settle
     from .lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
-    coc_px = scene.coc_px(settings)
+    coc_px = scene.coc_px(settings, focus_depth)
     if (largest_px := float(np.abs(coc_px).max())) > LARGEST_COC_PX:
         raise ValueError(
             f"these settings blur by {largest_px:,.0f} px, expected at most {LARGEST_COC_PX:,.0f} px; "

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from .cores import cores
 
 Map = npt.NDArray[np.float32]
 Planes = npt.NDArray[np.float32]  # (N, H, W)
@@ -109,7 +110,7 @@ def for_bands(work: Callable[[int, int], None], height: int, threads: int | None
     """Calls `work(first_row, last_row)` for bands of rows that cover 0..height, in several threads (None: one
     per core)."""
     bands = [(first, min(height, first + _BAND_ROWS)) for first in range(0, height, _BAND_ROWS)]
-    count = min(threads or cpu_count() or 1, len(bands))
+    count = min(threads or cores(), len(bands))
     if count <= 1:
         for band in bands:
             work(*band)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+
+from deeplens_dof.cores import cores
 
 from . import blocks, paint_kernels
 from .aperture import Aperture
@@ -85,7 +86,7 @@ def render_optical(
     if largest_px <= SHARP_PX:
         return rgb.copy()
     sharp, *blurred = shells or shells_for(largest_px, aperture.is_disc)
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool)
         hidden = complete(halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers, pool)
