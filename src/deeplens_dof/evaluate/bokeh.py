@@ -26,6 +26,7 @@ from deeplens_dof.lens_blur.render import RENDERERS, render
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str], None]
+OnError = Literal["skip", "refuse"]
 NONE = "none"  # the renderer that gives the input back
 LEAST_SEARCHED = (
     1 / 500
@@ -72,7 +73,7 @@ class Benchmark:
     """How a folder is laid out and how its pictures are scored.
 
     layout: in words. measures: names of what `score` gives. protocol: in words. show: linear light as it is compared.
-    score: shown picture and case to numbers. peak: white of what is shown.
+    score: shown picture and case to numbers. peak: white of what is shown. overall: a mean over all groups is told, too.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Benchmark:
     show: Callable[[Floats], npt.NDArray[Any]]
     score: Callable[[npt.NDArray[Any], Case], dict[str, float]]
     peak: float
+    overall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Run:
     folder: Path
     renderers: Sequence[str]
     limit: int | None = None
-    on_error: Literal["skip", "refuse"] = "skip"
+    on_error: OnError = "skip"
     lpips: Lpips | None = None
     table: ScoreTable | None = None
     threads: int | None = None

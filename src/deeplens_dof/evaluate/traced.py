@@ -136,4 +136,5 @@ TRACED = Benchmark(
     show=linear_to_srgb,
     score=score,
     peak=255,
+    overall=True,
 )
