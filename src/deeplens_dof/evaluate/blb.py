@@ -56,7 +56,7 @@ def read_info(path: Path) -> Info:
     if missing:
         raise ValueError(f"{path} does not say {', '.join(missing)}; copy it again")
     numbers = [facts[key] for key in wanted[:2]] + [*_listed(facts, wanted[2]), *_listed(facts, wanted[3])]
-    if len(numbers) < 4 or not all(_is_above_0(each) for each in numbers):
+    if not all(_is_above_0(each) for each in numbers):
         raise ValueError(f"{path} has {', '.join(wanted)} that are no numbers above 0; copy it again")
     return Info(
         int(facts["resolution_x"]),
@@ -150,7 +150,9 @@ def _scene(folder: Path) -> tuple[Floats, Floats]:
 
 
 def _listed(facts: dict[str, Any], key: str) -> list[Any]:
-    return facts[key] if isinstance(facts[key], list) else []
+    """What has to be numbers; [None] for what is no list of anything."""
+    value = facts[key]
+    return value if isinstance(value, list) and value else [None]
 
 
 def _is_above_0(value: Any) -> bool:
