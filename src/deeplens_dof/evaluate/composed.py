@@ -67,7 +67,8 @@ def composed(
 
 def shown(linear: Floats) -> Floats:
     """sRGB, 0..1."""
-    return np.clip(linear_to_srgb(np.maximum(linear, 0), np.float32), 0, 1)
+    encoded = linear_to_srgb(np.maximum(linear, 0), np.float32)
+    return np.asarray(np.clip(encoded, 0, 1), np.float32)
 
 
 def _entry(path: Path, kind: str, read_pair: Callable[[Path], Pair], seed: int | None) -> Entry:
