@@ -359,8 +359,9 @@ def test_the_synthetic_benchmark_takes_its_own_split_alone(deeplens, tmp_path) -
     code, out, err = deeplens("evaluate", "synthetic", "p", "--renderer", "none")
     assert code == 0
     assert "| linear input | 1 | none |" in out
-    assert "held-out pairs 0 to 199 of seed 2" in out
-    assert err.count("expected held-out pairs of seed 2") == 4
+    assert "pairs 0 to 199 of seed 2, held_out True, version" in out
+    assert err.count("pair_000001.npz is of seed 1, not 2; expected pairs of this release's") == 2
+    assert err.count("pair_000002.npz is of held_out False, not True") == 2
     code, out, err = deeplens("evaluate", "synthetic", "--renderer", "none")
     assert (code, out) == (1, "")
     assert "assets" in err.splitlines()[-1]

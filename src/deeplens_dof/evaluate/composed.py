@@ -20,6 +20,10 @@ from deeplens_dof.lens_blur.aperture import Aperture
 
 Floats = npt.NDArray[np.float32]
 SEED, COUNT = 2, 200  # of the synthetic benchmark: held-out pairs 0 .. COUNT - 1 of that seed
+MADE = {
+    "seed": SEED,
+    "held_out": True,
+}  # what the facts of its pairs say, beside the version of the generator
 CLIPPED, LINEAR = "8-bit input", "linear input"
 PROTOCOL = "sRGB 0..1, not rounded; edge: within the circle of confusion of an occlusion edge; true depth"
 
@@ -41,18 +45,19 @@ def composed(
     name: str,
     pair_files: Callable[[Path], list[Path]],
     read_pair: Callable[[Path], Pair],
-    seed: int | None = None,
+    made: dict[str, Any] | None = None,
 ) -> Benchmark:
-    """The benchmark of that name. pair_files, read_pair: of `learn.scenes.pairs`. seed: take the first COUNT files, which
-    have to be held-out pairs of it."""
+    """The benchmark of that name. pair_files, read_pair: of `learn.scenes.pairs`. made: take the first COUNT files, whose
+    facts have to be these."""
 
     def listing(folder: Path) -> Listing:
-        files = pair_files(folder)[: None if seed is None else COUNT]
+        files = pair_files(folder)[: None if made is None else COUNT]
         return Listing(
-            [_entry(path, kind, read_pair, seed) for kind in (CLIPPED, LINEAR) for path in files], []
+            [_entry(path, kind, read_pair, made or {}) for kind in (CLIPPED, LINEAR) for path in files], []
         )
 
-    split = "" if seed is None else f"; held-out pairs 0 to {COUNT - 1} of seed {seed}"
+    facts = ", ".join(f"{key} {value}" for key, value in (made or {}).items())
+    split = f"; pairs 0 to {COUNT - 1} of {facts}" if made else ""
     return Benchmark(
         name=name,
         layout="000/pair_000000.npz and so on, of `deeplens scenes DIR --pairs`",
@@ -71,14 +76,17 @@ def shown(linear: Floats) -> Floats:
     return np.asarray(np.clip(encoded, 0, 1), np.float32)
 
 
-def _entry(path: Path, kind: str, read_pair: Callable[[Path], Pair], seed: int | None) -> Entry:
+def _entry(path: Path, kind: str, read_pair: Callable[[Path], Pair], made: dict[str, Any]) -> Entry:
     def read() -> Case:
         pair = read_pair(path)
         facts = pair.facts
-        if seed is not None and (facts.get("seed") != seed or facts.get("held_out") is not True):
+        other = [
+            f"{key} {facts.get(key)}, not {value}" for key, value in made.items() if facts.get(key) != value
+        ]
+        if other:
             raise ValueError(
-                f"{path} is of seed {facts.get('seed')}, held out: {facts.get('held_out')}; expected held-out pairs of "
-                f"seed {seed}, as `deeplens scenes DIR --pairs --held-out --seed {seed} --count {COUNT}` makes them"
+                f"{path} is of {' and of '.join(other)}; expected pairs of this release's `deeplens scenes DIR --pairs "
+                f"--held-out --seed {SEED} --count {COUNT}`"
             )
         rgb = pair.rgb if kind == LINEAR else srgb_to_linear(linear_to_srgb(pair.rgb))
         aperture = Aperture.parse(str(facts.get("shape", "disc")))

@@ -35,7 +35,7 @@ BOKEH_COLUMNS = {  # heading and form
     "rmse": ("RMSE", ".4f"),
     "blur_px": ("blur found [px]", ".1f"),
     "lpips": ("LPIPS", ".4f"),
-    "seconds": ("s", ".2f"),
+    "seconds": ("s (median)", ".2f"),
 }
 Matte = npt.NDArray[np.float32]
 
@@ -116,7 +116,8 @@ def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
-    """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}; means over pictures."""
+    """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}; means over pictures
+    (of seconds the median)."""
     scored = list(rows)
     sets: dict[str, list[Row]] = {}
     for row in sorted(scored, key=lambda row: _natural(row.group)):
@@ -144,14 +145,16 @@ def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> di
 
 
 def _means(rows: list[Row]) -> dict[str, Any]:
-    """Of every measure over the pictures that have it, and the scores of each picture."""
+    """Of every measure over the pictures that have it, and the scores of each picture. Of the seconds the median: the first
+    picture may wait for a compiler."""
     found: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.scores.items():
             if value is not None:
                 found.setdefault(name, []).append(value)
     each = [{"picture": row.picture} | row.scores for row in rows]
-    return {name: statistics.fmean(values) for name, values in found.items()} | {"each": each}
+    means = {name: statistics.fmean(values) for name, values in found.items()}
+    return means | {"seconds": statistics.median(found["seconds"]), "each": each}
 
 
 def bokeh_markdown(report: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.evaluate.bokeh import Benchmark
-from deeplens_dof.evaluate.composed import COUNT, SEED, composed
+from deeplens_dof.evaluate.composed import COUNT, MADE, SEED, composed
 from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.compose import Pair, make_pair
@@ -103,13 +103,14 @@ def read_pair(path: Path) -> Pair:
 
 def composed_benchmark(name: str) -> Benchmark:
     """`pairs` of any folder, or `synthetic`: the split that a seed makes anywhere."""
-    return composed(name, pair_files, read_pair, SEED if name == "synthetic" else None)
+    made = MADE | {"version": VERSION} if name == "synthetic" else None
+    return composed(name, pair_files, read_pair, made)
 
 
 def synthetic_folder(tell: Callable[[str], None]) -> Path:
     """The pairs of the synthetic benchmark in the cache; those that are missing are made. Raises OSError without the assets
     that they are made of."""
-    folder = cache_folder() / "pairs" / "synthetic"
+    folder = cache_folder() / "pairs" / f"synthetic_{VERSION}"
     try:
         make_pairs(
             folder, COUNT, SEED, held_out=True, progress=lambda done: tell(f"{done} of {COUNT} pairs made")
