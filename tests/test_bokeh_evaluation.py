@@ -396,6 +396,20 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, renderings) -> None:
         run(True)
 
 
+def test_a_table_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch) -> None:
+    folder = samples.blb(tmp_path / "blb")
+
+    def full(self, row) -> None:
+        raise OSError("no space left on the disk")
+
+    monkeypatch.setattr("deeplens_dof.evaluate.score_table.ScoreTable.add", full)
+    told: list[str] = []
+    wanted = Wanted(("none",), tmp_path / "s.csv", tell=told.append)
+    with pytest.raises(OSError, match="no space left"):
+        score_bokeh(BENCHMARKS["blb"], folder, wanted)
+    assert not [text for text in told if text.startswith("skipped")]
+
+
 def test_lpips_is_measured_with_a_network_of_the_user_alone(tmp_path, deeplens) -> None:
     onnx = pytest.importorskip("onnx", reason="making a network needs onnx: pip install '.[learn]'")
     from onnx import TensorProto, helper

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -145,20 +145,26 @@ def thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
 
 def _rows(run: Run, entry: Entry) -> list[Row]:
     """The rows of a picture; those that the table has are not made again."""
-    kept = {} if run.table is None else run.table.rows_of(entry.name)
-    missing = [name for name in run.renderers if name not in kept]
-    made: dict[str, Row] = {}
-    try:
-        case = entry.read() if missing else None
-        for name in missing:
-            if case is not None:
-                made[name] = _row(run, entry, case, name)
-                if run.table is not None:
-                    run.table.add(made[name])
-    except (ValueError, OSError) as error:
-        text = " ".join(str(error).split())
-        _object(run, text if str(run.folder) in text else f"{entry.name}: {text}")
-    return [row for name in run.renderers if (row := kept.get(name) or made.get(name))]
+    found = {} if run.table is None else run.table.rows_of(entry.name)
+    for row in _made(run, entry, [name for name in run.renderers if name not in found]):
+        found[row.renderer] = row
+        if run.table is not None:
+            run.table.add(row)
+    return [found[name] for name in run.renderers if name in found]
+
+
+def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
+    """A row of each renderer, up to the first for which the picture is no good."""
+    case: Case | None = None
+    for name in renderers:
+        try:
+            case = case or entry.read()
+            row = _row(run, entry, case, name)
+        except (ValueError, OSError) as error:
+            text = " ".join(str(error).split())
+            _object(run, text if str(run.folder) in text else f"{entry.name}: {text}")
+            return
+        yield row
 
 
 def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
