@@ -1,6 +1,6 @@
 """Makes a set that is laid out and rendered by the rules of BLB (BokehMe, CVPR 2022), with Blender's Python module.
 
-    pip install bpy                    # about 400 MB, for the Python that it names; no part of DeepLens
+    pip install bpy OpenImageIO       # about 400 MB, in an environment of its own; no part of DeepLens
     python scripts/make_blb_like.py OUT SCENE.blend...      [--size 1920x1080] [--samples 256] [--levels 5] [--focuses 10]
     python scripts/make_blb_like.py OUT --blocks 3          three scenes of blocks and balls, made of a seed
 
