@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ import typer
 from .jobs import PlanError
 from .terminal import Terminal
 
+BOKEH = ("blb", "ebb400", "realbokeh", "synthetic", "pairs", "traced")  # benchmarks of `evaluate`
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 OnError = Annotated[
     str,
@@ -25,6 +26,26 @@ OnError = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of one step; without it, one a core.")]
+
+Renderers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--renderer",
+        metavar="NAME",
+        help="Bokeh: what renders, or none for the input; may be repeated.",
+        show_default="all there are",
+    ),
+]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Bokeh: write the scores of each picture here as they come."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Bokeh: leave out what the file of --csv has already.")
+]
+LpipsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Bokeh: measure LPIPS with this ONNX network of yours.")
+]
 
 
 def scenes_command(
@@ -155,11 +176,19 @@ def train_command(
 
 
 def evaluate_command(
-    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="What to score: depth.")],
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help="What to score: depth; or bokeh: blb, ebb400, realbokeh, synthetic, pairs, traced.",
+        ),
+    ],
     folders: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DIR]...", help="DIR or KIND:DIR; without any, the real photos.", show_default=False
+            metavar="[DIR]...",
+            help="Its folder. Depth: DIR or KIND:DIR, several; without any, the real photos.",
+            show_default=False,
         ),
     ] = None,
     json_file: Annotated[
@@ -168,13 +197,20 @@ def evaluate_command(
     report_file: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Also write the tables here.")
     ] = None,
+    renderers: Renderers = None,
+    csv_file: CsvFile = None,
+    resume: Resume = False,
+    lpips: LpipsFile = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Score this ONNX network instead.")
+        Path | None, typer.Option(metavar="FILE", help="Depth: score this ONNX network instead.")
     ] = None,
     photos: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="More photos for the matte; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Depth: more photos for the matte; may be repeated."),
     ] = None,
-    stages: Annotated[bool, typer.Option("--stages", help="Score every stage of the prediction.")] = False,
+    stages: Annotated[
+        bool, typer.Option("--stages", help="Depth: score every stage of the prediction.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Samples of a folder at most, spread evenly.")
     ] = None,
@@ -182,26 +218,50 @@ def evaluate_command(
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
-    """Score depth and matte against what was measured, with "vertical position only" beside it. Prints Markdown."""
-    if benchmark != "depth":
-        raise PlanError(f"there is no benchmark {benchmark!r}; the benchmarks are: depth")
+    """Score depth and matte against what was measured, or renderers against true bokeh. Prints Markdown."""
+    if benchmark not in ("depth", *BOKEH):
+        raise PlanError(
+            f"there is no benchmark {benchmark!r}; the benchmarks are: {', '.join(('depth', *BOKEH))}"
+        )
     policy = _policy(on_error)
+    of_depth = {"--model": model, "--photos": photos, "--stages": stages}
+    of_bokeh = {"--renderer": renderers, "--csv": csv_file, "--resume": resume, "--lpips": lpips}
+    for option, value in (of_bokeh if benchmark == "depth" else of_depth).items():
+        if value:
+            raise PlanError(f"{option} does not go with {benchmark}")
+    if resume and csv_file is None:
+        raise PlanError("--resume goes on with the file of --csv; name it")
     terminal = Terminal(debug)
 
     def tell(text: str) -> None:
         (terminal.done if text.startswith("skipped") else terminal.stage)(text)
 
-    def work() -> None:
+    def scored_depth() -> tuple[dict[str, Any], str]:
         with _learned("evaluate"):
-            from .atomic import write_atomically
             from .evaluate.report import markdown
             from .learn.scoring import Wanted, score_depth
             from .models import MODELS, candidate
 
         network = candidate(model) if model else MODELS["depth"]
-        wanted = Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell)
-        report = score_depth(wanted)
-        text = markdown(report)
+        report = score_depth(
+            Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell)
+        )
+        return report, markdown(report)
+
+    def scored_bokeh() -> tuple[dict[str, Any], str]:
+        from .evaluate.report import bokeh_markdown
+        from .evaluate.scoring import Wanted, score_bokeh
+
+        names = _renderers(renderers)
+        source, folder = _bokeh_source(benchmark, folders or [], tell)
+        wanted = Wanted(names, csv_file, resume, lpips, limit, policy, threads, tell)
+        report = score_bokeh(source, folder, wanted)
+        return report, bokeh_markdown(report)
+
+    def work() -> None:
+        from .atomic import write_atomically
+
+        report, text = scored_depth() if benchmark == "depth" else scored_bokeh()
         terminal.stage("")
         print(text, end="")
         for path, content in ((json_file, json.dumps(report, indent=1) + "\n"), (report_file, text)):
@@ -209,6 +269,30 @@ def evaluate_command(
                 write_atomically(path, lambda file, content=content: file.write(content.encode()))  # type: ignore[misc]
 
     _end(terminal.guard(f"evaluate {benchmark}", work))
+
+
+def _renderers(asked: list[str] | None) -> list[str]:
+    """Each once; all there are where none is asked for."""
+    from .evaluate.bokeh import renderer_names
+
+    for name in asked or ():
+        if name not in renderer_names():
+            raise PlanError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
+    return list(dict.fromkeys(asked or renderer_names()))
+
+
+def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) -> tuple[Any, Path]:
+    """The benchmark of that name and its folder; the synthetic one is made where none is named."""
+    from .evaluate.benchmarks import BENCHMARKS
+
+    if len(folders) != 1 and not (name == "synthetic" and not folders):
+        raise PlanError(f"evaluate {name} takes one folder, {len(folders)} came; name its folder")
+    if name in BENCHMARKS:
+        return BENCHMARKS[name], Path(folders[0]).expanduser()
+    with _learned("evaluate"):
+        from .learn.scenes.pairs import composed_benchmark, synthetic_folder
+
+    return composed_benchmark(name), Path(folders[0]).expanduser() if folders else synthetic_folder(tell)
 
 
 class _Pace:

@@ -1,17 +1,28 @@
-"""Scores of a depth map against a measured one. Only numpy.
+"""Scores of a depth map against a measured one, and of a picture against the true one. Only numpy.
 
-All take inverse depth of any scale and shift; pixels where `known` is False are left out.
+Depth: all take inverse depth of any scale and shift; pixels where `known` is False are left out. Pictures: as they are
+shown (never linear light), both of one shape; `peak` is their white, 255 or 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
+Window = Literal["gaussian", "uniform"]
+
+MOST_DB = 100.0  # PSNR of pictures that are the same
+STEP_PX = 1.5  # neighbours whose CoC differs by more are an occlusion edge
+_WINDOWS: dict[
+    str, tuple[npt.NDArray[np.float64], float]
+] = {  # along one axis; what variances are multiplied by
+    "gaussian": (np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2), 1.0),
+    "uniform": (np.ones(7), 49 / 48),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +142,99 @@ def _borders(values: npt.NDArray[Any], known: Mask, factor: float) -> list[Mask]
         (v[:-1] > factor * v[1:]) & down,
         (v[1:] > factor * v[:-1]) & down,
     ]
+
+
+def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, where: Mask | None = None) -> float:
+    """In dB, at most MOST_DB, over all values or over the pixels (H, W) that are marked; NaN where none is."""
+    _check_shapes(a, b)
+    error = ((a.astype(np.float64) - b) / peak) ** 2
+    chosen = error if where is None else error[where]
+    if not chosen.size:
+        return float("nan")
+    return float(-10 * np.log10(max(float(chosen.mean()), 10 ** (-MOST_DB / 10))))
+
+
+def rmse(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
+    """Root of the mean squared difference over all values, as a share of the peak."""
+    _check_shapes(a, b)
+    return float(np.sqrt((((a.astype(np.float64) - b) / peak) ** 2).mean()))
+
+
+def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian") -> float:
+    """Mean of `ssim_map` over channels and over the pixels whose whole window lies in the picture."""
+    radius = len(_WINDOWS[window][0]) // 2
+    if min(a.shape[:2]) <= 2 * radius:
+        raise ValueError(
+            f"the picture has {a.shape[1]} x {a.shape[0]} pixels, expected at least {2 * radius + 1} a side for SSIM"
+        )
+    return float(ssim_map(a, b, peak, window)[radius:-radius, radius:-radius].mean())
+
+
+def ssim_map(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian"
+) -> npt.NDArray[np.float64]:
+    """Structural similarity of every pixel and channel, (H, W, C); beyond the border the picture is mirrored.
+
+    gaussian: 11 pixels, sigma 1.5 (Wang et al. 2004). uniform: 7 pixels, variances of a sample.
+    """
+    _check_shapes(a, b)
+    weights, correction = _WINDOWS[window]
+    weights = weights / weights.sum()
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    similarity = np.empty(a.shape, np.float64)
+    for channel in range(a.shape[2]):
+        x, y = a[..., channel].astype(np.float64), b[..., channel].astype(np.float64)
+        mean_x, mean_y = _smoothed(x, weights), _smoothed(y, weights)
+        spread_x = correction * (_smoothed(x * x, weights) - mean_x * mean_x)
+        spread_y = correction * (_smoothed(y * y, weights) - mean_y * mean_y)
+        shared = correction * (_smoothed(x * y, weights) - mean_x * mean_y)
+        similarity[..., channel] = ((2 * mean_x * mean_y + c1) * (2 * shared + c2)) / (
+            (mean_x * mean_x + mean_y * mean_y + c1) * (spread_x + spread_y + c2)
+        )
+    return similarity
+
+
+def edge_band(coc_px: npt.NDArray[Any]) -> Mask:
+    """Pixels within the circle of confusion of an occlusion edge, (H, W), up to 32 px from it."""
+    highest, lowest = maximum_filter(coc_px, 1), -maximum_filter(-coc_px, 1)
+    edges = highest - lowest > STEP_PX
+    radius = np.where(edges, maximum_filter(np.abs(coc_px), 1), 0)
+    band = np.zeros(edges.shape, np.bool_)
+    for low, high in ((0, 2), (2, 4), (4, 8), (8, 12), (12, 18), (18, 26), (26, 99)):
+        reach = (radius > low) & (radius <= high)
+        if reach.any():
+            band |= maximum_filter(reach, min(high, 32))
+    return band
+
+
+def maximum_filter(values: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
+    """Largest value of the square of 2 radius + 1 pixels round every pixel, as far as it lies in the picture."""
+    size = 2 * radius + 1
+    lowest: Any = False if values.dtype == np.bool_ else -np.inf
+    for axis in (0, 1):
+        count = values.shape[axis]
+        margin = [(radius, radius) if axis == each else (0, 0) for each in (0, 1)]
+        swept = np.moveaxis(np.pad(values, margin, constant_values=lowest), axis, 0)
+        span = 1  # pixels that a value of `swept` stands for
+        while 2 * span <= size:
+            swept = np.maximum(swept[:-span], swept[span:])
+            span *= 2
+        values = np.moveaxis(np.maximum(swept[:count], swept[size - span :][:count]), 0, axis)
+    return values
+
+
+def _smoothed(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    radius = len(weights) // 2
+    for axis in (0, 1):
+        margin = [(radius, radius) if axis == each else (0, 0) for each in (0, 1)]
+        padded = np.moveaxis(np.pad(values, margin, mode="symmetric"), axis, 0)
+        total = np.zeros_like(padded[: len(padded) - 2 * radius])
+        for place, weight in enumerate(weights):
+            total += weight * padded[place : place + len(total)]
+        values = np.moveaxis(total, 0, axis)
+    return values
+
+
+def _check_shapes(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"the picture has shape {a.shape} and the true one {b.shape}, expected one shape")

@@ -5,6 +5,7 @@ A row is one method on one group of samples: means, and medians where there are 
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -13,8 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.evaluate.bokeh import Run
 from deeplens_dof.evaluate.depth import DepthSet, Picture, Predictor, score
+from deeplens_dof.evaluate.machine import machine, versions
 from deeplens_dof.evaluate.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
+from deeplens_dof.evaluate.score_table import Row
 from deeplens_dof.upsample import resize
 
 DEPTH_COLUMNS = {
@@ -22,6 +26,16 @@ DEPTH_COLUMNS = {
     "absolute_relative": "AbsRel",
     "within_1_25": "within 1.25",
     "boundary_f1": "boundary F1",
+}
+BOKEH_COLUMNS = {  # heading and form
+    "psnr": ("PSNR [dB]", ".2f"),
+    "edge": ("PSNR, edges [dB]", ".2f"),
+    "ssim": ("SSIM", ".4f"),
+    "edge_ssim": ("SSIM, edges", ".4f"),
+    "rmse": ("RMSE", ".4f"),
+    "blur_px": ("blur found [px]", ".1f"),
+    "lpips": ("LPIPS", ".4f"),
+    "seconds": ("s (median)", ".2f"),
 }
 Matte = npt.NDArray[np.float32]
 
@@ -101,8 +115,78 @@ def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
     return {"samples": len(each), **means, "median": medians, "each": each}
 
 
+def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
+    """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}; means over pictures
+    (of seconds the median)."""
+    scored = list(rows)
+    sets: dict[str, list[Row]] = {}
+    for row in sorted(scored, key=lambda row: _natural(row.group)):
+        sets.setdefault(row.group, []).append(row)
+    if run.benchmark.overall and len(sets) > 1:
+        sets["all"] = scored
+    means = []
+    for group, some in sets.items():
+        for name in run.renderers:
+            each = [row for row in some if row.renderer == name]
+            if each:
+                means.append({"set": group, "method": name, "samples": len(each)} | _means(each))
+    lpips = None if run.lpips is None else {"file": run.lpips.name, "sha256": run.lpips.sha256}
+    return {
+        "benchmark": run.benchmark.name,
+        "protocol": run.benchmark.protocol,
+        "folder": run.folder.name,
+        "machine": machine(),
+        "versions": versions(),
+        "lpips": lpips,
+        "measures": [*run.benchmark.measures, "lpips", "seconds"],
+        "bokeh": means,
+        "notes": list(notes),
+    }
+
+
+def _means(rows: list[Row]) -> dict[str, Any]:
+    """Of every measure over the pictures that have it, and the scores of each picture. Of the seconds the median: the first
+    picture may wait for a compiler."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.scores.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    each = [{"picture": row.picture} | row.scores for row in rows]
+    means = {name: statistics.fmean(values) for name, values in found.items()}
+    return means | {"seconds": statistics.median(found["seconds"]), "each": each}
+
+
+def bokeh_markdown(report: Mapping[str, Any]) -> str:
+    """The table of a bokeh benchmark, its protocol, and what it was measured on."""
+    columns = {name: BOKEH_COLUMNS[name] for name in report["measures"]}
+    header = ("set", "pictures", "renderer", *(heading for heading, _ in columns.values()))
+
+    def cells(row: Mapping[str, Any]) -> list[str]:
+        scores = [
+            format(row[name], form) if name in row else "not measured" if name == "lpips" else ""
+            for name, (_, form) in columns.items()
+        ]
+        return [row["set"], str(row["samples"]), row["method"], *scores]
+
+    on, parts = report["machine"], report["versions"]
+    named = ", ".join(f"{name} {number}" for name, number in parts.items() if number)
+    lines = [f"{report['benchmark']} ({report['folder']}), means over pictures. {report['protocol']}.", ""]
+    lines += _table(header, map(cells, report["bokeh"]))
+    lines += [
+        "",
+        f"{on['processor']}, {on['cores']} cores, load {on['load_average']}, {on['system']}, Python {on['python']}; "
+        f"{named}.",
+    ]
+    if report["lpips"]:
+        lines += ["", f"LPIPS by {report['lpips']['file']}, SHA-256 {report['lpips']['sha256']}."]
+    for note in report["notes"]:
+        lines += ["", f"- {note}"]
+    return "\n".join(lines) + "\n"
+
+
 def markdown(report: Mapping[str, Any]) -> str:
-    """The whole report as Markdown."""
+    """The whole report on depth as Markdown."""
     lines = [f"Network {report['model']['file']}, SHA-256 {report['model']['sha256']}.", ""]
     lines += _table(("set", "samples", "method", *DEPTH_COLUMNS.values()), map(_depth_cells, report["depth"]))
     if any(row["samples"] > 1 for row in report["depth"]):
@@ -131,6 +215,11 @@ def _matte_cells(row: dict[str, Any]) -> list[str]:
     clear = "" if row["clear_iou"] is None else f"{row['clear_iou']:.3f} ({row['clear']} samples)"
     inside = "" if row["focus_inside"] is None else f"{row['focus_inside']:.0%}"
     return [row["set"], str(row["samples"]), _cell(row, "iou"), _cell(row, "sad", ".1f"), clear, inside]
+
+
+def _natural(group: str) -> list[Any]:
+    """f/2 before f/10."""
+    return [float(part) if part[:1].isdigit() else part for part in re.split(r"(\d+(?:\.\d+)?)", group)]
 
 
 def _cell(row: dict[str, Any], name: str, form: str = ".3f") -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.predict import gives_a_matte
+from deeplens_dof.evaluate.bokeh import thinned
 from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
 from deeplens_dof.evaluate.predictors import predicted_subject, predictors
 from deeplens_dof.evaluate.report import Subject, depth_rows, matte_row
@@ -26,7 +27,6 @@ from deeplens_dof.learn.scenes.frames import frame_files, read_frame
 from deeplens_dof.learn.split import may_train_on
 from deeplens_dof.models import MODELS, Model, open_session
 
-T = TypeVar("T")
 Tell = Callable[[str], None]
 LONGEST_PX = 1024  # photos whose matte is scored are made no larger than that
 NOT_PHOTOS = ("aloeGT.png",)  # truth beside the photos
@@ -117,7 +117,7 @@ def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
     folder = open_folder(named, wanted.on_error, tell)
 
     def samples() -> Iterator[DepthSet]:
-        for entry in _thinned(folder.entries, wanted.limit):
+        for entry in thinned(folder.entries, wanted.limit):
             one = folder.read(entry)
             if one is not None:
                 truth = np.where(one.known, one.inverse_depth.astype(np.float64), np.nan)
@@ -131,7 +131,7 @@ def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
 
 
 def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
-    files = _thinned(frame_files(folder), wanted.limit)
+    files = thinned(frame_files(folder), wanted.limit)
     broken: set[Path] = set()
 
     def samples() -> Iterator[DepthSet]:
@@ -149,13 +149,6 @@ def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
             yield DepthSet(path.stem, frame.rgb, frame.inverse_depth.astype(np.float64), True, subject)
 
     return _Group(f"frames of {folder.name}", samples, True)
-
-
-def _thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit`, spread evenly."""
-    if limit is None or len(entries) <= limit:
-        return entries
-    return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
 
 
 def _taught_photos(

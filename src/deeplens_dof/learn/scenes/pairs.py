@@ -19,7 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from deeplens_dof.atomic import write_atomically
+from deeplens_dof.evaluate.bokeh import Benchmark
+from deeplens_dof.evaluate.composed import COUNT, MADE, SEED, composed
 from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
+from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.compose import Pair, make_pair
 from deeplens_dof.learn.scenes.materials import load_materials
 
@@ -96,6 +99,25 @@ def read_pair(path: Path) -> Pair:
             f"{path} holds pictures of shapes {rgb.shape}, {bokeh.shape}, {coc.shape}, expected one size"
         )
     return Pair(rgb, bokeh, coc, surface, facts)
+
+
+def composed_benchmark(name: str) -> Benchmark:
+    """`pairs` of any folder, or `synthetic`: the split that a seed makes anywhere."""
+    made = MADE | {"version": VERSION} if name == "synthetic" else None
+    return composed(name, pair_files, read_pair, made)
+
+
+def synthetic_folder(tell: Callable[[str], None]) -> Path:
+    """The pairs of the synthetic benchmark in the cache; those that are missing are made. Raises OSError without the assets
+    that they are made of."""
+    folder = cache_folder() / "pairs" / f"synthetic_{VERSION}"
+    try:
+        make_pairs(
+            folder, COUNT, SEED, held_out=True, progress=lambda done: tell(f"{done} of {COUNT} pairs made")
+        )
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+    return folder
 
 
 def _made(jobs: list[tuple[Path, int, int, bool]], workers: int) -> Iterator[int]:

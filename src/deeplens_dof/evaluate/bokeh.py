@@ -1,0 +1,221 @@
+"""Bokeh against truth: renderers by name on the pictures of a benchmark, scored as that benchmark is.
+
+    rows = measure(Run(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
+
+Where the blur of a real lens is unknown it is searched for, per picture and renderer, for the best SSIM.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.evaluate.lpips import Lpips
+from deeplens_dof.evaluate.metrics import ssim
+from deeplens_dof.evaluate.score_table import Row, ScoreTable
+from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.lens_blur.render import RENDERERS, render
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float32]
+Tell = Callable[[str], None]
+OnError = Literal["skip", "refuse"]
+NONE = "none"  # the renderer that gives the input back
+LEAST_SEARCHED = (
+    1 / 500
+)  # of the picture's width: blur over the whole depth, the least that is tried beside none
+TRIED, REFINED = 7, 6  # blurs tried over the whole range, then between the best one's neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a renderer is given, and what is true.
+
+    rgb: linear light (H, W, 3). coc_px: signed CoC (H, W). truth: as the benchmark shows pictures, (H, W, 3). band: bool
+    (H, W) round occlusion edges, None where it is not needed. most_blur: None, or coc_px is that of blur 1 px and the
+    blur is searched for from 0 to this.
+    """
+
+    rgb: Floats
+    coc_px: Floats
+    truth: npt.NDArray[Any]
+    aperture: Aperture = field(default_factory=Aperture.disc)
+    band: npt.NDArray[np.bool_] | None = None
+    most_blur: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A picture before it is read. name: unique in its folder. group: the column of the published tables it belongs to.
+    read: raises ValueError or OSError, one sentence, for files that are broken."""
+
+    name: str
+    group: str
+    read: Callable[[], Case]
+
+
+class Listing(NamedTuple):
+    """problems: sentences on files that are missing or foreign."""
+
+    entries: list[Entry]
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """How a folder is laid out and how its pictures are scored.
+
+    layout: in words. measures: names of what `score` gives. protocol: in words. show: linear light as it is compared.
+    score: shown picture and case to numbers. peak: white of what is shown. overall: a mean over all groups is told, too.
+    """
+
+    name: str
+    layout: str
+    measures: tuple[str, ...]
+    protocol: str
+    listing: Callable[[Path], Listing]
+    show: Callable[[Floats], npt.NDArray[Any]]
+    score: Callable[[npt.NDArray[Any], Case], dict[str, float]]
+    peak: float
+    overall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to measure. limit: pictures at most, spread evenly. on_error: skip tells of files that are broken, missing or
+    foreign (sentences that begin with "skipped"), refuse raises ValueError. table: keeps scores, and has those of a run
+    before."""
+
+    benchmark: Benchmark
+    folder: Path
+    renderers: Sequence[str]
+    limit: int | None = None
+    on_error: OnError = "skip"
+    lpips: Lpips | None = None
+    table: ScoreTable | None = None
+    threads: int | None = None
+    tell: Tell = lambda _: None
+
+
+def renderer_names() -> tuple[str, ...]:
+    """All that can be asked for."""
+    return (NONE, *RENDERERS)
+
+
+def measure(run: Run) -> list[Row]:
+    """One row for each picture and renderer, in that order. Raises FileNotFoundError for a folder that is not there,
+    ValueError for one of another layout, for an unknown renderer and, with "refuse", for files that are not right."""
+    for name in run.renderers:
+        if name not in renderer_names():
+            raise ValueError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
+    if not run.folder.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {str(run.folder)!r}, expected one of {run.benchmark.name}: {run.benchmark.layout}"
+        )
+    entries, problems = run.benchmark.listing(run.folder)
+    for sentence in problems:
+        _object(run, sentence)
+    if not entries:
+        raise ValueError(
+            f"{run.folder} holds no pictures of {run.benchmark.name}, expected {run.benchmark.layout}"
+        )
+    rows: list[Row] = []
+    chosen = thinned(entries, run.limit)
+    for number, entry in enumerate(chosen, start=1):
+        run.tell(f"{run.benchmark.name}: {entry.name} ({number} of {len(chosen)})")
+        rows.extend(_rows(run, entry))
+    if not rows:
+        raise ValueError(f"not one picture of {run.folder} could be scored; the sentences before say why")
+    return rows
+
+
+def thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
+    """At most `limit`, spread evenly."""
+    if limit is None or len(entries) <= limit:
+        return entries
+    return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
+
+
+def _rows(run: Run, entry: Entry) -> list[Row]:
+    """The rows of a picture; those that the table has are not made again."""
+    found = {} if run.table is None else run.table.rows_of(entry.name)
+    for row in _made(run, entry, [name for name in run.renderers if name not in found]):
+        found[row.renderer] = row
+        if run.table is not None:
+            run.table.add(row)
+    return [found[name] for name in run.renderers if name in found]
+
+
+def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
+    """A row of each renderer, up to the first for which the picture is no good."""
+    case: Case | None = None
+    for name in renderers:
+        try:
+            case = case or entry.read()
+            row = _row(run, entry, case, name)
+        except (ValueError, OSError) as error:
+            text = " ".join(str(error).split())
+            _object(run, text if str(run.folder) in text else f"{entry.name}: {text}")
+            return
+        yield row
+
+
+def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
+    started = time.perf_counter()
+    blur, light = _rendered(run, case, name)
+    seconds = time.perf_counter() - started
+    shown = run.benchmark.show(light)
+    found = run.benchmark.score(shown, case)
+    scores: dict[str, float | None] = {
+        measure: None if math.isnan(value) else value for measure, value in found.items()
+    }
+    scores["lpips"] = None if run.lpips is None else run.lpips.distance(shown, case.truth, run.benchmark.peak)
+    return Row(name, entry.name, entry.group, scores | {"blur_px": blur, "seconds": round(seconds, 3)})
+
+
+def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
+    """The blur that was searched for, None where it is known, and the picture."""
+    if name == NONE:
+        return None, case.rgb
+    if case.most_blur is None:
+        return None, render(case.rgb, case.coc_px, case.aperture, name, run.threads)
+    coc = case.coc_px
+
+    def at(blur: float) -> Floats:
+        return render(case.rgb, coc * np.float32(blur), case.aperture, name, run.threads)
+
+    def likeness(blur: float) -> float:
+        return ssim(run.benchmark.show(at(blur)), case.truth, run.benchmark.peak)
+
+    blur = best_blur(likeness, coc.shape[1] * LEAST_SEARCHED, case.most_blur)
+    return blur, at(blur)
+
+
+def best_blur(likeness: Callable[[float], float], least: float, most: float) -> float:
+    """Where `likeness` is largest: 0, or between `least` and `most`, which are tried in equal ratios; then golden sections
+    between the neighbours of the best."""
+    tried = {blur: likeness(blur) for blur in (0.0, *(float(b) for b in np.geomspace(least, most, TRIED)))}
+    order = sorted(tried)
+    place = order.index(max(tried, key=lambda blur: tried[blur]))
+    low, high = order[max(0, place - 1)], order[min(len(order) - 1, place + 1)]
+    golden = (5**0.5 - 1) / 2
+    for _ in range(REFINED):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        for blur in (left, right):
+            if blur not in tried:
+                tried[blur] = likeness(blur)
+        low, high = (low, right) if tried[left] >= tried[right] else (left, high)
+    return max(tried, key=lambda blur: tried[blur])
+
+
+def _object(run: Run, sentence: str) -> None:
+    if run.on_error == "refuse":
+        raise ValueError(sentence)
+    run.tell(f"skipped: {sentence}")

@@ -1,0 +1,104 @@
+"""Composed pairs (`deeplens scenes DIR --pairs`): any folder of them, or the split that a seed makes anywhere.
+
+Each pair is rendered twice: from what a photo holds of it (8-bit sRGB, light clipped at white) and from its linear light,
+where only the optics differ. The depth is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.metrics import edge_band, psnr, rmse
+from deeplens_dof.lens_blur.aperture import Aperture
+
+Floats = npt.NDArray[np.float32]
+SEED, COUNT = 2, 200  # of the synthetic benchmark: held-out pairs 0 .. COUNT - 1 of that seed
+MADE = {
+    "seed": SEED,
+    "held_out": True,
+}  # what the facts of its pairs say, beside the version of the generator
+CLIPPED, LINEAR = "8-bit input", "linear input"
+PROTOCOL = "sRGB 0..1, not rounded; edge: within the circle of confusion of an occlusion edge; true depth"
+
+
+class Pair(Protocol):
+    """What is read of a pair: linear light (S, S, 3), signed CoC (S, S), and how it was made."""
+
+    @property
+    def rgb(self) -> Floats: ...
+    @property
+    def bokeh(self) -> Floats: ...
+    @property
+    def coc_px(self) -> Floats: ...
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+
+def composed(
+    name: str,
+    pair_files: Callable[[Path], list[Path]],
+    read_pair: Callable[[Path], Pair],
+    made: dict[str, Any] | None = None,
+) -> Benchmark:
+    """The benchmark of that name. pair_files, read_pair: of `learn.scenes.pairs`. made: take the first COUNT files, whose
+    facts have to be these."""
+
+    def listing(folder: Path) -> Listing:
+        files = pair_files(folder)[: None if made is None else COUNT]
+        return Listing(
+            [_entry(path, kind, read_pair, made or {}) for kind in (CLIPPED, LINEAR) for path in files], []
+        )
+
+    facts = ", ".join(f"{key} {value}" for key, value in (made or {}).items())
+    split = f"; pairs 0 to {COUNT - 1} of {facts}" if made else ""
+    return Benchmark(
+        name=name,
+        layout="000/pair_000000.npz and so on, of `deeplens scenes DIR --pairs`",
+        measures=("psnr", "edge", "rmse"),
+        protocol=PROTOCOL + split,
+        listing=listing,
+        show=shown,
+        score=_score,
+        peak=1,
+    )
+
+
+def shown(linear: Floats) -> Floats:
+    """sRGB, 0..1."""
+    encoded = linear_to_srgb(np.maximum(linear, 0), np.float32)
+    return np.asarray(np.clip(encoded, 0, 1), np.float32)
+
+
+def _entry(path: Path, kind: str, read_pair: Callable[[Path], Pair], made: dict[str, Any]) -> Entry:
+    def read() -> Case:
+        pair = read_pair(path)
+        facts = pair.facts
+        other = [
+            f"{key} {facts.get(key)}, not {value}" for key, value in made.items() if facts.get(key) != value
+        ]
+        if other:
+            raise ValueError(
+                f"{path} is of {' and of '.join(other)}; expected pairs of this release's `deeplens scenes DIR --pairs "
+                f"--held-out --seed {SEED} --count {COUNT}`"
+            )
+        rgb = pair.rgb if kind == LINEAR else srgb_to_linear(linear_to_srgb(pair.rgb))
+        aperture = Aperture.parse(str(facts.get("shape", "disc")))
+        return Case(rgb, pair.coc_px, shown(pair.bokeh), aperture, edge_band(pair.coc_px))
+
+    return Entry(f"{path.stem}, {kind}", kind, read)
+
+
+def _score(picture: Floats, case: Case) -> dict[str, float]:
+    truth = case.truth
+    return {
+        "psnr": psnr(picture, truth, 1),
+        "edge": psnr(picture, truth, 1, case.band),
+        "rmse": rmse(picture, truth, 1),
+    }

@@ -1,0 +1,94 @@
+"""EBB! and its part EBB400: photos at f/16 and at f/1.8 of a real camera, with the focus labelled by hand.
+
+    original/NAME.jpg    all in focus
+    bokeh/NAME.jpg       truth
+    focus.csv            name,x,y: where each is in focus
+
+Depth is predicted; how strong the blur is nobody knows, so that it is searched for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.depth.predict import predict_depth
+from deeplens_dof.depth.subject import depth_at
+from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.focus_labels import FILE, read_focus
+from deeplens_dof.evaluate.metrics import psnr, ssim
+from deeplens_dof.evaluate.pictures import PHOTOS, read_srgb
+
+MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole depth
+
+
+def listing(folder: Path) -> Listing:
+    """All pairs. Problems are photos without their other half or without a focus. Raises ValueError or OSError for a
+    focus.csv that is none."""
+    originals, truths = (_photos(folder / part) for part in ("original", "bokeh"))
+    if not originals:
+        return Listing([], [])
+    if not (folder / FILE).is_file():
+        raise FileNotFoundError(
+            f"there is no {folder / FILE}, expected lines of name,x,y with where each photo is in focus, 0..1"
+        )
+    focus = read_focus(folder / FILE)
+    entries, problems = [], []
+    for name in sorted(originals | truths):
+        if name not in originals or name not in truths:
+            there, other = (originals, "bokeh") if name in originals else (truths, "original")
+            problems.append(f"{there[name]} has no other half in {folder / other}")
+        elif name not in focus:
+            problems.append(f"{originals[name]} has no focus in {FILE}")
+        else:
+            entries.append(_entry(name, originals[name], truths[name], focus[name]))
+    for part in ("original", "bokeh"):
+        foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTOS]
+        problems.extend(f"{path} is foreign here, expected photos" for path in foreign)
+    return Listing(entries, problems)
+
+
+def score(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
+    """Of two uint8 sRGB pictures."""
+    return {"psnr": psnr(picture, case.truth, 255), "ssim": ssim(picture, case.truth, 255)}
+
+
+def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -> Entry:
+    def read() -> Case:
+        sharp, wanted = read_srgb(original), read_srgb(truth)
+        if sharp.shape != wanted.shape:
+            raise ValueError(
+                f"{original} is {sharp.shape[1]} x {sharp.shape[0]} and {truth} {wanted.shape[1]} x {wanted.shape[0]} "
+                "pixels, expected one size"
+            )
+        values = predict_depth(sharp).values
+        offset = values - np.float32(depth_at(values, focus))
+        return Case(srgb_to_linear(sharp), offset, wanted, most_blur=MOST_SEARCHED * sharp.shape[1])
+
+    return Entry(name, "all", read)
+
+
+def _photos(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in _files(folder) if path.suffix.lower() in PHOTOS}
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+EBB = Benchmark(
+    name="ebb400",
+    layout="original/NAME.jpg, bokeh/NAME.jpg and focus.csv",
+    measures=("psnr", "ssim", "blur_px"),
+    protocol="8-bit sRGB; predicted depth, focus labelled by hand, blur searched per picture and renderer for the best "
+    "SSIM (Gaussian window of 11, sigma 1.5)",
+    listing=listing,
+    show=linear_to_srgb,
+    score=score,
+    peak=255,
+)

@@ -1,0 +1,50 @@
+"""Everything that `deeplens evaluate` scores of bokeh: one benchmark, one folder, several renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deeplens_dof.evaluate.bokeh import Benchmark, OnError, Run, Tell, measure
+from deeplens_dof.evaluate.lpips import Lpips
+from deeplens_dof.evaluate.report import bokeh_report
+from deeplens_dof.evaluate.score_table import ScoreTable
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to score. renderers: names. csv_file: where each picture's scores go as they come; resume: what it has already
+    is not measured again. lpips: an ONNX network of the user's. The rest is as in `Run`."""
+
+    renderers: Sequence[str]
+    csv_file: Path | None = None
+    resume: bool = False
+    lpips: Path | None = None
+    limit: int | None = None
+    on_error: OnError = "skip"
+    threads: int | None = None
+    tell: Tell = lambda _: None
+
+
+def score_bokeh(benchmark: Benchmark, folder: Path, wanted: Wanted) -> dict[str, Any]:
+    """The report of `bokeh_report`. Raises what `measure`, `Lpips` and `ScoreTable` raise."""
+    notes: list[str] = []
+
+    def tell(text: str) -> None:
+        if text.startswith("skipped"):
+            notes.append(text)
+        wanted.tell(text)
+
+    lpips = Lpips(wanted.lpips, wanted.threads) if wanted.lpips else None
+    table = None
+    if wanted.csv_file is not None:
+        measures = [*benchmark.measures, "lpips", "seconds"]
+        needed = ["lpips"] if lpips else []
+        table = ScoreTable(wanted.csv_file, benchmark.name, measures, needed, wanted.resume)
+    run = Run(
+        benchmark, folder, wanted.renderers, wanted.limit, wanted.on_error, lpips, table, wanted.threads, tell
+    )
+    rows = measure(run)
+    return bokeh_report(run, rows, notes)
