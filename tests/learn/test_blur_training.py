@@ -189,7 +189,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []
     for _ in range(80):
-        loss = blur_loop.difference(*recipe.predicted(network, given)).mean()
+        loss = blur_loop.difference(*recipe.predicted(network, given))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference, relative
+from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference
 from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
@@ -32,7 +32,7 @@ from deeplens_dof.learn.scenes.pairs import pair_files
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25
 VALIDATE_EVERY = 500
-LONGEST_GRADIENT = 0.5
+LOSS_SCALE, LONGEST_GRADIENT = 100.0, 1.0
 HELD_OUT_BATCH = 8
 
 
@@ -149,11 +149,8 @@ class _Run:
         given = whole.part(self.group.rank, self.group.count)
         seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
-        with torch.no_grad():
-            without = difference(self.recipe.baseline(given), wanted)
-        error = difference(seen, wanted)
-        loss = relative(error, without).mean() * share
-        torch.autograd.backward(loss)
+        loss = difference(seen, wanted) * share
+        torch.autograd.backward(LOSS_SCALE * loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
             self.optimiser.step()
@@ -162,10 +159,9 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
         self._follow()
-        parts = {"loss": loss, "error": error.mean() * share, "without": without.mean() * share}
-        self._recent.append(
-            {name: float(value.detach()) for name, value in parts.items()} | {"s": time.monotonic() - began}
-        )
+        with torch.no_grad():
+            without = float(difference(self.recipe.baseline(given), wanted)) * share
+        self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
         if self.progress is not None:
             self.progress(self.step, self.recipe.iterations, self._recent[-1])
         if self.step % LOG_EVERY == 0:

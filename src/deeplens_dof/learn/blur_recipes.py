@@ -13,9 +13,6 @@ from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, NeuralLensBlur, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
 
-_TOLERANCE = 0.01  # of the toned light, below which an error counts by its square
-_FLOOR = 1e-3
-
 
 @dataclass(frozen=True)
 class BlurRecipe:
@@ -62,21 +59,13 @@ def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
 
 
 def difference(seen: Tensor, wanted: Tensor) -> Tensor:
-    """Mean difference (B,) of toned light, squared where it is small (Charbonnier), up to a little above white."""
-    error = seen.clamp(max=1.3) - wanted.clamp(max=1.3)
-    return (error.square() + _TOLERANCE**2).sqrt().mean((1, 2, 3)) - _TOLERANCE
-
-
-def relative(loss: Tensor, without: Tensor) -> Tensor:
-    """Each picture's loss (B,) against what it is without the network, so that pictures with little blur count too."""
-    return loss / (without + _FLOOR)
+    """Mean absolute difference of toned light, up to a little above white."""
+    return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
 
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
     # The correction of the optical renderer. About 40 minutes of one core.
-    "lens-blur": BlurRecipe(
-        NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 4000, crop=160, rate=8e-4
-    ),
+    "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 4500, crop=160),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(
         PaperLensBlur, _paper, lambda given: to_tone(given.light).clamp(0, 1), 2000, rate=6e-4, crop=160

@@ -22,6 +22,7 @@ BLURRED_PX = 0.5  # CoC below which clipped light stays where it is
 CLIPPED = 0.9  # linear light from which on a channel may have been clipped
 _REACHES = (2, 4, 8, 16, 36)
 _COC_UNIT = 16.0
+_SMALL = 0.1  # corrections are: with it they begin calmly
 
 
 class NeuralLensBlur(nn.Module):
@@ -69,7 +70,8 @@ class NeuralLensBlur(nn.Module):
             seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
             seen = self.decode[number](seen + passed[number])
         answer = F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2)
-        return reach_of_guesses(light, coc_px) * (answer[:, 1:] + answer[:, :1] * (sharp - blurred))
+        change = answer[:, 1:] + answer[:, :1] * (sharp - blurred)
+        return reach_of_guesses(light, coc_px) * (_SMALL * change)
 
 
 class _Block(nn.Module):
