@@ -2,7 +2,7 @@
 
     python benchmarks/depth_ablations.py --frames DIR [--frames DIR] [--only NAME]...
 
-Each begins with DINOv2, takes ten to fifteen minutes of one core, goes on where it was stopped, and is scored on the
+Each begins with DINOv2, takes about six minutes of one core, goes on where it was stopped, and is scored on the
 real photos of scripts/fetch_evaluation_data.py and on frames it did not see. Writes benchmarks/results/depth_ablations.json.
 """
 
@@ -26,15 +26,15 @@ from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"
 RESULTS = Path(__file__).parent / "results" / "depth_ablations.json"
-BASE = Recipe((Phase(250, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
+BASE = Recipe((Phase(160, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
 VARIANTS = {
     "base: last 6 blocks, all frames, matte, cut-outs": BASE,
     "encoder frozen": replace(BASE, phases=(replace(BASE.phases[0], blocks=0),)),
     "all 12 blocks": replace(BASE, phases=(replace(BASE.phases[0], blocks=12),)),
     "no matte": replace(BASE, matte_weight=0.0, photo_share=0.0),
     "no ranking of pairs": replace(BASE, ordinal_weight=0.0),
-    "150 frames": replace(BASE, frames=150),
-    "600 frames": replace(BASE, frames=600),
+    "100 frames": replace(BASE, frames=100),
+    "300 frames": replace(BASE, frames=300),
     "no cut-outs": BASE,
     "base, another seed": replace(BASE, seed=12),
 }
