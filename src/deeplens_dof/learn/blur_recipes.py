@@ -65,7 +65,7 @@ def difference(seen: Tensor, wanted: Tensor) -> Tensor:
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
     # The correction of the optical renderer. About 40 minutes of one core.
-    "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 4500, crop=160),
+    "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 2500, crop=160),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(
         PaperLensBlur, _paper, lambda given: to_tone(given.light).clamp(0, 1), 2000, rate=6e-4, crop=160
