@@ -59,11 +59,11 @@ for step in range(STEPS):
     slower.step()
     if step % 9 == 0 or step == STEPS - 1:
         print(
-            f"step {step:2d}: focus {float(focus):.3f} 1/m, f/{float(log_f_number.exp()):.2f}, error {float(error):.2e}"
+            f"step {step:2d}: focus {focus.item():.3f} 1/m, f/{log_f_number.exp().item():.2f}, error {error.item():.2e}"
         )
 
 save("target.png", target)
 save("recovered.png", seen(focus, log_f_number.exp()))
 print(f"hidden: focus {HIDDEN_FOCUS} 1/m, f/{HIDDEN_F_NUMBER}")
-print(f"recovered: focus {float(focus):.3f} 1/m, f/{float(log_f_number.exp()):.2f}")
+print(f"recovered: focus {focus.item():.3f} 1/m, f/{log_f_number.exp().item():.2f}")
 print(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ MADE = {
     },
     "3_swap_a_part.py": {"ground.jpg": "rocket.jpg", "tilted.jpg": "rocket.jpg"},
 }
+OF_THE_SCHOOL = "4_autofocus_by_gradient.py"
 
 
 def run(example: str, folder: Path) -> str:
@@ -34,7 +36,7 @@ def run(example: str, folder: Path) -> str:
 
 
 def test_every_example_is_tried_here() -> None:
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(MADE)
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {*MADE, OF_THE_SCHOOL}
 
 
 @pytest.fixture(scope="module", params=MADE)
@@ -65,3 +67,16 @@ def test_the_steps_show_what_they_are_about(made) -> None:
     assert np.abs(wide - before).mean() > np.abs(narrow - before).mean()
     radii = [float(line.split()[-4]) for line in printed.splitlines() if "circles of confusion" in line]
     assert radii[0] / radii[1] == pytest.approx(4 / 1.4, rel=0.05)
+
+
+@pytest.mark.slow
+def test_focus_and_aperture_are_found_by_gradient(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
+    printed = run(OF_THE_SCHOOL, tmp_path / "made")
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"target.png", "recovered.png"}
+    hidden, found = (
+        [float(number) for number in re.findall(r"[\d.]+(?= 1/m)|(?<=f/)[\d.]+", line)]
+        for line in printed.splitlines()[-3:-1]
+    )
+    assert found[0] == pytest.approx(hidden[0], abs=0.03)
+    assert found[1] == pytest.approx(hidden[1], rel=0.08)

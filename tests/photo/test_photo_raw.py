@@ -16,7 +16,7 @@ import deeplens_dof
 from deeplens_dof import photo
 from deeplens_dof.color import srgb_to_linear
 from deeplens_dof.inverse_depth import InverseDepth
-from deeplens_dof.jobs import plan
+from deeplens_dof.jobs import Input, plan
 from deeplens_dof.photo import Limits, Photo, PhotoError, ifd, raw
 from deeplens_dof.photo.boxes import box
 from deeplens_dof.photo.formats import by_content
@@ -161,14 +161,14 @@ def test_results_of_raws_are_tiffs_unless_named(tmp_path: Path) -> None:
     source.write_bytes(data)
     for other in ("x.tif", "y.jpg"):
         (source.parent / other).write_bytes(b"")
-    assert [job.out for job in plan([source], None)] == [source.parent / "x-bokeh.tif"]
-    assert [job.out for job in plan([source.parent], str(folder))] == [
-        folder / "x.DNG.tif",
-        folder / "x.tif",
-        folder / "y.jpg",
-    ]
-    assert [job.out for job in plan([source], f"{folder}/")] == [folder / "x.DNG.tif"]
-    assert [job.out for job in plan([source], "z.png")] == [Path("z.png")]
+
+    def outputs(of: Path, out: str | None) -> list[Path]:
+        return [job.out for job in plan([Input(of)], out).jobs]
+
+    assert outputs(source, None) == [source.parent / "x-bokeh.tif"]
+    assert outputs(source.parent, str(folder)) == [folder / "x.DNG.tif", folder / "x.tif", folder / "y.jpg"]
+    assert outputs(source, f"{folder}/") == [folder / "x.DNG.tif"]
+    assert outputs(source, "z.png") == [Path("z.png")]
 
 
 def test_the_exif_of_other_makers_is_found_where_they_keep_it() -> None:

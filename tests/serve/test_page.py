@@ -17,6 +17,8 @@ from conftest import ROOT, detail, picture, two_depths
 from PIL import Image
 from PIL.ExifTags import IFD
 
+import deeplens_dof as dl
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra [dev])")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; apt-get install chromium")
@@ -329,6 +331,17 @@ def test_a_dropped_and_a_pasted_photo_are_opened(page) -> None:
         )
         page.locator(f"#view[aria-label^='Photo {kind}.jpg']").wait_for(timeout=60_000)
     rendered(page)
+
+
+def test_a_phone_s_photo_is_shown_though_the_browser_cannot_read_it(page) -> None:
+    """HEIC: the browser shows what the service makes of it, and the result is saved as HEIC."""
+    pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif (extra [heif])")
+    heic = dl.read(PORTRAIT).to_bytes(format="HEIF")
+    open_photo(page, {"name": "IMG_0001.HEIC", "mimeType": "image/heic", "buffer": heic})
+    assert shown(page).shape == dl.read(PORTRAIT).pixels.shape
+    before = dl.read(PORTRAIT).pixels.astype(np.float32)
+    assert np.abs(shown(page) - before).mean() < 20
+    assert detail(shown(page)[:120, :120]) < 0.7 * detail(before[:120, :120])
 
 
 def test_files_that_are_no_photos_are_named(page, expected_errors) -> None:
