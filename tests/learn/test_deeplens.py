@@ -93,7 +93,7 @@ def test_the_gradient_of_focus_and_aperture_is_the_slope_of_the_loss(network, pi
             moved = [focus.detach(), blur.detach()]
             moved[number] = moved[number] + sign * width
             ends.append(loss(*moved))
-        slope = float(ends[1] - ends[0]) / (2 * width)
+        slope = (ends[1] - ends[0]).item() / (2 * width)
         assert float(given.grad) == pytest.approx(slope, rel=0.02)
 
 

@@ -8,7 +8,6 @@ machine. Several processes share each batch (`learn/parallel.py`).
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
+from deeplens_dof.learn.run import Run
 from deeplens_dof.learn.scenes.pairs import pair_files
 
 CHECKPOINT_EVERY_S = 120.0
@@ -95,7 +95,7 @@ def _export(network: nn.Module, path: Path, note: str) -> None:
     export_blur(network.upsample, path.with_name("upsample.onnx"), note)
 
 
-class _Run:
+class _Run(Run):
     """The state of a training: network, moving average, optimiser and step."""
 
     def __init__(self, recipe: BlurRecipe, out: Path, progress: Any) -> None:
@@ -109,7 +109,7 @@ class _Run:
         )
         self.step = 0
         self._recent: list[dict[str, float]] = []
-        self._saved = time.monotonic()
+        self.saved = time.monotonic()
 
     def go(
         self, files: list[Path], kept: list[Path], stop_after: int | None, interrupted: Callable[[], bool]
@@ -130,7 +130,7 @@ class _Run:
                     raise KeyboardInterrupt
                 if self.step % VALIDATE_EVERY == 0:
                     self.log("validation", **self.validate(kept))
-                if time.monotonic() - self._saved > CHECKPOINT_EVERY_S:
+                if time.monotonic() - self.saved > CHECKPOINT_EVERY_S:
                     self.save()
         self.log("validation", **self.validate(kept))
         self.save()
@@ -158,7 +158,7 @@ class _Run:
             self.log("skipped", loss=str(float(loss.detach())))
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        self._follow()
+        self.follow(self.recipe.ema)
         with torch.no_grad():
             without = float(difference(self.recipe.baseline(given), wanted)) * share
         self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
@@ -179,12 +179,6 @@ class _Run:
             group["lr"] = rate
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        keep = min(self.recipe.ema, self.step / (self.step + 20))
-        for ours, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - keep)
-
-    @torch.no_grad()
     def validate(self, kept: list[Path]) -> dict[str, float]:
         """PSNR in dB of the average on held-out pairs, mean of pictures, and without the network."""
         totals, count = [0.0, 0.0], 0
@@ -196,30 +190,3 @@ class _Run:
                 totals[number] += float((-10 * torch.log10(error)).sum())
             count += len(given.light)
         return {"val_psnr": round(totals[0] / count, 3), "val_without": round(totals[1] / count, 3)}
-
-    def save(self) -> None:
-        """Writes the checkpoint so that it is there whole or not at all."""
-        self._saved = time.monotonic()
-        if not self.group.is_first:
-            return
-        state = {
-            "step": self.step, "network": self.network.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }  # fmt: skip
-        write_atomically(self.out / "checkpoint.pt", lambda file: torch.save(state, file))
-
-    def restore(self) -> None:
-        """Reads the checkpoint."""
-        state = torch.load(self.out / "checkpoint.pt", map_location=self.group.device, weights_only=True)
-        self.step = int(state["step"])
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
-    def log(self, event: str, **values: Any) -> None:
-        """One line of the log: what happened, at which step, with which numbers."""
-        if not self.group.is_first:
-            return
-        entry = {"time": round(time.time(), 1), "event": event, "step": self.step, **values}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")

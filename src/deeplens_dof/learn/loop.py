@@ -9,7 +9,6 @@ weights, to the bit on the same machine.
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn import losses
 from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
 from deeplens_dof.learn.datasets import Folder
@@ -31,6 +29,7 @@ from deeplens_dof.learn.networks.pretrained import load_into
 from deeplens_dof.learn.parallel import Alone, Together, processes
 from deeplens_dof.learn.rates import groups, set_rates, set_trainable, spans
 from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
+from deeplens_dof.learn.run import Run
 from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.frames import frame_files
 from deeplens_dof.learn.scenes.taught import read_matte
@@ -114,8 +113,11 @@ def train(
     return path
 
 
-class _Run:
+class _Run(Run):
     """The state of a training: network, moving average, optimiser and step."""
+
+    network: DepthNetwork
+    average: DepthNetwork
 
     def __init__(
         self,
@@ -135,7 +137,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(groups(self.network), lr=0.0, weight_decay=recipe.weight_decay)
         self.step = 0
         self._recent: list[dict[str, float]] = []  # losses since the last line of the log
-        self._saved = time.monotonic()
+        self.saved = time.monotonic()
 
     def start(self, init: Path | None) -> None:
         """Weights from the recipe's or the given source."""
@@ -180,7 +182,7 @@ class _Run:
                     raise KeyboardInterrupt
                 if self.step % VALIDATE_EVERY == 0:
                     self.log("validation", **self.validate(held_out, phase.long_side))
-                if time.monotonic() - self._saved > CHECKPOINT_EVERY_S:
+                if time.monotonic() - self.saved > CHECKPOINT_EVERY_S:
                     self.save()
         self.log("validation", **self.validate(held_out, self.recipe.phases[-1].long_side))
         self.save()
@@ -199,7 +201,7 @@ class _Run:
             self.log("skipped", loss=str(float(total.detach())))
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        self._follow()
+        self.follow(self.recipe.ema)
         self._recent.append(
             {name: float(value.detach()) for name, (_, value) in parts.items()}
             | {"s": time.monotonic() - began}
@@ -249,13 +251,6 @@ class _Run:
         return torch.autocast(self.device.type, torch.bfloat16) if use else nullcontext()
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Moves the average towards the network; quickly at first."""
-        keep = min(self.recipe.ema, self.step / (self.step + 20))
-        for ours, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - keep)
-
-    @torch.no_grad()
     def validate(self, held_out: Source, long_side: int, count: int = 8) -> dict[str, float]:
         """Mean absolute difference (normalised), rank correlation and matte IoU of the average on held-out
         frames.
@@ -279,33 +274,6 @@ class _Run:
             mattes += float(one.has_matte.sum())
         totals["val_matte_iou"] /= max(mattes, 1.0)
         return {key: round(value, 4) for key, value in totals.items()}
-
-    def save(self) -> None:
-        """Writes the checkpoint so that it is there whole or not at all."""
-        self._saved = time.monotonic()
-        if not self.group.is_first:
-            return
-        state = {
-            "step": self.step, "network": self.network.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }  # fmt: skip
-        write_atomically(self.out / "checkpoint.pt", lambda file: torch.save(state, file))
-
-    def restore(self) -> None:
-        """Reads the checkpoint."""
-        state = torch.load(self.out / "checkpoint.pt", map_location=self.device, weights_only=True)
-        self.step = int(state["step"])
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
-    def log(self, event: str, **values: Any) -> None:
-        """One line of the log: what happened, at which step, with which numbers."""
-        if not self.group.is_first:
-            return
-        entry = {"time": round(time.time(), 1), "event": event, "step": self.step, **values}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
 
 
 def _channels_last(network: nn.Module) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deeplens_dof.learn.networks.lens_blur import Block
 from deeplens_dof.learn.tone import from_tone, to_tone
 
 SHARP_PX = 0.35  # CoC below which a pixel is the photo's own, bit for bit
@@ -25,7 +26,7 @@ class GuidedUpsample(nn.Module):
     def __init__(self, width: int = 32, blocks: int = 3) -> None:
         super().__init__()
         self.enter = nn.Conv2d(4 * 3 + 3 + 4 * 3, width, 3, padding=1)
-        self.blocks = nn.Sequential(*[_Block(width) for _ in range(blocks)])
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(blocks)])
         self.leave = nn.Conv2d(width, 16, 3, padding=1)
 
     def forward(self, sharp: Tensor, blurred: Tensor, coc_px: Tensor) -> Tensor:
@@ -48,13 +49,3 @@ class GuidedUpsample(nn.Module):
         mixed = enlarged + share * (toned - enlarged) + 0.1 * answer[:, 1:]
         untouched = F.max_pool2d(magnitude, 3, 1, 1) < SHARP_PX
         return torch.where(untouched, sharp, from_tone(mixed.clamp(min=0)))
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, seen: Tensor) -> Tensor:
-        return seen + self.second(F.leaky_relu(self.first(F.leaky_relu(seen, 0.1)), 0.1))

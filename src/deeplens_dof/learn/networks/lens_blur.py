@@ -40,9 +40,9 @@ class NeuralLensBlur(nn.Module):
         self.down = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths)
         )
-        self.encode = nn.ModuleList(_Block(width) for width in widths)
+        self.encode = nn.ModuleList(Block(width) for width in widths)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
-        self.decode = nn.ModuleList(_Block(width) for width in widths[:-1])
+        self.decode = nn.ModuleList(Block(width) for width in widths[:-1])
         self.leave = nn.Conv2d(widths[0], 16, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
@@ -74,7 +74,9 @@ class NeuralLensBlur(nn.Module):
         return reach_of_guesses(light, coc_px) * (_SMALL * change)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Two convolutions, whose answer is added to what came in."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
@@ -129,7 +131,7 @@ class PaperLensBlur(nn.Module):
             nn.Conv2d(width, width, 3, 1, 1), nn.LeakyReLU(0.2),
         )  # fmt: skip
         self.merge = nn.Conv2d(width // 2 + width, width, 3, padding=1)
-        self.blocks = nn.Sequential(*[_Block(width) for _ in range(5)])
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(5)])
         self.weights = nn.Conv2d(width, self.features, 3, padding=1)
         self.colours = nn.ModuleList(
             [nn.Conv2d(3, 30, 3, padding=1), nn.Conv2d(30, 30, 5, padding=2), nn.Conv2d(30, 15, 5, padding=2),
