@@ -32,8 +32,8 @@ class Model:
     """One trained network.
 
     file: name in the folder `weights`, with its SHA-256. task: what it predicts, in words. input_name: (1, 3,
-    H, W) float32 sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near `long_side_px`,
-    the size it was trained at. output_name: what to ask for. matte_name: the output that tells the
+    H, W) float32, for depth sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near
+    `long_side_px`, the size it was trained at. output_name: what to ask for. matte_name: the output that tells the
     subject, where there is one.
     """
 
@@ -64,6 +64,16 @@ MODELS: dict[str, Model] = {
         output_name="inverse_depth",
         multiple_px=28,
         long_side_px=532,
+    ),
+    "upsample": Model(
+        file="upsample.onnx",
+        sha256="b1f3a3f91956c810e0a839661c4f62d9475ac52e67be16936a0ab842494cc95c",
+        licence="Apache-2.0",
+        task="a lens blur of half the size, with the sharp photo, at the photo's size",
+        input_name="blurred",
+        output_name="picture",
+        multiple_px=2,
+        long_side_px=512,
     ),
 }
 

@@ -39,6 +39,14 @@ def picture() -> torch.Tensor:
     return rgb
 
 
+def test_what_is_shipped_is_where_it_begins():
+    whole = DeepLens(lens_points=4)
+    focus, blur = torch.tensor([0.5]), torch.tensor([4.0])
+    bokeh = whole(torch.rand(1, 3, 64, 80), focus, blur)
+    assert bokeh.shape == (1, 3, 64, 80)
+    assert torch.isfinite(bokeh).all()
+
+
 def step(height: int, width: int) -> torch.Tensor:
     depth = torch.zeros(1, 1, height, width)
     depth[..., width // 2 :] = 1

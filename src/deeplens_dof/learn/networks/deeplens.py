@@ -33,8 +33,9 @@ _SPREAD = (0.005, 0.995)  # percentiles that become 0 and 1
 
 
 class DeepLens(nn.Module):
-    """The whole of DeepLens. shipped: begin with the weights that the package ships, else with chance. lens_points: of
-    the aperture, through each of which the scene is seen."""
+    """The whole of DeepLens. shipped: begin with the weights that the package ships, else with chance; a lens blur
+    without weights begins by correcting nothing. lens_points: of the aperture, through each of which the scene is seen.
+    """
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class DeepLens(nn.Module):
     ) -> None:
         super().__init__()
         self.depth = depth or _begun(DepthNetwork(), MODELS["depth"].path if shipped else None)
-        self.lens_blur = lens_blur or _begun(NeuralLensBlur(), MODELS["lens_blur"].path if shipped else None)
+        known = MODELS.get("lens_blur") if shipped else None
+        self.lens_blur = lens_blur or _begun(NeuralLensBlur(), known.path if known else None)
         self.upsample = upsample or _begun(GuidedUpsample(), MODELS["upsample"].path if shipped else None)
         points = torch.from_numpy(Aperture.disc().points(lens_points))
         self.points: Tensor
