@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -19,6 +20,7 @@ from PIL import Image
 
 import deeplens_dof as dl
 from deeplens_dof import cli, jobs
+from deeplens_dof.models import list_models
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 HEIGHT, WIDTH = 32, 64
@@ -465,6 +467,8 @@ def test_models_are_listed_and_verified(deeplens, monkeypatch, tmp_path) -> None
     assert (listed.code, verified.code) == (0, 0)
     assert "depth: relative inverse depth" in listed.out
     assert "is intact" in verified.out
+    for model in list_models().values():
+        shutil.copy(model.path, tmp_path)
     (tmp_path / "depth.onnx").write_bytes(b"something else")
     monkeypatch.setattr("deeplens_dof.models.WEIGHTS", tmp_path)
     damaged = deeplens("models", "verify")
