@@ -27,7 +27,7 @@ from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import Run
-from deeplens_dof.learn.scenes.pairs import pair_files
+from deeplens_dof.learn.scenes.pairs import pair_files, read_pair
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25
@@ -61,7 +61,7 @@ def train_blur(
     if (out / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
     files = [file for folder in pairs for file in pair_files(folder)][: recipe.pairs]
-    kept = pair_files(held_out)
+    files, kept = (within(each, recipe.largest_px) for each in (files, pair_files(held_out)))
     run = _Run(recipe, out, progress)
     with run.group.first_before_others():
         prepare(files + kept)
@@ -83,6 +83,16 @@ def train_blur(
         _export(run.average, path, f"DeepLens; recipe {recipe_name}, {len(files)} pairs. Apache-2.0")
     run.group.wait()
     return path
+
+
+def within(pairs: list[Path], largest_px: float) -> list[Path]:
+    """Those of the pairs whose CoC is nowhere larger. Raises ValueError when none is left."""
+    if math.isinf(largest_px):
+        return pairs
+    kept = [path for path in pairs if float(np.abs(read_pair(path).coc_px).max()) <= largest_px]
+    if not kept:
+        raise ValueError(f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`")
+    return kept
 
 
 def _export(network: nn.Module, path: Path, note: str) -> None:
@@ -147,7 +157,8 @@ class _Run(Run):
         began = time.monotonic()
         self._set_rate()
         given = whole.part(self.group.rank, self.group.count)
-        seen, wanted = self.recipe.predicted(trained, given)
+        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
+            seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
         loss = difference(seen, wanted) * share
         torch.autograd.backward(LOSS_SCALE * loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from deeplens_dof.learn.tone import to_tone
 @dataclass(frozen=True)
 class BlurRecipe:
     """network: makes the module. predicted: what it makes of a batch, and what that should be, toned (B, 3, H, W).
-    baseline: what is there without it, toned. iterations with a warm-up, then the cosine to 2 % of `rate`.
+    baseline: what is there without it, toned. iterations with a warm-up, then the cosine to 2 % of `rate`. largest_px: of
+    the CoC of the pairs that are used. bfloat16: in convolutions while training, twice as fast where the processor has it.
     """
 
     network: Callable[[], nn.Module]
@@ -31,6 +33,8 @@ class BlurRecipe:
     ema: float = 0.995
     weight_decay: float = 1e-4
     pairs: int = 1_000_000
+    largest_px: float = math.inf
+    bfloat16: bool = False
     seed: int = 1
 
 
@@ -45,10 +49,7 @@ def _upsampled(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
 
 
 def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
-    """On what the network can blur: CoC within its receptive field."""
-    fits = (given.coc_px.abs().amax((1, 2, 3), keepdim=True) <= PAPER_LARGEST_PX).to(given.light.dtype)
-    seen = network(to_tone(given.light).clamp(0, 1), given.coc_px)
-    return seen * fits, to_tone(given.truth).clamp(0, 1) * fits
+    return network(to_tone(given.light).clamp(0, 1), given.coc_px), to_tone(given.truth).clamp(0, 1)
 
 
 def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
@@ -68,7 +69,14 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 2500, crop=160),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(
-        PaperLensBlur, _paper, lambda given: to_tone(given.light).clamp(0, 1), 2000, rate=6e-4, crop=160
+        PaperLensBlur,
+        _paper,
+        lambda given: to_tone(given.light).clamp(0, 1),
+        1500,
+        rate=6e-4,
+        crop=96,
+        largest_px=PAPER_LARGEST_PX,
+        bfloat16=True,
     ),
     # From half size to full size.
     "upsample": BlurRecipe(
