@@ -13,7 +13,7 @@ on 8-bit sRGB. Every method gets the same inputs in the same run:
     optical  ours
     optical+highlights  ours after the recovery of clipped light
     preview  ours with at most 32 lens points
-    neural, paper  the other renderers of ours, by their names
+    paper    the DeepLens of 2018, trained here; and whatever else `dl.render` knows: `renderers` stands for all of them
 
 With several --depths (depths.py) a last table tells what each method loses by each of them, in dB. The band is always that
 of the true depth. The tables go to the terminal, all numbers of every picture to benchmarks/results/quality.json.
@@ -102,7 +102,7 @@ def main() -> None:
 
 def chosen(methods: str) -> list[str]:
     """The methods that were asked for and can be run; says why where one cannot."""
-    names = methods.split(",")
+    names = [each for name in methods.split(",") for each in (RENDERERS if name == "renderers" else [name])]
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise SystemExit(f"there is no method {unknown[0]!r}; there are: {', '.join(METHODS)}")

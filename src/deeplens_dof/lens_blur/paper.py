@@ -1,4 +1,4 @@
-"""The renderer of the DeepLens paper (Wang et al., SIGGRAPH Asia 2018), trained by this repository: a baseline to compare with.
+"""The renderer of the DeepLens paper (Wang et al., SIGGRAPH Asia 2018), trained by this repository: a baseline.
 
 Its network blurs sRGB by at most 7 px. A larger blur is made at the size where it is 7 px, and brought to full size by the
 guided upsampling, again and again by two, each time with the sharp photo beside it. So it knows no light above white, no
@@ -104,7 +104,8 @@ def _doubled(sharp: FloatArray, blurred: FloatArray, coc_px: FloatArray, threads
         (answer,) = session.run(["picture"], given)
         return np.asarray(answer, np.float32)
 
-    return _tiled(tile, *coc_px.shape, UPSAMPLE_HALO)
+    height, width = coc_px.shape
+    return _tiled(tile, height, width, UPSAMPLE_HALO)
 
 
 def _tiled(tile: Callable[[slice, slice], FloatArray], height: int, width: int, halo: int) -> FloatArray:

@@ -141,10 +141,11 @@ class PaperLensBlur(nn.Module):
 
     @torch.no_grad()
     def _begin_near_the_photo(self) -> None:
-        """Makes the coloured pictures wider and wider blurs of the photo, and gives the photo itself the largest weight. Begun
-        by chance, all pictures but the photo are so wrong that the weights fall to it at once and stay there."""
+        """Makes the coloured pictures wider and wider blurs of the photo, and gives the photo itself the largest weight.
+        Begun by chance, all pictures but the photo are so wrong that the weights fall to it at once and stay there."""
         for layer in self.colours:
-            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             outs, ins = (torch.arange(count) for count in (layer.out_channels, layer.in_channels))
             same_colour = (outs[:, None] % 3 == ins % 3)[:, :, None, None]
             layer.weight.mul_(0.3).add_(same_colour * 3 / layer.weight[0].numel())
