@@ -1,0 +1,193 @@
+"""Pairs of path-traced sets: the smaller, truer part of what the lens blur learns from.
+
+    python -m deeplens_dof.learn.scenes.traced SETS OUT [--held-out]
+
+SETS is a folder of `scripts/make_traced_sets.py`; of each set this reads
+    meta.json          scene, seed, width, height, held_out, licences; of every picture name, level, focus, K, disp_focus
+    aif_linear.npz     rgb float16 (H, W, 3), linear light, not clipped
+    disp.npz           disp float32 (H, W), inverse depth in 1/m
+    L1_F1.exr ...      truth, linear light
+OUT becomes a folder of pairs (`pairs.py`). `K` is our blur_px [px m], `disp_focus` our focus. The tracer does not tell one
+surface from another: `surface` is 0 everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.evaluate.pictures import read_exr_rgb, read_json
+from deeplens_dof.learn.scenes.compose import SIZE, Pair
+from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+from deeplens_dof.learn.split import evaluation_only
+
+Floats = npt.NDArray[np.float32]
+FIRST_SEED = 1000  # smaller ones belong to evaluation
+LEVELS, FOCUSES = 5, 3  # of a set, at most
+MAKE_THEM = "make sets with scripts/make_traced_sets.py"
+
+
+@dataclass(frozen=True)
+class _Set:
+    """A finished set. pictures: what meta.json says of each truth."""
+
+    folder: Path
+    seed: int
+    held_out: bool
+    pictures: tuple[dict[str, Any], ...]
+
+
+def make_traced_pairs(
+    sets: Path, out: Path, held_out: bool = False, progress: Callable[[int], None] | None = None
+) -> dict[str, int]:
+    """Fills `out` with the pairs of one side of the split; those already there are kept.
+
+    progress: called with the number made or found so far. Returns {"made", "kept", "unfinished"}, the last the number of sets
+    that are still being made or were made by something else. Raises ValueError for a folder without sets of this side, for
+    broken files, and for sets that are for evaluation.
+    """
+    found = [_read_set(file) for file in sorted(sets.glob("*/meta.json"))]
+    chosen = [each for each in found if each is not None and each.held_out == held_out]
+    if not chosen:
+        side = "held-out" if held_out else "training"
+        raise ValueError(f"{sets} holds {len(found)} sets, none of them finished and {side}; {MAKE_THEM}")
+    counts = {"made": 0, "kept": 0, "unfinished": found.count(None)}
+    for each in chosen:
+        missing = [facts for facts in each.pictures if not _path(out, each, facts).exists()]
+        counts["kept"] += len(each.pictures) - len(missing)
+        for facts, pair in zip(missing, _pairs(each, missing), strict=True):
+            write_pair(_path(out, each, facts), pair)
+            counts["made"] += 1
+        if progress is not None:
+            progress(counts["made"] + counts["kept"])
+    return counts
+
+
+def _read_set(file: Path) -> _Set | None:
+    """The set of a meta.json, or None for one that is not finished. Raises ValueError for one of evaluation."""
+    meta = read_json(file)
+    if not isinstance(meta, dict) or not isinstance(meta.get("images"), list):
+        raise ValueError(f"{file} names no images; delete {file.parent} and {MAKE_THEM}")
+    if not isinstance(meta.get("held_out"), bool):
+        return None
+    scene, seed = meta.get("scene"), meta.get("seed")
+    if scene != "random" or not isinstance(seed, int) or seed < FIRST_SEED:
+        raise ValueError(
+            f"{file.parent} is of scene {scene}, seed {seed}, which is for evaluation; expected random scenes of seeds from "
+            f"{FIRST_SEED} on"
+        )
+    for content in meta.get("licences", {}):
+        if content.startswith(".../") and (reason := evaluation_only(Path(content), Path("..."))):
+            raise ValueError(f"{file.parent} shows what evaluates: {reason}; {MAKE_THEM}")
+    if (meta.get("height"), meta.get("width")) != (SIZE, SIZE):
+        raise ValueError(
+            f"{file.parent} is {meta.get('width')} x {meta.get('height')} px, expected {SIZE} x {SIZE} like other pairs; "
+            f"make it again with --size {SIZE}"
+        )
+    return _Set(file.parent, seed, meta["held_out"], tuple(_checked(file, each) for each in meta["images"]))
+
+
+def _checked(file: Path, facts: Any) -> dict[str, Any]:
+    try:
+        picture = {
+            "name": Path(str(facts["name"])).stem,
+            "level": int(facts["level"]),
+            "focus": int(facts["focus"]),
+            "blur_px": float(facts["K"]),
+            "disp_focus": float(facts["disp_focus"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file} names an image without name, level, focus, K and disp_focus; delete {file.parent} and {MAKE_THEM}"
+        ) from error
+    if not (1 <= picture["level"] <= LEVELS and 1 <= picture["focus"] <= FOCUSES):
+        raise ValueError(
+            f"{file} names level {picture['level']}, focus {picture['focus']}; expected 1 to {LEVELS}, 1 to {FOCUSES}"
+        )
+    return picture
+
+
+def _index(each: _Set, facts: dict[str, Any]) -> int:
+    """The pair's number: the same whatever other sets there are."""
+    place = (facts["level"] - 1) * FOCUSES + facts["focus"] - 1
+    return (each.seed - FIRST_SEED) * LEVELS * FOCUSES + place
+
+
+def _path(out: Path, each: _Set, facts: dict[str, Any]) -> Path:
+    return pair_path(out, _index(each, facts))
+
+
+def _pairs(each: _Set, pictures: list[dict[str, Any]]) -> Iterator[Pair]:
+    """The pairs of these pictures of a set."""
+    if not pictures:
+        return
+    rgb = np.maximum(_array(each.folder / "aif_linear.npz", "rgb", (SIZE, SIZE, 3)), 0)
+    disp = _array(each.folder / "disp.npz", "disp", (SIZE, SIZE))
+    for facts in pictures:
+        path = each.folder / f"{facts['name']}.exr"
+        if not path.is_file():
+            raise ValueError(
+                f"{path} is missing, which meta.json names; delete {each.folder} and {MAKE_THEM}"
+            )
+        bokeh = np.maximum(read_exr_rgb(path), 0)
+        if bokeh.shape != rgb.shape:
+            raise ValueError(f"{path} has shape {bokeh.shape}, expected {rgb.shape} like aif_linear.npz")
+        coc = np.asarray(np.float32(facts["blur_px"]) * (disp - np.float32(facts["disp_focus"])))
+        known = {
+            "traced": True,
+            "set": each.folder.name,
+            "level": facts["level"],
+            "seed": each.seed,
+            "index": _index(each, facts),
+            "held_out": each.held_out,
+            "shape": "disc",
+            "focus": facts["disp_focus"],
+            "blur_px": facts["blur_px"],
+        }
+        yield Pair(rgb, bokeh, coc, np.zeros((SIZE, SIZE), np.uint8), known)
+
+
+def _array(path: Path, name: str, shape: tuple[int, ...]) -> Floats:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            values = np.asarray(kept[name], np.float32)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not an .npz file with {name} ({error}); delete {path.parent} and {MAKE_THEM}"
+        ) from error
+    if values.shape != shape or not np.isfinite(values).all():
+        raise ValueError(f"{path} holds {name} of shape {values.shape}, expected finite values of {shape}")
+    return values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m deeplens_dof.learn.scenes.traced", description="Turns path-traced sets into pairs."
+    )
+    parser.add_argument("sets", type=Path, help="folder of scripts/make_traced_sets.py")
+    parser.add_argument("out", type=Path, help="folder for the pairs")
+    parser.add_argument(
+        "--held-out", action="store_true", help="the sets of assets that are never trained on"
+    )
+    options = parser.parse_args()
+    try:
+        counts = make_traced_pairs(options.sets, options.out, options.held_out)
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
+    print(
+        "{}: {made} pairs made, {kept} kept; {unfinished} unfinished sets left out".format(
+            options.out, **counts
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
