@@ -26,7 +26,9 @@ def write_exr(path: Path, rgb: np.ndarray) -> None:
     picture.close()
 
 
-def write_set(sets: Path, seed: int, held_out: bool | None = False, **changes: Any) -> Path:
+def write_set(
+    sets: Path, seed: int, held_out: bool | None = False, changes: dict[str, Any] | None = None
+) -> Path:
     """A near left half before a far wall with a lamp, and two truths that are not true but known."""
     folder = sets / f"random_{seed:05d}"
     folder.mkdir(parents=True)
@@ -52,7 +54,7 @@ def write_set(sets: Path, seed: int, held_out: bool | None = False, **changes: A
     meta = {"scene": "random", "seed": seed, "width": SIDE, "height": SIDE, "images": images, "licences": {}}
     if held_out is not None:
         meta["held_out"] = held_out
-    (folder / "meta.json").write_text(json.dumps(meta | changes))
+    (folder / "meta.json").write_text(json.dumps(meta | (changes or {})))
     return folder
 
 
@@ -121,7 +123,7 @@ def test_held_out_sets_go_nowhere_else_and_unfinished_ones_nowhere(tmp_path: Pat
     ],
 )  # fmt: skip
 def test_sets_of_evaluation_and_broken_ones_are_named(tmp_path: Path, changes: dict[str, Any], sentence: str):
-    write_set(tmp_path, 1003, **changes)
+    write_set(tmp_path, 1003, changes=changes)
     with pytest.raises(ValueError, match=sentence):
         make_traced_pairs(tmp_path, tmp_path / "pairs")
 

@@ -36,13 +36,24 @@ MAKE_THEM = "make sets with scripts/make_traced_sets.py"
 
 
 @dataclass(frozen=True)
+class _Picture:
+    """What meta.json says of a truth: the name of its file without ending, blur in px m, focus in 1/m."""
+
+    name: str
+    level: int
+    focus: int
+    blur_px: float
+    disp_focus: float
+
+
+@dataclass(frozen=True)
 class _Set:
-    """A finished set. pictures: what meta.json says of each truth."""
+    """A finished set."""
 
     folder: Path
     seed: int
     held_out: bool
-    pictures: tuple[dict[str, Any], ...]
+    pictures: tuple[_Picture, ...]
 
 
 def make_traced_pairs(
@@ -61,10 +72,10 @@ def make_traced_pairs(
         raise ValueError(f"{sets} holds {len(found)} sets, none of them finished and {side}; {MAKE_THEM}")
     counts = {"made": 0, "kept": 0, "unfinished": found.count(None)}
     for each in chosen:
-        missing = [facts for facts in each.pictures if not _path(out, each, facts).exists()]
+        missing = [picture for picture in each.pictures if not _path(out, each, picture).exists()]
         counts["kept"] += len(each.pictures) - len(missing)
-        for facts, pair in zip(missing, _pairs(each, missing), strict=True):
-            write_pair(_path(out, each, facts), pair)
+        for picture, pair in zip(missing, _pairs(each, missing), strict=True):
+            write_pair(_path(out, each, picture), pair)
             counts["made"] += 1
         if progress is not None:
             progress(counts["made"] + counts["kept"])
@@ -95,44 +106,38 @@ def _read_set(file: Path) -> _Set | None:
     return _Set(file.parent, seed, meta["held_out"], tuple(_checked(file, each) for each in meta["images"]))
 
 
-def _checked(file: Path, facts: Any) -> dict[str, Any]:
+def _checked(file: Path, facts: Any) -> _Picture:
     try:
-        picture = {
-            "name": Path(str(facts["name"])).stem,
-            "level": int(facts["level"]),
-            "focus": int(facts["focus"]),
-            "blur_px": float(facts["K"]),
-            "disp_focus": float(facts["disp_focus"]),
-        }
+        level, focus = int(facts["level"]), int(facts["focus"])
+        blur_px, disp_focus = float(facts["K"]), float(facts["disp_focus"])
+        name = Path(str(facts["name"])).stem
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file} names an image without name, level, focus, K and disp_focus; delete {file.parent} and {MAKE_THEM}"
         ) from error
-    if not (1 <= picture["level"] <= LEVELS and 1 <= picture["focus"] <= FOCUSES):
-        raise ValueError(
-            f"{file} names level {picture['level']}, focus {picture['focus']}; expected 1 to {LEVELS}, 1 to {FOCUSES}"
-        )
-    return picture
+    if not (1 <= level <= LEVELS and 1 <= focus <= FOCUSES):
+        raise ValueError(f"{file} names level {level}, focus {focus}; expected 1 to {LEVELS}, 1 to {FOCUSES}")
+    return _Picture(name, level, focus, blur_px, disp_focus)
 
 
-def _index(each: _Set, facts: dict[str, Any]) -> int:
+def _index(each: _Set, picture: _Picture) -> int:
     """The pair's number: the same whatever other sets there are."""
-    place = (facts["level"] - 1) * FOCUSES + facts["focus"] - 1
+    place = (picture.level - 1) * FOCUSES + picture.focus - 1
     return (each.seed - FIRST_SEED) * LEVELS * FOCUSES + place
 
 
-def _path(out: Path, each: _Set, facts: dict[str, Any]) -> Path:
-    return pair_path(out, _index(each, facts))
+def _path(out: Path, each: _Set, picture: _Picture) -> Path:
+    return pair_path(out, _index(each, picture))
 
 
-def _pairs(each: _Set, pictures: list[dict[str, Any]]) -> Iterator[Pair]:
+def _pairs(each: _Set, pictures: list[_Picture]) -> Iterator[Pair]:
     """The pairs of these pictures of a set."""
     if not pictures:
         return
     rgb = np.maximum(_array(each.folder / "aif_linear.npz", "rgb", (SIZE, SIZE, 3)), 0)
     disp = _array(each.folder / "disp.npz", "disp", (SIZE, SIZE))
-    for facts in pictures:
-        path = each.folder / f"{facts['name']}.exr"
+    for picture in pictures:
+        path = each.folder / f"{picture.name}.exr"
         if not path.is_file():
             raise ValueError(
                 f"{path} is missing, which meta.json names; delete {each.folder} and {MAKE_THEM}"
@@ -140,17 +145,17 @@ def _pairs(each: _Set, pictures: list[dict[str, Any]]) -> Iterator[Pair]:
         bokeh = np.maximum(read_exr_rgb(path), 0)
         if bokeh.shape != rgb.shape:
             raise ValueError(f"{path} has shape {bokeh.shape}, expected {rgb.shape} like aif_linear.npz")
-        coc = np.asarray(np.float32(facts["blur_px"]) * (disp - np.float32(facts["disp_focus"])))
+        coc = np.asarray(np.float32(picture.blur_px) * (disp - np.float32(picture.disp_focus)))
         known = {
             "traced": True,
             "set": each.folder.name,
-            "level": facts["level"],
+            "level": picture.level,
             "seed": each.seed,
-            "index": _index(each, facts),
+            "index": _index(each, picture),
             "held_out": each.held_out,
             "shape": "disc",
-            "focus": facts["disp_focus"],
-            "blur_px": facts["blur_px"],
+            "focus": picture.disp_focus,
+            "blur_px": picture.blur_px,
         }
         yield Pair(rgb, bokeh, coc, np.zeros((SIZE, SIZE), np.uint8), known)
 
