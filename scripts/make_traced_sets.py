@@ -6,9 +6,9 @@
 
 It runs in Blender's environment, not in that of DeepLens, from the folder that setup.sh filled. Set `random_01000` of OUT
 holds aif_linear.npz, disp.npz, aif.png, meta.json (licences of the content too) and six pictures through a lens, such as
-L4_F2.exr (linear light) and L4_F2.png: three of the tool's five blurs, two of its three focuses, drawn by the seed; more
-scenes teach more than more pictures of each. Sets that are complete are kept, a set that was stopped goes on with what is
-missing.
+L4_F2.exr (linear light) and L4_F2.png: the tool's levels 3 to 5 at two of its three focuses, drawn by the seed. More scenes
+teach more than more pictures of each, and what is blurred by less than 3 px differs from the optical renderer by no more
+than the truth's own noise. Sets that are complete are kept, a set that was stopped goes on with what is missing.
 
 What the tool's random scenes are made of is replaced, so that nothing is trained on that evaluates: photos and surfaces are
 those that `learn/split.py` allows (the tool's own are the evaluation photos astronaut, coffee, chelsea and rocket), models
@@ -34,8 +34,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 FIRST_SEED = 1000
-LEVELS, FOCUSES = 5, 3  # of the tool
-LEVELS_OF_A_SET, FOCUSES_OF_A_SET = 3, 2
+LEVELS = (3, 4, 5)  # CoC radius over the range of a scene of 4.3, 6.7 and 10 px at 256 px
+FOCUSES, FOCUSES_OF_A_SET = 3, 2
 HELD_OUT_EVERY = 10
 GROUNDS, PHOTOS = 3, 6  # of a set, of which it takes one and one
 LARGEST_FILE = 3_200_000  # bytes of a model: beyond it every picture is slow
@@ -57,12 +57,10 @@ def held_out(seed: int) -> bool:
     return seed % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
-def blurs(seed: int) -> tuple[list[int], list[int]]:
-    """Levels and focuses of the set of that seed."""
-    rng = np.random.default_rng((seed, 2))
-    levels = rng.choice(LEVELS, LEVELS_OF_A_SET, replace=False) + 1
-    focuses = rng.choice(FOCUSES, FOCUSES_OF_A_SET, replace=False) + 1
-    return sorted(map(int, levels)), sorted(map(int, focuses))
+def focuses(seed: int) -> list[int]:
+    """Of the set of that seed: 1 near, 2 middle, 3 far."""
+    drawn = np.random.default_rng((seed, 2)).choice(FOCUSES, FOCUSES_OF_A_SET, replace=False) + 1
+    return sorted(map(int, drawn))
 
 
 def is_complete(folder: Path, seed: int) -> bool:
@@ -71,8 +69,7 @@ def is_complete(folder: Path, seed: int) -> bool:
         meta = json.loads((folder / "meta.json").read_text())
     except (OSError, ValueError):
         return False
-    levels, focuses = blurs(seed)
-    wanted = {f"L{level}_F{focus}.png" for level in levels for focus in focuses}
+    wanted = {f"L{level}_F{focus}.png" for level in LEVELS for focus in focuses(seed)}
     return "held_out" in meta and wanted <= {each["name"] for each in meta["images"]}
 
 
@@ -135,10 +132,9 @@ def parsed() -> argparse.Namespace:
 
 def options(arguments: argparse.Namespace, seed: int) -> SimpleNamespace:
     """What make_gt.py would have from its command line; its defaults, linear pictures beside the others."""
-    levels, focuses = blurs(seed)
     return SimpleNamespace(
         out=str(arguments.out), linear=str(arguments.out), seed=seed, preview=False, spp=160, spp_hdr=512, spp_aif=64,
-        thr=0.02, levels=levels, focus=focuses,
+        thr=0.02, levels=list(LEVELS), focus=focuses(seed),
     )  # fmt: skip
 
 

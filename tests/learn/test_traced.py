@@ -137,22 +137,21 @@ def test_broken_files_and_empty_folders_are_named(tmp_path: Path):
         make_traced_pairs(tmp_path, tmp_path / "pairs")
 
 
-def test_the_maker_of_sets_draws_blurs_by_seed_and_holds_every_tenth_out(tmp_path: Path, monkeypatch):
+def test_the_maker_of_sets_draws_focuses_by_seed_and_holds_every_tenth_out(tmp_path: Path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
     import make_traced_sets
 
     seeds = range(1000, 1100)
-    drawn = [make_traced_sets.blurs(seed) for seed in seeds]
-    assert drawn == [make_traced_sets.blurs(seed) for seed in seeds]
-    assert all(len(set(levels)) == 3 and len(set(focuses)) == 2 for levels, focuses in drawn)
-    assert {level for levels, _ in drawn for level in levels} == {1, 2, 3, 4, 5}
-    assert {focus for _, focuses in drawn for focus in focuses} == {1, 2, 3}
+    drawn = [make_traced_sets.focuses(seed) for seed in seeds]
+    assert drawn == [make_traced_sets.focuses(seed) for seed in seeds]
+    assert all(len(set(each)) == 2 for each in drawn)
+    assert {focus for each in drawn for focus in each} == {1, 2, 3}
     assert sum(map(make_traced_sets.held_out, seeds)) == 10
 
     folder = write_set(tmp_path, 1009, held_out=None)
-    levels, focuses = make_traced_sets.blurs(1009)
     meta = json.loads((folder / "meta.json").read_text())
-    meta["images"] = [{"name": f"L{level}_F{focus}.png"} for level in levels for focus in focuses]
+    near, far = make_traced_sets.focuses(1009)
+    meta["images"] = [{"name": f"L{level}_F{focus}.png"} for level in (3, 4, 5) for focus in (near, far)]
     (folder / "meta.json").write_text(json.dumps(meta))
     assert not make_traced_sets.is_complete(folder, 1009)
     make_traced_sets.finish(folder, 1009)
