@@ -11,7 +11,7 @@ import OpenImageIO as oiio
 import pytest
 
 from deeplens_dof.learn.scenes.pairs import pair_files, read_pair
-from deeplens_dof.learn.scenes.traced import make_traced_pairs
+from deeplens_dof.learn.scenes.traced import main, make_traced_pairs
 
 SIDE = 256
 NEAR, FAR = 2.0, 0.5  # 1/m
@@ -51,7 +51,8 @@ def write_set(
                 "disp_focus": disp_focus,
             }
         )
-    meta = {"scene": "random", "seed": seed, "width": SIDE, "height": SIDE, "images": images, "licences": {}}
+    meta = {"scene": "random", "seed": seed, "width": SIDE, "height": SIDE, "images": images}
+    meta["licences"] = {f"model {seed}": "CC0"}
     if held_out is not None:
         meta["held_out"] = held_out
     (folder / "meta.json").write_text(json.dumps(meta | (changes or {})))
@@ -76,6 +77,7 @@ def test_a_pair_holds_what_its_set_says(tmp_path: Path):
         "seed": 1003, "shape": "disc", "focus": FAR, "blur_px": 10.0, "held_out": False,
     }  # fmt: skip
     assert strong.facts["index"] != weak.facts["index"]
+    assert json.loads((out / "licences.json").read_text()) == {"model 1003": "CC0"}
 
 
 def test_pairs_keep_their_numbers_when_more_sets_come(tmp_path: Path):
@@ -109,6 +111,7 @@ def test_held_out_sets_go_nowhere_else_and_unfinished_ones_nowhere(tmp_path: Pat
         ({"scene": "night"}, "scene night, seed 1003, which is for evaluation"),
         ({"seed": 7}, "scene random, seed 7, which is for evaluation"),
         ({"licences": {".../skimage/data/astronaut.png": "public domain"}}, r"astronaut.png has the name of an eval"),
+        ({"licences": None}, "names no licences of what it shows"),
         ({"width": 384}, r"is 384 x 256 px, expected 256 x 256"),
         ({"images": "none"}, "names no images; delete"),
         ({"images": [{"name": "L1_F1.png"}]}, "names an image without name, level"),
@@ -135,6 +138,17 @@ def test_broken_files_and_empty_folders_are_named(tmp_path: Path):
     (folder / "disp.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ValueError, match=r"disp.npz is not an .npz file with disp"):
         make_traced_pairs(tmp_path, tmp_path / "pairs")
+
+
+def test_the_command_says_what_it_made_or_what_is_wrong(tmp_path: Path, monkeypatch, capsys):
+    sets, out = tmp_path / "sets", tmp_path / "pairs"
+    write_set(sets, 1019, held_out=True)
+    monkeypatch.setattr("sys.argv", ["traced", str(sets), str(out), "--held-out"])
+    main()
+    assert capsys.readouterr().out == f"{out}: 2 pairs made, 0 kept; 0 unfinished sets left out\n"
+    monkeypatch.setattr("sys.argv", ["traced", str(sets), str(out)])
+    with pytest.raises(SystemExit, match=r"holds 1 sets, none of them finished and training"):
+        main()
 
 
 def test_the_maker_of_sets_draws_focuses_by_seed_and_holds_every_tenth_out(tmp_path: Path, monkeypatch):

@@ -7,13 +7,14 @@ SETS is a folder of `scripts/make_traced_sets.py`; of each set this reads
     aif_linear.npz     rgb float16 (H, W, 3), linear light, not clipped
     disp.npz           disp float32 (H, W), inverse depth in 1/m
     L1_F1.exr ...      truth, linear light
-OUT becomes a folder of pairs (`pairs.py`). `K` is our blur_px [px m], `disp_focus` our focus. The tracer does not tell one
-surface from another: `surface` is 0 everywhere.
+OUT becomes a folder of pairs (`pairs.py`), with the licences of what they show in licences.json. `K` is our blur_px [px m],
+`disp_focus` our focus. The tracer does not tell one surface from another: `surface` is 0 everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.atomic import write_atomically
 from deeplens_dof.evaluate.pictures import read_exr_rgb, read_json
 from deeplens_dof.learn.scenes.compose import SIZE, Pair
 from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
@@ -54,6 +56,7 @@ class _Set:
     seed: int
     held_out: bool
     pictures: tuple[_Picture, ...]
+    licences: dict[str, str]
 
 
 def make_traced_pairs(
@@ -79,6 +82,9 @@ def make_traced_pairs(
             counts["made"] += 1
         if progress is not None:
             progress(counts["made"] + counts["kept"])
+    licences = {content: licence for each in chosen for content, licence in each.licences.items()}
+    text = json.dumps(licences, indent=1, sort_keys=True) + "\n"
+    write_atomically(out / "licences.json", lambda file: file.write(text.encode()))
     return counts
 
 
@@ -95,7 +101,10 @@ def _read_set(file: Path) -> _Set | None:
             f"{file.parent} is of scene {scene}, seed {seed}, which is for evaluation; expected random scenes of seeds from "
             f"{FIRST_SEED} on"
         )
-    for content in meta.get("licences", {}):
+    licences = meta.get("licences")
+    if not isinstance(licences, dict):
+        raise ValueError(f"{file} names no licences of what it shows; delete {file.parent} and {MAKE_THEM}")
+    for content in licences:
         if content.startswith(".../") and (reason := evaluation_only(Path(content), Path("..."))):
             raise ValueError(f"{file.parent} shows what evaluates: {reason}; {MAKE_THEM}")
     if (meta.get("height"), meta.get("width")) != (SIZE, SIZE):
@@ -103,7 +112,8 @@ def _read_set(file: Path) -> _Set | None:
             f"{file.parent} is {meta.get('width')} x {meta.get('height')} px, expected {SIZE} x {SIZE} like other pairs; "
             f"make it again with --size {SIZE}"
         )
-    return _Set(file.parent, seed, meta["held_out"], tuple(_checked(file, each) for each in meta["images"]))
+    pictures = tuple(_checked(file, each) for each in meta["images"])
+    return _Set(file.parent, seed, meta["held_out"], pictures, licences)
 
 
 def _checked(file: Path, facts: Any) -> _Picture:
