@@ -110,6 +110,76 @@ def test_scenes_can_be_chosen() -> None:
     assert list(truths({9})) == []
 
 
+@pytest.fixture
+def truth(picture):
+    from truths import Truth, edge_band
+
+    shown = (picture[0] * 255).astype(np.uint8)
+    return Truth("made", 1, 1, *picture, shown, edge_band(picture[1]))
+
+
+def test_wrong_depth_is_wrong_at_its_borders_alone(truth) -> None:
+    pytest.importorskip("cv2")
+    from depths import DEPTHS
+
+    coc, far = truth.coc_px, ~truth.band
+    made = {name: DEPTHS[name](truth) for name in ("true", "eroded", "dilated", "blurred", "coarse")}
+    assert made["true"] is coc
+    assert {each.shape for each in made.values()} == {coc.shape}
+    assert (made["eroded"] <= coc).all()
+    assert (made["dilated"] >= coc).all()
+    for name in ("eroded", "dilated", "blurred", "coarse"):
+        difference = np.abs(made[name] - coc)
+        assert difference.max() > 1, name
+        assert difference[far].max() < 0.2, name
+
+
+def test_predicted_depth_takes_the_scale_and_shift_of_the_truth(truth, monkeypatch) -> None:
+    pytest.importorskip("cv2")
+    import depths
+
+    monkeypatch.setattr(depths, "_prediction", lambda *_: 0.03 * truth.coc_px + 0.4)
+    assert depths.predicted(truth) == pytest.approx(truth.coc_px, abs=1e-4)
+    noise = np.random.default_rng(1).random(truth.coc_px.shape, np.float32)
+    monkeypatch.setattr(depths, "_prediction", lambda *_: noise)
+    wrong = depths.predicted(truth)
+    assert wrong.mean() == pytest.approx(truth.coc_px.mean(), abs=1e-3)
+    assert ((wrong - truth.coc_px) * noise).mean() == pytest.approx(
+        (wrong - truth.coc_px).mean() * noise.mean(), abs=1e-3
+    ), "what is left has nothing in common with the prediction"
+
+
+def test_what_wrong_depth_costs_is_told_for_every_method() -> None:
+    pytest.importorskip("cv2")
+    from quality import losses
+
+    rows = [
+        {"method": method, "depth": depth, "psnr": psnr, "edge": psnr - 5}
+        for method, depth, psnr in (
+            ("a", "true", 40.0),
+            ("a", "coarse", 36.5),
+            ("b", "true", 30.0),
+            ("b", "coarse", 29.0),
+        )
+    ]
+    assert losses(rows, ["a", "b"], ["true", "coarse"]).splitlines()[2:] == [
+        "| a: 40.00 / 35.00 | -3.50 / -3.50 |",
+        "| b: 30.00 / 25.00 | -1.00 / -1.00 |",
+    ]
+
+
+def test_the_renderers_there_are_can_be_asked_for_together() -> None:
+    pytest.importorskip("cv2")
+    from quality import METHODS, chosen
+
+    from deeplens_dof.lens_blur.render import RENDERERS
+
+    assert chosen("none,renderers") == ["none", *RENDERERS]
+    assert set(RENDERERS) < set(METHODS)
+    with pytest.raises(SystemExit, match="no method 'magic'"):
+        chosen("magic")
+
+
 @pytest.mark.parametrize("megapixels", [0.1, 0.5])
 def test_the_timed_picture_is_the_same_at_every_size(megapixels: float) -> None:
     pytest.importorskip("cv2")

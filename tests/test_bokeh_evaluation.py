@@ -313,15 +313,19 @@ def test_traced_scenes_with_broken_files_are_named(tmp_path) -> None:
         assert part in said
 
 
-def pair(seed: int = 2, held_out: bool = True, error: float = 0.0):
-    """A pair whose truth is its input, brighter by `error` in sRGB; its near half stands 6 px out of focus."""
+def pair(seed: int = 2, held_out: bool = True, error: float = 0.0, shape: str = "disc", near_px: float = 6.0):
+    """A pair whose truth is its input, brighter by `error` in sRGB; its near half stands `near_px` out of focus."""
     pytest.importorskip("cv2", reason="composed pairs need cv2: pip install '.[learn]'")
     from deeplens_dof.color import srgb_to_linear
     from deeplens_dof.learn.scenes.compose import Pair
 
-    coc = np.where(np.arange(samples.WIDTH) < 12, 6.0, 0.0).astype(np.float32)[None].repeat(samples.HEIGHT, 0)
+    coc = (
+        np.where(np.arange(samples.WIDTH) < 12, near_px, 0.0)
+        .astype(np.float32)[None]
+        .repeat(samples.HEIGHT, 0)
+    )
     codes = np.rint(samples.shades() * 255) / 255
-    facts = {"seed": seed, "index": 0, "held_out": held_out, "shape": "disc", "focus": 0.0, "blur_px": 6.0}
+    facts = {"seed": seed, "index": 0, "held_out": held_out, "shape": shape, "focus": 0.0, "blur_px": near_px}
     light, truth = (srgb_to_linear(each.astype(np.float32)) for each in (codes, codes + error))
     return Pair(light, truth, coc, (coc == 0).astype(np.uint8), facts)
 
@@ -347,6 +351,36 @@ def test_composed_pairs_are_scored_in_srgb_with_both_inputs(deeplens, tmp_path) 
     write_pair(pair_path(tmp_path / "p", 0), perfect)
     assert deeplens("evaluate", "pairs", "p", "--renderer", "none", "--json", "e.json")[0] == 0
     assert json.loads((tmp_path / "e.json").read_text())["bokeh"][1]["rmse"] < 1e-3
+
+
+def test_slight_blur_is_scored_apart(deeplens, tmp_path) -> None:
+    slight, strong = pair(error=0.1, near_px=7.0), pair(error=0.2, near_px=7.5)
+    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+
+    for index, made in enumerate((slight, strong)):
+        write_pair(pair_path(tmp_path / "p", index), made)
+    assert deeplens("evaluate", "pairs", "p", "--renderer", "none", "--json", "e.json")[0] == 0
+    for row in json.loads((tmp_path / "e.json").read_text())["bokeh"]:
+        assert row["rmse"] == pytest.approx(0.15, rel=2e-3)
+        assert row["rmse_slight"] == pytest.approx(0.1, rel=2e-3)
+        assert row["psnr_slight"] == pytest.approx(20, abs=0.02)
+
+
+def test_a_renderer_that_knows_discs_alone_is_scored_with_them(deeplens, tmp_path, monkeypatch) -> None:
+    made = pair(shape="blades:6")
+    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+
+    write_pair(pair_path(tmp_path / "p", 0), made)
+    asked = {}
+    for name in ("paper", "optical"):
+
+        def spy(rgb, coc_px, aperture, threads, lens_points, name=name):
+            asked[name] = aperture.kind
+            return rgb
+
+        monkeypatch.setitem(RENDERERS, name, spy)
+    assert deeplens("evaluate", "pairs", "p", "--renderer", "paper", "--renderer", "optical")[0] == 0
+    assert asked == {"paper": "disc", "optical": "blades"}
 
 
 def test_the_synthetic_benchmark_takes_its_own_split_alone(deeplens, tmp_path) -> None:

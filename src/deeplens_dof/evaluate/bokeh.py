@@ -21,7 +21,7 @@ from deeplens_dof.evaluate.lpips import Lpips
 from deeplens_dof.evaluate.metrics import ssim
 from deeplens_dof.evaluate.score_table import Row, ScoreTable
 from deeplens_dof.lens_blur.aperture import Aperture
-from deeplens_dof.lens_blur.render import RENDERERS, render
+from deeplens_dof.lens_blur.render import DISC_ONLY, RENDERERS, render
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
@@ -181,15 +181,17 @@ def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
 
 
 def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
-    """The blur that was searched for, None where it is known, and the picture."""
+    """The blur that was searched for, None where it is known, and the picture. Renderers that know no other shape than the
+    disc are scored with it."""
     if name == NONE:
         return None, case.rgb
+    aperture = Aperture.disc() if name in DISC_ONLY else case.aperture
     if case.most_blur is None:
-        return None, render(case.rgb, case.coc_px, case.aperture, name, run.threads)
+        return None, render(case.rgb, case.coc_px, aperture, name, run.threads)
     coc = case.coc_px
 
     def at(blur: float) -> Floats:
-        return render(case.rgb, coc * np.float32(blur), case.aperture, name, run.threads)
+        return render(case.rgb, coc * np.float32(blur), aperture, name, run.threads)
 
     def likeness(blur: float) -> float:
         return ssim(run.benchmark.show(at(blur)), case.truth, run.benchmark.peak)

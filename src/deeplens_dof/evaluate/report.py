@@ -33,6 +33,8 @@ BOKEH_COLUMNS = {  # heading and form
     "ssim": ("SSIM", ".4f"),
     "edge_ssim": ("SSIM, edges", ".4f"),
     "rmse": ("RMSE", ".4f"),
+    "psnr_slight": ("PSNR, slight [dB]", ".2f"),
+    "rmse_slight": ("RMSE, slight", ".4f"),
     "blur_px": ("blur found [px]", ".1f"),
     "lpips": ("LPIPS", ".4f"),
     "seconds": ("s (median)", ".2f"),

@@ -14,6 +14,7 @@ from .optical import render_optical
 
 FloatArray = npt.NDArray[np.float32]
 LARGEST_COC_PX = 4000.0
+DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of the aperture
 
 RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None, int | None], FloatArray]] = {
     "optical": render_optical,
@@ -36,7 +37,7 @@ def render(
     lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, say); as many as are needed
     by default. Where every CoC is 0 the input comes back bit for bit.
     Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC above 4000 px, an unknown
-    renderer, and an aperture, threads or lens_points that are none.
+    renderer, an aperture, threads or lens_points that are none, and a shape that the renderer does not know.
     """
     if not isinstance(renderer, str) or renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")

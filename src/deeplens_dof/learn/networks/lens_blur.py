@@ -41,13 +41,31 @@ class PaperLensBlur(nn.Module):
             [nn.Conv2d(3, 30, 3, padding=1), nn.Conv2d(30, 30, 5, padding=2), nn.Conv2d(30, 15, 5, padding=2),
              nn.Conv2d(15, 15, 5, padding=2)]
         )  # fmt: skip
+        self._begin_near_the_photo()
+
+    @torch.no_grad()
+    def _begin_near_the_photo(self) -> None:
+        """Makes the coloured pictures wider and wider blurs of the photo, and gives the photo itself the largest weight.
+        Begun by chance, all pictures but the photo are so wrong that the weights fall to it at once and stay there."""
+        for layer in self.colours:
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            outs, ins = (torch.arange(count) for count in (layer.out_channels, layer.in_channels))
+            same_colour = (outs[:, None] % 3 == ins % 3)[:, :, None, None]
+            layer.weight.mul_(0.3).add_(same_colour * 3 / layer.weight[0].numel())
+            layer.bias.zero_()
+        assert self.weights.bias is not None
+        self.weights.weight.mul_(0.1)
+        self.weights.bias[0] += 3
 
     def forward(self, srgb: Tensor, coc_px: Tensor) -> Tensor:
         """Blurred sRGB (B, 3, H, W) of srgb (B, 3, H, W) and coc_px (B, 1, H, W); sides are multiples of 8."""
         given = torch.cat([srgb, coc_px / 7.0], 1)
         deep = F.interpolate(self.deep(given), scale_factor=8.0, mode="bilinear", align_corners=False)
-        merged = self.blocks(self.merge(torch.cat([self.shallow(given), deep], 1)))
-        weights = torch.softmax(self.weights(F.leaky_relu(merged, 0.2)), 1)
+        merged = F.leaky_relu(self.blocks(self.merge(torch.cat([self.shallow(given), deep], 1))), 0.2)
+        # of one size everywhere: else it grows until the softmax has no gradient any more
+        merged = merged / (merged.square().mean(1, keepdim=True) + 1e-6).sqrt()
+        weights = torch.softmax(self.weights(merged), 1)
         pictures, seen = [srgb], srgb
         for layer in self.colours:
             seen = layer(seen)

@@ -1,0 +1,157 @@
+"""The renderer of the DeepLens paper (Wang et al., SIGGRAPH Asia 2018), trained by this repository: a baseline.
+
+Its network blurs sRGB by at most 7 px. A larger blur is made at the size where it is 7 px, and brought to full size by the
+guided upsampling, again and again by two, each time with the sharp photo beside it. So it knows no light above white, no
+shape but the disc, and what it makes of a wide blur is coarse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.models import MODELS, open_session
+from deeplens_dof.upsample import resize
+
+from .aperture import Aperture
+
+FloatArray = npt.NDArray[np.float32]
+LARGEST_PX = 7.0  # CoC that the network was trained up to
+SHARP_PX = 0.02  # a CoC below this moves no light
+TILE = 512  # pixels; each tile is given as much more on all sides as the network sees
+HALO, UPSAMPLE_HALO = 48, 24
+
+
+def render_paper(
+    rgb: FloatArray,
+    coc_px: FloatArray,
+    aperture: Aperture,
+    threads: int | None = None,
+    lens_points: int | None = None,
+) -> FloatArray:
+    """rgb (H, W, 3) linear light and coc_px (H, W) signed radii in px to (H, W, 3) linear light, all float32.
+
+    Light above white is clipped at 1, unless the whole picture is in focus: then it comes back bit for bit. lens_points
+    change nothing. Raises ValueError for an aperture that is no disc.
+    """
+    if not aperture.is_disc:
+        raise ValueError(
+            f"the renderer 'paper' knows the disc alone, and the aperture is {aperture.kind}; take the shape 'disc' or "
+            "another renderer"
+        )
+    largest_px = float(np.abs(coc_px).max())
+    if largest_px <= SHARP_PX:
+        return rgb.copy()
+    height, width = coc_px.shape
+    scale = max(1.0, largest_px / LARGEST_PX)
+    doublings = math.floor(math.log2(scale))
+    sizes = [_whole(np.clip(rgb, 0, 1), coc_px, 2**doublings)]
+    for _ in range(doublings):
+        sizes.append(_halved(*sizes[-1]))
+    blurred = _blurred(*sizes.pop(), scale / 2**doublings, threads)
+    for sharp, coc in reversed(sizes):
+        blurred = _doubled(sharp, blurred, coc, threads)
+    return np.ascontiguousarray(blurred[:height, :width])
+
+
+def _blurred(light: FloatArray, coc_px: FloatArray, smaller: float, threads: int | None) -> FloatArray:
+    """The network's blur at a size `smaller` times (1 to 2) as small, enlarged again with what is sharp laid over it."""
+    if smaller == 1:
+        return _by_network(light, coc_px, threads)
+    height, width = coc_px.shape
+    rows, columns = (max(1, math.floor(side / smaller)) for side in (height, width))
+    small = _by_network(
+        _resized(light, rows, columns),
+        _nearest(coc_px, rows, columns) / np.float32(max(height / rows, width / columns)),
+        threads,
+    )
+    share = np.clip(1 - np.abs(coc_px), 0, 1)[..., None]
+    enlarged = _resized(small, height, width)
+    return np.asarray(enlarged + share * (light - enlarged), np.float32)
+
+
+def _by_network(light: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
+    session, multiple = open_session("paper", threads), MODELS["paper"].multiple_px
+    srgb = np.asarray(linear_to_srgb(light, np.float32), np.float32)
+    height, width = coc_px.shape
+
+    def tile(rows: slice, columns: slice) -> FloatArray:
+        given = {
+            "srgb": _planes(srgb[rows, columns], multiple),
+            "coc_px": _planes(coc_px[rows, columns, None], multiple),
+        }
+        (answer,) = session.run(["blurred"], given)
+        return np.asarray(answer, np.float32)
+
+    return srgb_to_linear(np.clip(_tiled(tile, height, width, HALO), 0, 1))
+
+
+def _doubled(sharp: FloatArray, blurred: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
+    """`blurred` (H/2, W/2, 3) at the size of the sharp picture (H, W, 3) and its CoC (H, W); H and W are even."""
+    session = open_session("upsample", threads)
+
+    def tile(rows: slice, columns: slice) -> FloatArray:
+        half_rows, half_columns = (slice(each.start // 2, each.stop // 2) for each in (rows, columns))
+        given = {
+            "sharp": _planes(sharp[rows, columns]),
+            "blurred": _planes(blurred[half_rows, half_columns]),
+            "coc_px": _planes(coc_px[rows, columns, None]),
+        }
+        (answer,) = session.run(["picture"], given)
+        return np.asarray(answer, np.float32)
+
+    height, width = coc_px.shape
+    return _tiled(tile, height, width, UPSAMPLE_HALO)
+
+
+def _tiled(tile: Callable[[slice, slice], FloatArray], height: int, width: int, halo: int) -> FloatArray:
+    """(height, width, 3), put together of `tile(rows, columns)`: (1, 3, h, w) or more, of windows a halo larger."""
+    out = np.empty((height, width, 3), np.float32)
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            rows, columns = _window(top, height, halo), _window(left, width, halo)
+            bottom, right = min(top + TILE, height), min(left + TILE, width)
+            part = tile(rows, columns)[0].transpose(1, 2, 0)
+            out[top:bottom, left:right] = part[
+                top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
+            ]
+    return out
+
+
+def _window(start: int, length: int, halo: int) -> slice:
+    return slice(max(0, start - halo), min(length, start + TILE + halo))
+
+
+def _planes(part: FloatArray, multiple: int = 1) -> FloatArray:
+    """(h, w, C) to (1, C, H, W), the last row and column repeated up to the next multiple."""
+    rows, columns = (-side % multiple for side in part.shape[:2])
+    padded = np.pad(part, ((0, rows), (0, columns), (0, 0)), mode="edge")
+    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
+
+
+def _whole(light: FloatArray, coc_px: FloatArray, multiple: int) -> tuple[FloatArray, FloatArray]:
+    """Both with sides that are multiples, the last row and column repeated."""
+    rows, columns = ((0, -side % multiple) for side in coc_px.shape)
+    return np.pad(light, (rows, columns, (0, 0)), mode="edge"), np.pad(coc_px, (rows, columns), mode="edge")
+
+
+def _halved(light: FloatArray, coc_px: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Light averaged; CoC of every other pixel, in px of the smaller picture."""
+    height, width = coc_px.shape
+    return _resized(light, height // 2, width // 2), coc_px[::2, ::2] / np.float32(2)
+
+
+def _resized(light: FloatArray, height: int, width: int) -> FloatArray:
+    return np.dstack([resize(np.ascontiguousarray(light[..., c]), height, width) for c in range(3)])
+
+
+def _nearest(plane: FloatArray, height: int, width: int) -> FloatArray:
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
+        for new, old in zip((height, width), plane.shape, strict=True)
+    )
+    return np.asarray(plane[rows[:, None], columns])

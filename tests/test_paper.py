@@ -1,0 +1,136 @@
+"""The renderer of the 2018 paper: at which size its network works, what it must leave alone, and that tiles do not show."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from deeplens_dof.lens_blur import paper
+from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.models import open_session
+
+HEIGHT, WIDTH = 96, 136
+
+
+class Spied:
+    """A session that keeps the CoC it was asked about."""
+
+    def __init__(self, session) -> None:
+        self.session, self.asked = session, []
+
+    def run(self, names, feed):
+        self.asked.append(feed["coc_px"][0, 0])
+        return self.session.run(names, feed)
+
+
+@pytest.fixture(scope="module")
+def untaught(tmp_path_factory):
+    """The network as it is before training, whose every weight counts."""
+    torch = pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
+    import onnxruntime
+
+    from deeplens_dof.learn.export import export_blur
+    from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
+
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("paper") / "paper.onnx"
+    export_blur(PaperLensBlur(8), path)
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture
+def session(untaught, monkeypatch) -> Spied:
+    spied = Spied(untaught)
+    monkeypatch.setattr(
+        paper, "open_session", lambda name, threads: spied if name == "paper" else open_session(name, threads)
+    )
+    monkeypatch.setattr(paper, "MODELS", {"paper": SimpleNamespace(multiple_px=8)})
+    return spied
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.random.default_rng(1).random((HEIGHT, WIDTH, 3), np.float32)
+
+
+def step(shape, near: float, far: float) -> np.ndarray:
+    coc = np.full(shape[:2], far, np.float32)
+    coc[:, shape[1] // 2 :] = near
+    return coc
+
+
+def rendered(rgb, coc) -> np.ndarray:
+    return paper.render_paper(rgb, coc, Aperture.disc())
+
+
+def test_what_is_in_focus_comes_back_bit_for_bit(session, picture):
+    picture[4, 5] = 3.0
+    assert np.array_equal(rendered(picture, np.zeros((HEIGHT, WIDTH), np.float32)), picture)
+    assert session.asked == []
+
+
+def test_other_shapes_than_the_disc_are_refused_in_a_sentence(session, picture):
+    with pytest.raises(ValueError, match="knows the disc alone, and the aperture is blades; take the shape"):
+        paper.render_paper(picture, step(picture.shape, 3, 0), Aperture.parse("blades:6"))
+
+
+def test_light_above_white_counts_as_white(session, picture):
+    coc = step(picture.shape, 5.0, -2.0)
+    bright = picture.copy()
+    bright[20:30, 30:90] = 9.0
+    blurred = rendered(bright, coc)
+    assert np.array_equal(blurred, rendered(np.minimum(bright, 1), coc))
+    assert blurred.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("near", "size"),
+    [
+        (7.0, (96, 136)),  # as it is
+        (8.0, (88, 120)),  # 84 x 119 px, padded to multiples of 8
+        (14.0, (48, 72)),  # half the size, padded
+        (30.0, (24, 32)),  # half of half, and 15 / 14 smaller
+        (500.0, (8, 8)),
+    ],
+)
+def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, near, size):
+    blurred = rendered(picture, step(picture.shape, near, 0.0))
+    (asked,) = session.asked
+    assert asked.shape == size
+    assert near == 500.0 or 0.9 * paper.LARGEST_PX < asked.max() <= paper.LARGEST_PX
+    assert blurred.shape == picture.shape
+    assert blurred.dtype == np.float32
+    assert np.isfinite(blurred).all()
+
+
+@pytest.mark.parametrize("size", [(96, 136), (101, 67), (7, 90), (1, 1)])
+@pytest.mark.parametrize("near", [6.0, 15.0, 40.0])
+def test_tiles_do_not_show(session, picture, monkeypatch, size, near):
+    part = np.ascontiguousarray(np.tile(picture, (2, 1, 1))[: size[0], : size[1]])
+    coc = step(part.shape, near, -3.0)
+    whole = rendered(part, coc)
+    monkeypatch.setattr(paper, "TILE", 32)
+    assert rendered(part, coc) == pytest.approx(whole, abs=2e-5)
+
+
+def test_the_halo_is_as_wide_as_what_the_network_sees(session, picture):
+    """A change far away changes nothing; one within the halo does."""
+    wide = np.ascontiguousarray(np.tile(picture, (1, 2, 1)))
+    coc = step(wide.shape, 6.0, -3.0)
+    changed = wide.copy()
+    changed[:, 160:168] = 0
+    difference = np.abs(rendered(wide, coc) - rendered(changed, coc)).max((0, 2))
+    reached = np.flatnonzero(difference)
+    assert 20 < 160 - reached.min() <= paper.HALO
+    assert 20 < reached.max() - 167 <= paper.HALO
+
+
+def test_what_is_in_focus_stays_sharp_beside_a_wide_blur(session, picture):
+    """Where the upsampling leaves the photo as it is, to the bit, whatever was rendered small."""
+    coc = step(picture.shape, 28.0, 0.0)
+    blurred = rendered(picture, coc)
+    middle = WIDTH // 2
+    assert np.array_equal(blurred[:, : middle - 2], picture[:, : middle - 2])
+    assert not np.array_equal(blurred[:, middle + 8 :], picture[:, middle + 8 :])
