@@ -1,7 +1,8 @@
 """Contact sheets of the lens blur: what goes in, what comes out, and where it is wrong.
 
-    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee]
+    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee,hair]
 
+hair.jpg, leaves.jpg, night_highlights.jpg, foreground_blur.jpg, by topic, with every renderer there is: see topic_sheets.py.
 blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, result, path-traced truth, 4 x the difference
 (grey is none); one row a picture and, pixel for pixel, the place of the last one where the result is most wrong.
 photo_NAME.jpg, of a photo with predicted depth and the default lens: input, depth, CoC, result; then an edge and a
@@ -15,10 +16,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from contact_sheet import TILE_PX, Tile, grey, laid_out, save, signed
+from contact_sheet import MOST_BYTES, TILE_PX, Tile, grey, laid_out, save, signed
 from hard_places import edges, highlights, window
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -29,6 +31,7 @@ from deeplens_dof.evaluate.depth import CACHE
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from topic_sheets import TOPIC_BYTES, TOPICS, topic_sheet  # noqa: E402
 from truths import Truth, psnr, truths  # noqa: E402
 
 SCENES = ("desk", "garden", "night", "room")
@@ -45,16 +48,24 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenes and photos, by name; all by default")
     arguments = parser.parse_args()
     only = {name for name in arguments.only.split(",") if name}
-    sheets: dict[str, Callable[[], Image.Image]] = {}
+    sheets: dict[str, tuple[str, Callable[[], Image.Image], int]] = {}
     for name in SCENES:
-        sheets[f"blur_{name}"] = lambda name=name: scene_sheet(name)
+        sheets[name] = f"blur_{name}", partial(scene_sheet, name), MOST_BYTES
     for name in PHOTOS:
-        sheets[f"photo_{Path(name).stem}"] = lambda name=name: photo_sheet(name)
-    for name, make in sheets.items():
-        if not only or name.partition("_")[2] in only:
-            path = arguments.out / f"{name}.jpg"
-            save(make(), path)
+        sheets[Path(name).stem] = f"photo_{Path(name).stem}", partial(photo_sheet, name), MOST_BYTES
+    for name in TOPICS:
+        sheets[name] = name, partial(topic_sheet, name, tell), TOPIC_BYTES
+    if unknown := only - set(sheets):
+        raise SystemExit(f"there is no sheet {min(unknown)!r}; there are: {', '.join(sheets)}")
+    for name, (file, make, most_bytes) in sheets.items():
+        if not only or name in only:
+            path = arguments.out / f"{file}.jpg"
+            save(make(), path, most_bytes)
             print(f"{path}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+def tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def scene_sheet(name: str) -> Image.Image:
