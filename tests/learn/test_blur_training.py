@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from made_pairs import SIDE, made_pair, scene, write_pairs
 
 from deeplens_dof.learn import blur_loop, border_examples
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
@@ -22,49 +23,15 @@ from deeplens_dof.learn.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
-from deeplens_dof.learn.scenes.compose import Composition, Layer, Pair
-from deeplens_dof.learn.scenes.integrate import SUBPIXELS
-from deeplens_dof.learn.scenes.pairs import pair_files, pair_path, write_pair
+from deeplens_dof.learn.scenes.compose import Pair
+from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.lens_blur.borders import find_borders
-
-SIDE = 256
-
-
-def scene(index: int) -> Composition:
-    """A wall of noise, and a board of noise before its right half that lets a quarter of the light pass."""
-    rng = np.random.default_rng(index)
-    side = SIDE * SUBPIXELS
-
-    def texture() -> np.ndarray:
-        colour = np.kron(rng.random((side // 8, side // 8, 3), np.float32), np.ones((8, 8, 1), np.float32))
-        return np.dstack([colour, np.ones((side, side), np.float32)])
-
-    board, wall = texture(), texture()
-    board[:, : side // 2] = 0
-    board *= np.float32(0.75)
-    return Composition(
-        (Layer(board, np.array([1, 0, 0], np.float32)), Layer(wall, np.zeros(3, np.float32))), SIDE, 0
-    )
-
-
-def made_pair(index: int) -> Pair:
-    shown = scene(index)
-    facts = {"seed": 0, "index": index, "held_out": False, "shape": "disc", "focus": 2 / 3, "blur_px": 6.0}
-    coc = np.asarray((shown.inverse_depth() - np.float32(2 / 3)) * 6, np.float32)
-    return Pair(shown.light(), shown.light(), coc, shown.surfaces(), facts)
 
 
 @pytest.fixture(scope="module")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pairs of noise before noise: not true, but of the right form; their examples beside them."""
-    folder = tmp_path_factory.mktemp("pairs")
-    for index in range(4):
-        write_pair(pair_path(folder, index), made_pair(index))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(border_examples, "scene_of", lambda pair: scene(pair.facts["index"]))
-        border_examples.prepare_borders(pair_files(folder))
-    return folder
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 def test_tone_is_srgb_up_to_white_and_its_inverse_takes_it_back():

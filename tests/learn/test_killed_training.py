@@ -9,15 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from made_pairs import write_pairs
 
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
-from deeplens_dof.learn.scenes.compose import Pair
-from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
 
-SIDE = 256
 TOY = next(name for name in BLUR_RECIPES if name.endswith("-toy"))
 
 PROCESS = """
@@ -56,16 +53,7 @@ blur_loop.train_blur(recipe, [pairs], pairs, out, resume=moment == "resumed", th
 
 @pytest.fixture(scope="module")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pairs of noise before noise: not true, but of the right form."""
-    folder = tmp_path_factory.mktemp("pairs")
-    for index in range(4):
-        rng = np.random.default_rng(index)
-        rgb = np.kron(rng.random((SIDE // 4, SIDE // 4, 3), np.float32), np.ones((4, 4, 1), np.float32))
-        coc = np.full((SIDE, SIDE), -4.0, np.float32)
-        coc[:, SIDE // 2 :] = 2.0
-        facts = {"seed": 0, "index": index, "held_out": False, "shape": "disc", "focus": 0.5, "blur_px": 6.0}
-        write_pair(pair_path(folder, index), Pair(rgb, rgb, coc, np.zeros((SIDE, SIDE), np.uint8), facts))
-    return folder
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 def trained(pairs: Path, out: Path, moment: str) -> int:
