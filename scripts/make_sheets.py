@@ -1,7 +1,8 @@
 """Contact sheets of the lens blur: what goes in, what comes out, and where it is wrong.
 
-    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee]
+    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee,hair]
 
+hair.jpg, leaves.jpg, night_highlights.jpg, foreground_blur.jpg, by topic, with every renderer there is: see topic_sheets.py.
 blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, result, path-traced truth, 4 x the difference
 (grey is none); one row a picture and, pixel for pixel, the place of the last one where the result is most wrong.
 photo_NAME.jpg, of a photo with predicted depth and the default lens: input, depth, CoC, result; then an edge and a
@@ -13,14 +14,16 @@ Two of the photos come from scripts/fetch_evaluation_data.py; authors and licenc
 from __future__ import annotations
 
 import argparse
-import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from contact_sheet import MOST_BYTES, TILE_PX, Tile, grey, laid_out, save, signed
+from hard_places import edges, highlights, window
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import deeplens_dof as dl
 from deeplens_dof.evaluate.depth import CACHE
@@ -28,15 +31,13 @@ from deeplens_dof.evaluate.depth import CACHE
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from topic_sheets import TOPIC_BYTES, TOPICS, topic_sheet  # noqa: E402
 from truths import Truth, psnr, truths  # noqa: E402
 
-MOST_BYTES, FIRST_QUALITY, LAST_QUALITY = 200_000, 88, 48
-TILE_PX, GAP_PX, CAPTION_PX = 240, 4, 16
 SCENES = ("desk", "garden", "night", "room")
 SHOWN = ((5, 1), (3, 2), (5, 3))  # level, focus
 PHOTOS = ("astronaut.jpg", "coffee.jpg", "chelsea.jpg", "rocket.jpg", "flower.jpg", "china.jpg")
 SMALL_PHOTO_PX = 800  # narrower photos are shown at 200 % in the details
-Tile = tuple[str, np.ndarray]
 
 
 def main() -> None:
@@ -47,16 +48,24 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenes and photos, by name; all by default")
     arguments = parser.parse_args()
     only = {name for name in arguments.only.split(",") if name}
-    sheets: dict[str, Callable[[], Image.Image]] = {}
+    sheets: dict[str, tuple[str, Callable[[], Image.Image], int]] = {}
     for name in SCENES:
-        sheets[f"blur_{name}"] = lambda name=name: scene_sheet(name)
+        sheets[name] = f"blur_{name}", partial(scene_sheet, name), MOST_BYTES
     for name in PHOTOS:
-        sheets[f"photo_{Path(name).stem}"] = lambda name=name: photo_sheet(name)
-    for name, make in sheets.items():
-        if not only or name.partition("_")[2] in only:
-            path = arguments.out / f"{name}.jpg"
-            save(make(), path)
+        sheets[Path(name).stem] = f"photo_{Path(name).stem}", partial(photo_sheet, name), MOST_BYTES
+    for name in TOPICS:
+        sheets[name] = name, partial(topic_sheet, name, tell), TOPIC_BYTES
+    if unknown := only - set(sheets):
+        raise SystemExit(f"there is no sheet {min(unknown)!r}; there are: {', '.join(sheets)}")
+    for name, (file, make, most_bytes) in sheets.items():
+        if not only or name in only:
+            path = arguments.out / f"{file}.jpg"
+            save(make(), path, most_bytes)
             print(f"{path}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+def tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def scene_sheet(name: str) -> Image.Image:
@@ -113,75 +122,6 @@ def photo_sheet(name: str) -> Image.Image:
             crop = picture[place].repeat(zoom, 0).repeat(zoom, 1)
             details.append((f"{what}, {when}, {100 * zoom} %", crop))
     return laid_out([*rows, details], wide)
-
-
-def edges(coc_px: np.ndarray) -> np.ndarray:
-    """How much blur ends at a depth step, near each pixel."""
-    step = maximum_filter(coc_px, 3) - minimum_filter(coc_px, 3)
-    return gaussian_filter(np.minimum(step, 8), 12)
-
-
-def highlights(srgb: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
-    """How much brighter than its surroundings a pixel is, where it is blurred."""
-    light = dl.srgb_to_linear(srgb).mean(2)
-    return (gaussian_filter(light, 1) - gaussian_filter(light, 12)) * np.minimum(np.abs(coc_px), 8)
-
-
-def window(interest: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
-    """A window of that size, or the picture's, about the most interesting pixel, within the picture."""
-    row, column = np.unravel_index(int(np.argmax(interest)), interest.shape)
-    width, height = min(width, interest.shape[1]), min(height, interest.shape[0])
-    top = int(np.clip(row - height // 2, 0, interest.shape[0] - height))
-    left = int(np.clip(column - width // 2, 0, interest.shape[1] - width))
-    return slice(top, top + height), slice(left, left + width)
-
-
-def signed(coc_px: np.ndarray) -> np.ndarray:
-    """White at 0, blue nearer, red farther; full colour at the largest radius."""
-    share = (coc_px / max(float(np.abs(coc_px).max()), 1e-6))[..., None]
-    blue, red = np.array((40, 80, 200), np.float32), np.array((200, 50, 30), np.float32)
-    colour = 255 + np.abs(share) * (np.where(share > 0, blue, red) - 255)
-    return np.rint(colour).astype(np.uint8)
-
-
-def grey(values: np.ndarray) -> np.ndarray:
-    return np.repeat(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)[..., None], 3, 2)
-
-
-def laid_out(rows: Sequence[Sequence[Tile]], width: int) -> Image.Image:
-    """Tiles of that width below their captions; what is larger is averaged down."""
-    font = ImageFont.load_default(12)
-    heights = [max(round(width * tile.shape[0] / tile.shape[1]) for _, tile in row) for row in rows]
-    across = max(len(row) for row in rows) * (width + GAP_PX) - GAP_PX
-    sheet = Image.new("RGB", (across, sum(heights) + len(rows) * (CAPTION_PX + GAP_PX)), "white")
-    draw, top = ImageDraw.Draw(sheet), 0
-    for row, height in zip(rows, heights, strict=True):
-        for number, (caption, tile) in enumerate(row):
-            left = number * (width + GAP_PX)
-            draw.text((left + 1, top), caption, fill="black", font=font)
-            sheet.paste(fitted(tile, width), (left, top + CAPTION_PX))
-        top += height + CAPTION_PX + GAP_PX
-    return sheet
-
-
-def fitted(tile: np.ndarray, width: int) -> Image.Image:
-    picture = Image.fromarray(np.ascontiguousarray(tile))
-    if picture.width == width:
-        return picture
-    size = width, round(width * picture.height / picture.width)
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def save(sheet: Image.Image, path: Path) -> None:
-    """As good a JPEG as fits into MOST_BYTES. Raises SystemExit when none does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for quality in range(FIRST_QUALITY, LAST_QUALITY - 1, -4):
-        file = io.BytesIO()
-        sheet.save(file, "JPEG", quality=quality, optimize=True)
-        if file.tell() <= MOST_BYTES:
-            path.write_bytes(file.getvalue())
-            return
-    raise SystemExit(f"{path.name} is larger than {MOST_BYTES} bytes at quality {LAST_QUALITY}")
 
 
 if __name__ == "__main__":

@@ -243,14 +243,14 @@ def test_memory_is_that_of_the_case_alone() -> None:
 
 
 def test_a_sheet_fits_its_limit(tmp_path) -> None:
-    import make_sheets
+    import contact_sheet
 
     noise = np.random.default_rng(2).integers(0, 255, (120, 180, 3), np.uint8)
-    sheet = make_sheets.laid_out([[("a", noise), ("b", noise)], [("c", noise)]], 90)
-    make_sheets.save(sheet, tmp_path / "new" / "sheet.jpg")
-    assert 0 < (tmp_path / "new" / "sheet.jpg").stat().st_size <= make_sheets.MOST_BYTES
+    sheet = contact_sheet.laid_out([[("a", noise), ("b", noise)], [("c", noise)]], 90)
+    contact_sheet.save(sheet, tmp_path / "new" / "sheet.jpg")
+    assert 0 < (tmp_path / "new" / "sheet.jpg").stat().st_size <= contact_sheet.MOST_BYTES
     coc = np.array([[-2.0, 0.0, 2.0]], np.float32)
-    red, white, blue = make_sheets.signed(coc)[0].astype(int)
+    red, white, blue = contact_sheet.signed(coc)[0].astype(int)
     assert red[0] > red[2]
     assert blue[2] > blue[0]
     assert white.tolist() == [255, 255, 255]

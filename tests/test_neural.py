@@ -14,17 +14,18 @@ SIDE = 96
 
 
 class Echo:
-    """A session whose correction at a pixel is a tenth of its toned light's mean over 3 x 3 cells of the CoC's sign."""
+    """A session that says of every pixel what its neighbours within 6 px tell: a soft alpha, and the colours beside it."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
 
     def run(self, names, feed):
-        assert names == ["change"]
-        light, coc = feed["light"][0], feed["coc_px"][0, 0]
+        assert names == ["parted"]
+        light, (coc, near, far, _) = feed["light"][0], feed["sides"][0]
         self.sizes.append(coc.shape)
-        change = 0.1 * light * (coc > 0) + np.roll(light, 5, 2) * 0.02
-        return [change[None].astype(np.float32)]
+        along = np.where(near > far, (coc - far) / np.maximum(near - far, 1e-6), 1)
+        alpha = np.mean([np.roll(along, shift, 1) for shift in range(-6, 7)], 0)
+        return [np.concatenate([alpha[None], light, feed["far_light"][0]])[None].astype(np.float32)]
 
 
 @pytest.fixture
@@ -46,59 +47,64 @@ def step(shape, near=6.0, far=-3.0) -> np.ndarray:
     return coc
 
 
-def test_where_nothing_was_guessed_the_network_is_not_asked(session, picture):
+def rendered(picture: np.ndarray, coc: np.ndarray) -> np.ndarray:
+    return neural.render_neural(picture, coc, dl.Aperture.disc())
+
+
+def test_without_borders_it_is_the_optical_renderer_to_the_bit(session, picture):
     coc = np.full(picture.shape[:2], 4.0, np.float32)
-    assert neural.correction(picture, picture, coc) is None
-    optical = dl.render(picture, coc)
-    assert np.array_equal(neural.render_neural(picture, coc, dl.Aperture.disc()), optical)
+    assert np.array_equal(rendered(picture, coc), dl.render(picture, coc))
     assert session.sizes == []
 
 
-def test_clipped_light_that_is_blurred_is_asked_about(session, picture):
-    coc = np.full(picture.shape[:2], 4.0, np.float32)
-    picture[40, 40] = 3.0
-    assert neural.correction(picture, picture, coc) is not None
-    assert neural.correction(picture, picture, coc * 0) is None
+def test_at_borders_the_network_has_its_say_and_far_from_them_nothing_changes(session, picture):
+    coc = step(picture.shape[:2])
+    ours, optical = rendered(picture, coc), dl.render(picture, coc)
+    assert len(session.sizes) == 1
+    assert all(side % 16 == 0 for side in session.sizes[0])
+    middle = coc.shape[1] // 2
+    assert np.abs(ours[:, middle - 4 : middle + 4] - optical[:, middle - 4 : middle + 4]).mean() > 0.01
+    assert ours[:, :8] == pytest.approx(optical[:, :8], abs=1e-5)
 
 
-@pytest.mark.parametrize("size", [(96, 120), (70, 33), (16, 200)])
-def test_tiles_do_not_show(session, picture, monkeypatch, size):
-    part = np.ascontiguousarray(np.tile(picture, (1, 2, 1))[: size[0], : size[1]])
-    coc = step(part.shape[:2])
-    whole = neural.correction(part, part, coc)
+def test_tiles_do_not_show(session, picture, monkeypatch):
+    coc = step(picture.shape[:2])
+    whole = rendered(picture, coc)
     monkeypatch.setattr(neural, "TILE", 32)
     monkeypatch.setattr(neural, "HALO", 16)
-    monkeypatch.setattr(neural, "_guessed", lambda light, coc: np.ones(coc.shape, bool))
-    assert np.array_equal(neural.correction(part, part, coc)[:, 16:-16], whole[:, 16:-16])
-    assert all(side % 16 == 0 for size in session.sizes for side in size)
+    session.sizes.clear()
+    assert np.array_equal(rendered(picture, coc), whole)
+    assert len(session.sizes) > 3
 
 
-def test_large_blur_is_corrected_at_a_smaller_scale(session, picture):
-    coc = step(picture.shape[:2], near=80.0, far=0.0)
-    blurred = neural.render_neural(picture, coc, dl.Aperture.disc())
-    scale = int(np.ceil(80 / neural.LARGEST_PX))
-    assert scale == 3
-    assert session.sizes == [(32, 48)]  # 96 x 120 px to 32 x 40 cells, padded
-    assert blurred.shape == picture.shape
-    assert not np.array_equal(blurred, dl.render(picture, coc))
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 33)])
+def test_any_size_is_rendered(session, size):
+    coc = np.zeros(size, np.float32)
+    coc[:, size[1] // 2 :] = 5
+    light = np.full((*size, 3), 0.5, np.float32)
+    assert rendered(light, coc) == pytest.approx(0.5, abs=1e-3)
 
 
-def test_a_change_of_nothing_keeps_every_bit(picture):
-    kept = picture.copy()
-    change = np.zeros_like(picture)
-    change[10:20] = 0.1
-    neural.add_toned(kept, change)
-    assert np.array_equal(kept[:10], picture[:10])
-    assert np.array_equal(kept[20:], picture[20:])
-    assert (kept[10:20] > picture[10:20]).all()
+def test_in_focus_the_photo_stays(session, picture):
+    assert np.array_equal(rendered(picture, np.zeros(picture.shape[:2], np.float32)), picture)
 
 
-def test_tone_is_that_of_the_school():
-    torch = pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
-    from deeplens_dof.learn.tone import from_tone, to_tone
+def test_large_photos_take_the_difference_from_a_smaller_size(session, picture, monkeypatch):
+    coc = step(picture.shape[:2], 12.0, -4.0)
+    monkeypatch.setattr(neural, "LONGEST_PX", 60)
+    large, optical = rendered(picture, coc), dl.render(picture, coc)
+    assert max(session.sizes[0]) <= 64
+    assert large.shape == picture.shape
+    middle = coc.shape[1] // 2
+    assert np.abs(large - optical)[:, middle - 10 : middle + 10].mean() > 0.005
+    assert np.abs(large - optical)[:, :8].mean() < 0.004  # white noise shows the lens points
 
-    light = np.concatenate([np.linspace(0, 0.01, 50), np.linspace(0.01, 8, 200)]).astype(np.float32)
-    tone = neural._to_tone(light)
-    assert tone == pytest.approx(to_tone(torch.from_numpy(light)).numpy(), abs=1e-6)
-    assert neural._from_tone(tone) == pytest.approx(from_tone(torch.from_numpy(tone)).numpy(), rel=1e-5)
-    assert neural._from_tone(tone) == pytest.approx(light, rel=1e-4, abs=1e-6)
+
+def test_tone_and_back_is_the_same_light():
+    light = np.array([0.0, 1e-4, 0.02, 0.5, 1.0, 9.0], np.float32)[None, :, None].repeat(3, 2)
+    changed = light.copy()
+    neural.add_toned(changed, np.full_like(light, 1e-6))
+    assert changed == pytest.approx(light, rel=1e-3, abs=2e-6)
+    untouched = light.copy()
+    neural.add_toned(untouched, np.zeros_like(light))
+    assert np.array_equal(untouched, light)

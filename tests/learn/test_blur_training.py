@@ -13,32 +13,25 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from made_pairs import SIDE, made_pair, scene, write_pairs
 
-from deeplens_dof.learn import blur_loop
+from deeplens_dof.learn import blur_loop, border_examples
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
-from deeplens_dof.learn.examples import NAMES, Examples, load, make_example
+from deeplens_dof.learn.border_examples import load_borders, make_border_example
+from deeplens_dof.learn.examples import NAMES, Examples, load, make_example, prepare
 from deeplens_dof.learn.export import BLUR_PORTS, export_blur
+from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
-from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur, PaperLensBlur, reach_of_guesses
+from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
 from deeplens_dof.learn.scenes.compose import Pair
-from deeplens_dof.learn.scenes.pairs import pair_files, pair_path, write_pair
+from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
-
-SIDE = 256
+from deeplens_dof.lens_blur.borders import find_borders
 
 
 @pytest.fixture(scope="module")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pairs of noise before noise: not true, but of the right form."""
-    folder = tmp_path_factory.mktemp("pairs")
-    for index in range(4):
-        rng = np.random.default_rng(index)
-        rgb = np.kron(rng.random((SIDE // 4, SIDE // 4, 3), np.float32), np.ones((4, 4, 1), np.float32))
-        coc = np.full((SIDE, SIDE), -4.0, np.float32)
-        coc[:, SIDE // 2 :] = 2.0
-        facts = {"seed": 0, "index": index, "held_out": False, "shape": "disc", "focus": 0.5, "blur_px": 6.0}
-        write_pair(pair_path(folder, index), Pair(rgb, rgb, coc, np.zeros((SIDE, SIDE), np.uint8), facts))
-    return folder
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 def test_tone_is_srgb_up_to_white_and_its_inverse_takes_it_back():
@@ -56,33 +49,74 @@ def test_gradients_of_tone_are_finite_everywhere():
     assert torch.isfinite(light.grad).all()
 
 
-def step_at_the_middle(near: float, far: float, side: int = 96) -> torch.Tensor:
-    coc = torch.full((1, 1, side, side), far)
-    coc[..., side // 2 :] = near
+def sides_of(coc: np.ndarray) -> torch.Tensor:
+    borders = find_borders(coc)
+    planes = [coc, borders.near_px, borders.far_px, borders.distance]
+    return torch.from_numpy(np.stack(planes))[None]
+
+
+def step_at_the_middle(near: float, far: float, side: int = 64) -> np.ndarray:
+    coc = np.full((side, side), far, np.float32)
+    coc[:, side // 2 :] = near
     return coc
 
 
-def test_corrections_reach_as_far_as_the_light_of_a_step_and_no_farther():
-    dark = torch.zeros(1, 3, 96, 96)
-    reach = reach_of_guesses(dark, step_at_the_middle(12.0, 0.0))[0, 0, 48]
-    assert (reach[40:56] == 1).all()
-    assert (reach[:16] == 0).all()
-    slope = torch.linspace(-20, 20, 96).expand(1, 1, 96, 96)
-    assert (reach_of_guesses(dark, slope) == 0).all()
-    dark[0, 1, 48, 24] = 1.0  # clipped: its light comes as far as its CoC there
-    reach = reach_of_guesses(dark, slope)[0, 0, 48]
-    assert (reach[17:30] == 1).all()
-    assert (reach[52:] == 0).all()
-
-
-def test_where_nothing_was_guessed_the_optical_picture_stays_to_the_bit():
+def shaken(network: NeuralLensBlur) -> NeuralLensBlur:
     torch.manual_seed(0)
-    network = NeuralLensBlur((8, 8, 8, 8))
-    torch.nn.init.normal_(network.leave.weight)
-    light, optical = torch.rand(2, 1, 3, 64, 64) * 0.8
-    assert torch.equal(network(light, optical, torch.full((1, 1, 64, 64), 5.0)), optical)
-    changed = network(light, optical, step_at_the_middle(6.0, -6.0, 64))
-    assert not torch.equal(changed, optical)
+    torch.nn.init.normal_(network.leave.weight, std=0.1)
+    return network
+
+
+def test_both_sides_of_a_border_are_the_picture_again_whatever_the_network_says():
+    network = shaken(NeuralLensBlur((8, 8, 8, 8)))
+    light = torch.rand(3, 1, 3, 64, 64)
+    with torch.no_grad():
+        answer = network(*light, sides_of(step_at_the_middle(6, -6)))
+    alpha, front, back = answer.split((1, 3, 3), 1)
+    assert 0.05 < alpha[..., 24:40].mean() < 0.95
+    again = alpha * front + (1 - alpha) * back
+    kept = (front > 0).all(1) & (back > 0).all(1)  # light below 0 is none
+    assert kept.float().mean() > 0.5
+    assert torch.allclose(again.movedim(1, -1)[kept], light[0].movedim(1, -1)[kept], atol=1e-5)
+
+
+def test_where_no_border_is_the_picture_is_one_surface():
+    network = shaken(NeuralLensBlur((8, 8, 8, 8)))
+    light = torch.rand(1, 3, 64, 64)
+    slope = np.linspace(-20, 20, 64, dtype=np.float32)[None].repeat(64, 0)
+    with torch.no_grad():
+        answer = network(light, light, light, sides_of(slope))
+    assert torch.equal(answer[:, :1], torch.ones(1, 1, 64, 64))
+    assert torch.allclose(answer[:, 1:4], light, atol=1e-6)
+
+
+def test_the_scene_tells_what_is_before_and_behind_a_border():
+    shown = scene(1)
+    alpha, front, back = shown.parted(np.full((SIDE, SIDE), 0.5, np.float32))
+    assert np.allclose(alpha[:, : SIDE // 2], 0)
+    assert np.allclose(alpha[:, SIDE // 2 :], 0.75)
+    together = alpha[..., None] * front + (1 - alpha[..., None]) * back
+    assert np.allclose(together, shown.light(), atol=1e-5)
+    assert not np.allclose(back[:, SIDE // 2 :], shown.light()[:, SIDE // 2 :], atol=0.05)
+
+
+def test_border_examples_tell_alpha_and_both_colours(pairs_folder: Path):
+    files = pair_files(pairs_folder)
+    whole = load_borders(files)
+    near_side = whole.distance > 0
+    band = whole.near_px > whole.far_px
+    assert whole.alpha[band & ~near_side].mean() < 0.2
+    assert whole.alpha[band & near_side].mean() > 0.5
+    part = load_borders(files, (32, 96, 64), [[0, 0]] * 3 + [[1, 1]])
+    assert torch.equal(part.light[0], whole.light[0, :, 32:96, 96:160])
+    assert torch.equal(part.alpha[3], whole.alpha[3, :, 32:96, 96:160].flip(2).transpose(1, 2))
+    assert whole.part(1, 2).back.shape == (2, 3, SIDE, SIDE)
+
+
+def test_border_examples_depend_on_the_pair_alone(monkeypatch):
+    monkeypatch.setattr(border_examples, "scene_of", lambda pair: scene(pair.facts["index"]))
+    one, two = (make_border_example(made_pair(3)) for _ in range(2))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
 def test_upsampling_leaves_what_is_in_focus_to_the_bit():
@@ -127,12 +161,11 @@ def test_exported_modules_answer_as_they_do_in_torch(tmp_path: Path, module, siz
     export_blur(network, tmp_path / "module.onnx")
     inputs, output = BLUR_PORTS[type(network).__name__]
     given = {
-        name: torch.rand(1, channels, sizes[0] // factor, sizes[1] // factor) * (6 if channels == 1 else 1)
+        name: torch.rand(1, channels, sizes[0] // factor, sizes[1] // factor) * (1 if channels == 3 else 6)
         for name, (channels, factor) in inputs.items()
     }
-    run = network.correction if isinstance(network, NeuralLensBlur) else network
     with torch.no_grad():
-        expected = run(*given.values())
+        expected = network(*given.values())
     (answer,) = onnxruntime.InferenceSession(str(tmp_path / "module.onnx")).run(
         [output], {name: value.numpy() for name, value in given.items()}
     )
@@ -141,7 +174,7 @@ def test_exported_modules_answer_as_they_do_in_torch(tmp_path: Path, module, siz
 
 def test_examples_are_what_the_camera_would_meet(pairs_folder: Path):
     files = pair_files(pairs_folder)
-    blur_loop.prepare(files)
+    prepare(files)
     whole = load(files)
     assert whole.light.shape == (4, 3, SIDE, SIDE)
     assert whole.half.shape == (4, 3, SIDE // 2, SIDE // 2)
@@ -184,7 +217,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(pairs_folder: Pa
 def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     """The loop's loss falls to a fraction: gradients reach what they must."""
     torch.manual_seed(0)
-    (given,) = [load(pair_files(pairs_folder)[:1], (64, 96, 64))]
+    given = load_borders(pair_files(pairs_folder)[:1], (64, 96, 64))
     network, recipe = NeuralLensBlur((16, 16, 16, 16)), BLUR_RECIPES["lens-blur"]
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from deeplens_dof.learn import DeepLens
+from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
-from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur
 from deeplens_dof.learn.tone import to_tone
 
 SMALL = {"width": 32, "heads": 2, "depth": 4, "levels": (0, 1, 2, 3), "channels": (16, 12, 8, 8)}
@@ -85,8 +85,8 @@ def test_gradients_reach_every_weight_the_focus_the_aperture_and_the_picture(net
 
 def test_the_gradient_of_focus_and_aperture_is_the_slope_of_the_loss(network, picture):
     """Central differences in double precision, with depth given: in it the network's own steps would be."""
-    network, picture = network.double(), picture.double()
-    ramp = torch.linspace(0, 1, 64, dtype=torch.float64).expand(1, 1, 48, 64)
+    network, picture = network.double(), picture[..., :32, :].double()
+    ramp = torch.linspace(0, 1, 64, dtype=torch.float64).expand(1, 1, 32, 64)
 
     def loss(focus: torch.Tensor, blur: torch.Tensor) -> torch.Tensor:
         half = network.blurred(picture, (blur.view(-1, 1, 1, 1) * (ramp - focus.view(-1, 1, 1, 1))))

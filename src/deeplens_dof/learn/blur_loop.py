@@ -21,7 +21,6 @@ from torch import nn
 
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference
-from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
@@ -64,7 +63,7 @@ def train_blur(
     files, kept = (within(each, recipe.largest_px) for each in (files, pair_files(held_out)))
     run = _Run(recipe, out, progress)
     with run.group.first_before_others():
-        prepare(files + kept)
+        recipe.prepare(files + kept)
     if resume and (out / "checkpoint.pt").exists():
         run.restore()
     elif init is not None:
@@ -91,7 +90,9 @@ def within(pairs: list[Path], largest_px: float) -> list[Path]:
         return pairs
     kept = [path for path in pairs if largest_coc_px(path) <= largest_px]
     if not kept:
-        raise ValueError(f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`")
+        raise ValueError(
+            f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`"
+        )
     return kept
 
 
@@ -112,7 +113,8 @@ class _Run(Run):
         torch.manual_seed(recipe.seed)
         self.recipe, self.out, self.progress = recipe, out, progress
         self.group = processes(recipe.batch)
-        self.network = recipe.network().to(self.group.device)
+        self.network: nn.Module = recipe.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(self.group.device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
@@ -146,14 +148,16 @@ class _Run(Run):
         self.save()
         return True
 
-    def _batch(self, files: list[Path], step: int) -> Examples:
+    def _batch(self, files: list[Path], step: int) -> Any:
         """Batch `step`: it depends on the seed, the step and the list of files alone."""
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
         top, left = (2 * int(start) for start in rng.integers((256 - self.recipe.crop) // 2 + 1, size=2))
-        return load(chosen, (top, left, self.recipe.crop), rng.integers(2, size=(self.recipe.batch, 2)))
+        return self.recipe.load(
+            chosen, (top, left, self.recipe.crop), rng.integers(2, size=(self.recipe.batch, 2))
+        )
 
-    def _iterate(self, trained: nn.Module, whole: Examples) -> None:
+    def _iterate(self, trained: nn.Module, whole: Any) -> None:
         began = time.monotonic()
         self._set_rate()
         given = whole.part(self.group.rank, self.group.count)
@@ -194,7 +198,7 @@ class _Run(Run):
         """PSNR in dB of the average on held-out pairs, mean of pictures, and without the network."""
         totals, count = [0.0, 0.0], 0
         for start in range(0, len(kept), HELD_OUT_BATCH):
-            given = load(kept[start : start + HELD_OUT_BATCH])
+            given = self.recipe.load(kept[start : start + HELD_OUT_BATCH])
             seen, wanted = self.recipe.predicted(self.average, given)
             for number, each in enumerate((seen, self.recipe.baseline(given))):
                 error = (each.clamp(0, 1) - wanted.clamp(0, 1)).square().mean((1, 2, 3)).clamp(min=1e-6)

@@ -5,26 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from deeplens_dof.learn.examples import Examples
+from deeplens_dof.learn.border_examples import BorderExamples, load_borders, prepare_borders
+from deeplens_dof.learn.examples import Examples, load, prepare
+from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
-from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, NeuralLensBlur, PaperLensBlur
+from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
 
 
 @dataclass(frozen=True)
 class BlurRecipe:
-    """network: makes the module. predicted: what it makes of a batch, and what that should be, toned (B, 3, H, W).
-    baseline: what is there without it, toned. iterations with a warm-up, then the cosine to 2 % of `rate`. largest_px: of
-    the CoC of the pairs that are used. bfloat16: in convolutions while training, twice as fast where the processor has it.
+    """network: makes the module. prepare, load: make and read its examples. predicted: what it makes of a batch, and what
+    that should be, toned (B, C, H, W). baseline: what is there without it, toned. iterations with a warm-up, then the cosine
+    to 2 % of `rate`. largest_px: of the CoC of the pairs that are used. bfloat16: in convolutions while training, twice as
+    fast where the processor has it.
     """
 
     network: Callable[[], nn.Module]
-    predicted: Callable[[nn.Module, Examples], tuple[Tensor, Tensor]]
-    baseline: Callable[[Examples], Tensor]
+    predicted: Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
+    baseline: Callable[[Any], Tensor]
     iterations: int
     batch: int = 8
     crop: int = 192
@@ -35,13 +41,31 @@ class BlurRecipe:
     pairs: int = 1_000_000
     largest_px: float = math.inf
     bfloat16: bool = False
+    prepare: Callable[[list[Path]], None] = prepare
+    load: Callable[..., Any] = load
     seed: int = 1
 
 
-def _neural(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
-    assert isinstance(network, NeuralLensBlur) or hasattr(network, "module")
-    change = network(given.light, given.optical, given.coc_px)
-    return to_tone(change), to_tone(given.truth)
+def _neural(network: nn.Module, given: BorderExamples) -> tuple[Tensor, Tensor]:
+    sides = torch.cat([given.coc_px, given.near_px, given.far_px, given.distance], 1)
+    answer = network(given.light, given.near_light, given.far_light, sides)
+    alpha, front, back = answer.split((1, 3, 3), 1)
+    return _weighed(alpha, front, back, given), _weighed(given.alpha, given.front, given.back, given)
+
+
+def _hard(given: BorderExamples) -> Tensor:
+    """What is known without a network: the border where the depth has it, the colours of what is seen nearby."""
+    is_near = (2 * given.coc_px > given.near_px + given.far_px).to(given.light.dtype)
+    front = torch.lerp(given.near_light, given.light, is_near)
+    return _weighed(is_near, front, torch.lerp(given.light, given.far_light, is_near), given)
+
+
+def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) -> Tensor:
+    """Alpha and both colours, toned, each as much as it counts: what nothing covers or what no lens sees, little."""
+    gap = given.near_px - given.far_px
+    within = (gap > 0).to(alpha.dtype)
+    seen = torch.where(given.distance <= gap + 2, 1.0, 0.2)
+    return within * torch.cat([alpha, given.alpha * to_tone(front), seen * to_tone(back)], 1)
 
 
 def _upsampled(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
@@ -65,8 +89,17 @@ def difference(seen: Tensor, wanted: Tensor) -> Tensor:
 
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
-    # The correction of the optical renderer. About 40 minutes of one core.
-    "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 2500, crop=160),
+    # Borders taken apart. About 20 minutes of one core.
+    "lens-blur": BlurRecipe(
+        NeuralLensBlur,
+        _neural,
+        _hard,
+        4000,
+        crop=160,
+        bfloat16=True,
+        prepare=prepare_borders,
+        load=load_borders,
+    ),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(
         PaperLensBlur,
@@ -99,10 +132,12 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     "lens-blur-toy": BlurRecipe(
         lambda: NeuralLensBlur((8, 8, 8, 8)),
         _neural,
-        lambda given: to_tone(given.optical),
+        _hard,
         6,
         batch=2,
         crop=64,
         warm_up=2,
+        prepare=prepare_borders,
+        load=load_borders,
     ),
 }

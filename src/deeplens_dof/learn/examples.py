@@ -10,8 +10,7 @@ An example is made once from a pair and lies beside it: `example_000123.npz` wit
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +23,8 @@ from torch import Tensor
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.highlights import recover_highlights
-from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
 from deeplens_dof.learn.scenes.compose import Pair
-from deeplens_dof.learn.scenes.pairs import read_pair
+from deeplens_dof.learn.scenes.pairs import made_by, read_pair
 from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.render import render
 
@@ -59,7 +57,7 @@ def example_path(pair: Path) -> Path:
 def prepare(pairs: list[Path], workers: int = 1, progress: Callable[[int], None] | None = None) -> None:
     """Makes the examples of these pairs that are not there yet. progress: called with how many there are."""
     missing = [path for path in pairs if not example_path(path).exists()]
-    for made, _ in enumerate(_made(missing, workers), start=1):
+    for made, _ in enumerate(made_by(_write_one, missing, workers), start=1):
         if progress is not None:
             progress(len(pairs) - len(missing) + made)
 
@@ -67,14 +65,8 @@ def prepare(pairs: list[Path], workers: int = 1, progress: Callable[[int], None]
 def make_example(pair: Pair) -> dict[str, Floats]:
     """The arrays of an example, by name; they depend on the pair alone."""
     rng = np.random.default_rng((pair.facts["seed"], pair.facts["index"], 77))
-    coc = _rough(pair.coc_px, rng) if rng.random() < ROUGH_SHARE else pair.coc_px
-    clipped = srgb_to_linear(linear_to_srgb(pair.rgb))
-    kind = rng.choice(3, p=LIGHT_SHARES)
-    light = (
-        pair.rgb
-        if kind == 0
-        else recover_highlights(np.ascontiguousarray(clipped), 1.0 if kind == 1 else 0.25)
-    )
+    coc = rough(pair.coc_px, rng) if rng.random() < ROUGH_SHARE else pair.coc_px
+    light = as_photographed(pair.rgb, rng)
     aperture = Aperture.parse(pair.facts["shape"])
     rendered = render(light, coc, aperture, threads=1)
     small = cv2.resize(light, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -106,28 +98,51 @@ def load(
     return Examples(**{name: torch.stack(each) for name, each in columns.items()})
 
 
-def _rough(coc: Floats, rng: np.random.Generator) -> Floats:
-    """Depth as networks and phones give it: borders moved inwards or outwards, softened, coarse."""
+def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
+    """The light as the camera has it: whole, or through 8 bits and its clipped part recovered, all of it or as by default."""
+    kind = rng.choice(3, p=LIGHT_SHARES)
+    if kind == 0:
+        return rgb
+    clipped = np.ascontiguousarray(srgb_to_linear(linear_to_srgb(rgb)))
+    return recover_highlights(clipped, 1.0 if kind == 1 else 0.25)
+
+
+def rough(coc: Floats, rng: np.random.Generator) -> Floats:
+    """Depth as networks and phones give it: borders moved inwards or outwards, softened, coarse, bent."""
     side = 2 * int(rng.integers(1, 4)) + 1
     kernel = np.ones((side, side), np.uint8)
-    kind = rng.integers(4)
+    kind = rng.integers(5)
     if kind == 0:
         return np.asarray(cv2.dilate(coc, kernel), np.float32)
     if kind == 1:
         return np.asarray(cv2.erode(coc, kernel), np.float32)
     if kind == 2:
         return np.asarray(cv2.GaussianBlur(coc, (0, 0), rng.uniform(0.7, 3.0)), np.float32)
+    if kind == 3:
+        return _bent(coc, rng)
     cells = int(coc.shape[0] / rng.uniform(2, 5))
     small = cv2.resize(coc, (cells, cells), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, coc.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _made(pairs: list[Path], workers: int) -> Iterator[None]:
-    if workers == 1 or len(pairs) < 2:
-        yield from map(_write_one, pairs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, leave_interrupts_to_the_parent) as pool:
-        yield from pool.imap_unordered(_write_one, pairs, chunksize=4)
+def _bent(coc: Floats, rng: np.random.Generator) -> Floats:
+    """Every place moved by up to some pixels, neighbours nearly alike."""
+    waves = cv2.resize(
+        rng.normal(0, rng.uniform(0.7, 3), (*rng.integers(4, 24, 2), 2)).astype(np.float32),
+        coc.shape[::-1],
+        interpolation=cv2.INTER_CUBIC,
+    )
+    rows, columns = np.indices(coc.shape, dtype=np.float32)
+    return np.asarray(
+        cv2.remap(
+            coc,
+            columns + waves[..., 0],
+            rows + waves[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
 
 
 def _write_one(path: Path) -> None:

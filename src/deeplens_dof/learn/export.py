@@ -16,14 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur
 
 OPSET = 18
 SMALLEST_HALVED = 1024  # initialisers with fewer numbers stay in float32
 LARGEST_HALF = 65504.0
 # module -> inputs (name: channels, how many times smaller), output
 BLUR_PORTS: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
-    "NeuralLensBlur": ({"light": (3, 1), "optical": (3, 1), "coc_px": (1, 1)}, "change"),
+    "NeuralLensBlur": (
+        {"light": (3, 1), "near_light": (3, 1), "far_light": (3, 1), "sides": (4, 1)},
+        "parted",
+    ),
     "PaperLensBlur": ({"srgb": (3, 1), "coc_px": (1, 1)}, "blurred"),
     "GuidedUpsample": ({"sharp": (3, 1), "blurred": (3, 2), "coc_px": (1, 1)}, "picture"),
 }
@@ -59,17 +61,6 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
     os.replace(partial, path)
 
 
-class _Correction(nn.Module):
-    """The lens blur's correction alone: the camera adds it at the size of the picture."""
-
-    def __init__(self, network: NeuralLensBlur) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, light: Tensor, optical: Tensor, coc_px: Tensor) -> Tensor:
-        return self.network.correction(light, optical, coc_px)
-
-
 def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     """Writes the ONNX file of a module that learnt from pairs: the lens blur, the 2018 network or the upsampling.
 
@@ -81,13 +72,12 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     inputs, output = BLUR_PORTS[kind]
     given = tuple(torch.rand(1, channels, 64 // factor, 96 // factor) for channels, factor in inputs.values())
     axes = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in (*inputs, output)}
-    exported = _Correction(network) if isinstance(network, NeuralLensBlur) else network
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
         torch.onnx.export(
-            exported.eval().cpu().float(), given, str(partial), opset_version=OPSET,
+            network.eval().cpu().float(), given, str(partial), opset_version=OPSET,
             input_names=list(inputs), output_names=[output], dynamo=False, dynamic_axes=axes,
         )  # fmt: skip
     _finish(partial, True, note)

@@ -1,12 +1,9 @@
-"""What near objects hide: the colour and depth of the farther surface, carried on behind them.
-
-This is the place where a learned completion plugs in: anything that turns `Layers` into `Hidden`.
-"""
+"""What near objects hide: the colour and depth of the farther surface, carried on behind them, or as it was given."""
 
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +25,34 @@ class Hidden:
     coc: FloatArray
     deep_colour: FloatArray
     deep_coc: FloatArray
+
+    def at_full_size(self, height: int, width: int) -> Hidden:
+        """The same for every pixel of the photo."""
+        parts = (self.colour, self.coc, self.deep_colour, self.deep_coc)
+        large = (
+            np.repeat(np.repeat(part, self.factor, 0), self.factor, 1)[:height, :width] for part in parts
+        )
+        return Hidden(1, *map(np.ascontiguousarray, large))
+
+    def with_known(self, photo: Layers) -> Hidden:
+        """The same with what `photo`, layers at full size, hold behind their fronts."""
+        known = photo.back_coc != kernels.NOTHING
+        count = _summed(known.astype(np.float32), self.factor)
+        held = count > 0.25 * self.factor**2
+        share = 1 / np.maximum(count, np.float32(1))
+        coc = _summed(np.where(known, photo.back_coc, np.float32(0)), self.factor) * share
+        colour = _summed(photo.back * known[..., None], self.factor) * share[..., None]
+        return replace(
+            self, coc=np.where(held, coc, self.coc), colour=np.where(held[..., None], colour, self.colour)
+        )
+
+
+def _summed(plane: FloatArray, factor: int) -> FloatArray:
+    """Sums of factor x factor pixels; what lies beyond the border counts as 0."""
+    rows, columns = (-side % factor for side in plane.shape[:2])
+    padded = np.pad(plane, ((0, rows), (0, columns), *((0, 0),) * (plane.ndim - 2)))
+    cells = padded.reshape(padded.shape[0] // factor, factor, -1, factor, *plane.shape[2:])
+    return np.asarray(cells.sum((1, 3)))
 
 
 def complete(layers: Layers, pool: Executor) -> Hidden:

@@ -1,31 +1,30 @@
-"""The renderer with a network: the optical one, corrected where it has to guess.
+"""The renderer with a network: borders taken apart by what it learnt, blurred by the exact optics.
 
-What a near object hides is seen past it through a wide lens; where a border is soft no photo says what is its own and
-what lies behind; how bright clipped light was, nobody knows. The optical renderer carries on what is next to it; the
-network `lens_blur` (`learn/networks/lens_blur.py`) has learnt from scenes of which all is known what that does to the blur,
-and adds the difference. Out of reach of depth steps and clipped light the optical picture stays as it is, bit for bit.
+Round the border of a near thing no photo says how much of a pixel is its own (hair, leaves, glass), what its colour is
+without what shines through, and what lies behind it. The optical renderer guesses that from the few pixels nearby. The
+network `lens_blur` (`learn/networks/borders.py`) has learnt it from scenes of which all is known, also for depth that is
+wrong at its borders. What it says is layers (`borders.py`), which the optical renderer blurs as it blurs its own.
+
+A photo longer than LONGEST_PX, or blurred by more than LARGEST_PX, is rendered by the optics at full size, and the difference
+that the network makes at a smaller size is added to that.
 """
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.upsample import resize
 
 from .aperture import Aperture
+from .borders import Borders, find_borders, taken_apart
+from .layers import FloatArray, Layers
 from .optical import render_optical
 
-FloatArray = npt.NDArray[np.float32]
-LARGEST_PX = 34.0  # CoC that the network was trained up to; larger ones are corrected at a smaller scale
-# Without a change of CoC between neighbours or blurred light beyond these there is nothing to correct; a little below the
-# network's own bounds.
-STEP_PX, CLIPPED, BLURRED_PX = 0.25, 0.89, 0.3
-TILE, HALO = 512, 112  # cells; what lies farther than the halo does not reach the network's answer
+LONGEST_PX, LARGEST_PX = 2048, 80.0
+TILE, HALO = 448, 64  # multiples of the network's; what lies farther than the halo hardly reaches its answer
 _SLOPE_AT_WHITE = np.float32(1.055 / 2.4)
 
 
@@ -37,58 +36,55 @@ def render_neural(
     lens_points: int | None = None,
 ) -> FloatArray:
     """As `render_optical`: (H, W, 3) linear light and (H, W) signed radii in px to (H, W, 3) linear light."""
-    blurred = render_optical(rgb, coc_px, aperture, threads, lens_points)
-    scale = max(1, math.ceil(float(np.abs(coc_px).max()) / LARGEST_PX))
-    height, width = (max(1, round(side / scale)) for side in coc_px.shape)
+    scale = math.ceil(max(max(coc_px.shape) / LONGEST_PX, float(np.abs(coc_px).max()) / LARGEST_PX, 1))
     if scale == 1:
-        light, rendered, coc = rgb, blurred, coc_px
-    else:
-        light, rendered = _smaller(rgb, height, width), _smaller(blurred, height, width)
-        coc = _nearest(coc_px, height, width) / np.float32(scale)
-    change = correction(light, rendered, coc, threads)
-    if change is None:
-        return blurred
+        return _rendered(rgb, coc_px, aperture, threads, lens_points)
+    blurred = render_optical(rgb, coc_px, aperture, threads, lens_points)
+    height, width = (max(1, round(side / scale)) for side in coc_px.shape)
+    light, coc = _smaller(rgb, height, width), _nearest(coc_px, height, width) / np.float32(scale)
+    known = _rendered(light, coc, aperture, threads, lens_points)
+    change = _to_tone(known) - _to_tone(render_optical(light, coc, aperture, threads, lens_points))
     for top in range(0, coc_px.shape[0], TILE):
         rows = slice(top, min(top + TILE, coc_px.shape[0]))
-        add_toned(blurred[rows], change[rows] if scale == 1 else _enlarged(change, coc_px.shape, rows))
+        add_toned(blurred[rows], _enlarged(change, coc_px.shape, rows))
     return blurred
 
 
-def correction(
-    light: FloatArray, rendered: FloatArray, coc_px: FloatArray, threads: int | None = None
-) -> FloatArray | None:
-    """What the network adds to the toned picture, (h, w, 3); None where nothing was guessed."""
-    marks = _guessed(light, coc_px)
-    if not marks.any():
+def _rendered(
+    rgb: FloatArray, coc_px: FloatArray, aperture: Aperture, threads: int | None, lens_points: int | None
+) -> FloatArray:
+    apart = take_apart(rgb, coc_px, threads)
+    return render_optical(rgb, coc_px, aperture, threads, lens_points, apart=apart)
+
+
+def take_apart(rgb: FloatArray, coc_px: FloatArray, threads: int | None = None) -> Layers | None:
+    """The photo as layers, its borders as the network sees them; None where there is no border."""
+    borders = find_borders(coc_px)
+    if not borders.within.any():
         return None
-    change = np.zeros_like(light)
-    height, width = coc_px.shape
+    answer = np.zeros((*coc_px.shape, 7), np.float32)
     session, multiple = open_session("lens_blur", threads), MODELS["lens_blur"].multiple_px
-    planes = [np.ascontiguousarray(part) for part in (light, rendered, coc_px[..., None])]
+    planes = _planes(rgb, coc_px, borders)
+    within = borders.within
+    for top in range(0, coc_px.shape[0], TILE):
+        for left in range(0, coc_px.shape[1], TILE):
+            here = answer[top : top + TILE, left : left + TILE]
+            if not within[top : top + TILE, left : left + TILE].any():
+                continue
+            rows, columns = _window(top, coc_px.shape[0]), _window(left, coc_px.shape[1])
+            given = {name: _padded(plane[rows, columns], multiple) for name, plane in planes.items()}
+            (seen,) = session.run(["parted"], given)
+            y, x = top - rows.start, left - columns.start
+            here[:] = seen[0, :, y : y + here.shape[0], x : x + here.shape[1]].transpose(1, 2, 0)
+    alpha, front, back = (np.ascontiguousarray(answer[..., part]) for part in (0, slice(1, 4), slice(4, 7)))
+    return taken_apart(rgb, coc_px, borders, alpha, front, back)
 
-    def tile(top: int, left: int) -> None:
-        rows, columns = _window(top, height), _window(left, width)
-        if not marks[rows, columns].any():
-            return
-        given = {
-            name: _padded(part[rows, columns], multiple)
-            for name, part in zip(("light", "optical", "coc_px"), planes, strict=True)
-        }
-        (answer,) = session.run(["change"], given)
-        inner = (
-            slice(top - rows.start, top - rows.start + TILE),
-            slice(left - columns.start, left - columns.start + TILE),
-        )
-        part = answer[0].transpose(1, 2, 0)[: rows.stop - rows.start, : columns.stop - columns.start][inner]
-        change[top : top + part.shape[0], left : left + part.shape[1]] = part
 
-    with ThreadPoolExecutor(1) as pool:  # one after the other: the session has the cores
-        list(
-            pool.map(
-                lambda at: tile(*at), [(y, x) for y in range(0, height, TILE) for x in range(0, width, TILE)]
-            )
-        )
-    return change
+def _planes(rgb: FloatArray, coc_px: FloatArray, borders: Borders) -> dict[str, FloatArray]:
+    """What the network is given, (H, W, C) by name."""
+    near_light, far_light = borders.colours(rgb)
+    sides = np.dstack([coc_px, borders.near_px, borders.far_px, borders.distance])
+    return {"light": rgb, "near_light": near_light, "far_light": far_light, "sides": sides}
 
 
 def add_toned(light: FloatArray, change: FloatArray) -> None:
@@ -111,14 +107,6 @@ def _from_tone(tone: FloatArray) -> FloatArray:
     middle = ((np.clip(tone, 0.04045, 1) + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
     bright = np.exp((np.maximum(tone, np.float32(1)) - 1) / _SLOPE_AT_WHITE)
     return np.where(tone < 0.04045, np.maximum(tone, 0) / np.float32(12.92), middle * bright)
-
-
-def _guessed(light: FloatArray, coc_px: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where a depth step or clipped light begins to be guessed at, (h, w)."""
-    marks: npt.NDArray[np.bool_] = (light.max(2) >= CLIPPED) & (np.abs(coc_px) > BLURRED_PX)
-    marks[:, 1:] |= np.abs(np.diff(coc_px, axis=1)) > STEP_PX
-    marks[1:] |= np.abs(np.diff(coc_px, axis=0)) > STEP_PX
-    return marks
 
 
 def _window(start: int, length: int) -> slice:

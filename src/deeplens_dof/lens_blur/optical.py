@@ -13,8 +13,8 @@ from deeplens_dof.cores import cores
 from . import blocks, paint_kernels
 from .aperture import Aperture
 from .blocks import BLOCK, Blocks
-from .complete import complete
-from .layers import FloatArray, depth_steps, half_size, halve
+from .complete import Hidden, complete
+from .layers import FloatArray, Layers, depth_steps, half_size, halve
 from .views import TILE, Lens, Level, Rooms, Shell, TileRenderer, blocks_of, for_tiles, render_shell
 
 SHARP_PX = 0.02  # a CoC below this moves no light
@@ -75,11 +75,12 @@ def render_optical(
     threads: int | None = None,
     lens_points: int | None = None,
     shells: list[Shell] | None = None,
+    apart: Layers | None = None,
 ) -> FloatArray:
     """rgb (H, W, 3) linear light and coc_px (H, W) signed radii in px to (H, W, 3) linear light, all float32.
 
     lens_points: at most so many where occlusion matters, and no block whole: a preview. shells: others than `shells_for`
-    chooses, for tests.
+    chooses, for tests. apart: the same photo at full size, taken apart by somebody who knows more of its borders.
     """
     lens, rooms = Lens(aperture, lens_points), Rooms()
     largest_px = float(np.abs(coc_px).max())
@@ -88,17 +89,20 @@ def render_optical(
     sharp, *blurred = shells or shells_for(largest_px, aperture.is_disc)
     with ThreadPoolExecutor(threads or cores()) as pool:
         steps = depth_steps(coc_px)
-        layers = half_size(rgb, coc_px, steps, pool)
-        hidden = complete(halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers, pool)
+        layers = half_size(rgb, coc_px, steps, pool) if apart is None else halve(apart, pool)
+        hidden = _completed(halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers, apart, pool)
         bounds = (0.0, STILL_PX, *(shell.inner for shell in blurred)) if blurred else (0.0,)
-        photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
+        if apart is None:
+            photo = Level.of_photo(rgb, coc_px, steps, hidden, bounds, pool)
+        else:
+            photo = Level.of_layers(apart, hidden.at_full_size(*coc_px.shape), bounds, pool)
         ways = Ways.of(photo, WHOLE_PX if lens_points is None else 0.0, pool)
         totals: list[tuple[Shell, FloatArray]] = []
         for number, shell in enumerate(blurred):
             while layers.factor < shell.factor:
                 layers = halve(layers, pool)
             if hidden.factor != layers.factor:
-                hidden = complete(layers, pool)
+                hidden = _completed(layers, apart, pool)
             level = Level.of_layers(layers, hidden, bounds, pool)
             rows, columns = level.survey.low.shape
             wanted = blocks.pooled(1 - ways.whole, shell.factor, rows, columns, margin=1)
@@ -114,6 +118,11 @@ def render_optical(
 
         for_tiles(coc_px.shape, lambda room: TileRenderer(photo, lens, 4, room), tile, rooms, pool)
     return out
+
+
+def _completed(layers: Layers, apart: Layers | None, pool: Executor) -> Hidden:
+    hidden = complete(layers, pool)
+    return hidden if apart is None else hidden.with_known(apart)
 
 
 def _finish(

@@ -4,8 +4,9 @@ and to the aperture.
     bokeh = DeepLens()(rgb_linear, focus_inverse_depth, blur_px)
 
 1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1).
-2. The optics of `learn/exact.py`, at half the size: the mean of what each point of the lens sees.
-3. `GuidedUpsample` brings it to full size beside the sharp picture, and `NeuralLensBlur` corrects it round depth steps.
+2. `NeuralLensBlur` takes the borders of near things apart, and the optics of `learn/exact.py` blur both sides, at half the
+   size: the mean of what each point of the lens sees.
+3. `GuidedUpsample` brings it to full size beside the sharp picture.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deeplens_dof.learn import exact
+from deeplens_dof.learn.networks.borders import MULTIPLE_PX, NeuralLensBlur
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
-from deeplens_dof.learn.networks.lens_blur import MULTIPLE_PX, NeuralLensBlur
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 from deeplens_dof.learn.tone import to_tone
 from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.lens_blur.borders import COVERED, OPEN, OWN_SHARE, find_borders
 from deeplens_dof.models import MODELS
 
 LENS_POINTS = 32
@@ -91,10 +94,45 @@ class DeepLens(nn.Module):
         return F.interpolate(depth, size=(height, width), mode="bilinear", align_corners=False)
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
-        """Optics, upsampling and correction. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of MULTIPLE_PX."""
-        small, coc = F.avg_pool2d(light, 2), coc_px[:, 0, ::2, ::2] / 2
-        half = exact.render_exact(Surfaces.of_picture(small, coc), self.points)
-        return self.lens_blur(light, self.upsample(light, half, coc_px), coc_px)
+        """Borders, optics and upsampling. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of 2 MULTIPLE_PX."""
+        surfaces = self.surfaces(F.avg_pool2d(light, 2), coc_px[..., ::2, ::2] / 2)
+        return self.upsample(light, exact.render_exact(surfaces, self.points), coc_px)
+
+    def surfaces(self, light: Tensor, coc_px: Tensor) -> Surfaces:
+        """The picture as two surfaces, at borders the near one and what is behind it. light (B, 3, H, W), coc_px
+        (B, 1, H, W); sides multiples of MULTIPLE_PX."""
+        near, far, distance, within = _borders(coc_px)
+        near_px, far_px = (torch.where(within, _looked_up(coc_px, at), coc_px) for at in (near, far))
+        near_light, far_light = (torch.where(within, _looked_up(light, at), light) for at in (near, far))
+        sides = torch.cat([coc_px, near_px, far_px, distance], 1)
+        alpha, front, back = self.lens_blur(light, near_light, far_light, sides).split((1, 3, 3), 1)
+        alpha = torch.where(alpha > COVERED, 1.0, torch.where(alpha < OPEN, 0.0, alpha))
+        share = ((coc_px - far_px) / (near_px - far_px).clamp(min=1e-6)).detach()
+        front_px = torch.where(share > OWN_SHARE, coc_px, near_px)
+        back_px = torch.where(share < 1 - OWN_SHARE, coc_px, far_px)
+        return Surfaces(
+            torch.stack([front, back], 1),
+            torch.cat([front_px, back_px], 1),
+            torch.cat([alpha, within.to(alpha.dtype)], 1),
+        )
+
+
+@torch.no_grad()
+def _borders(coc_px: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each picture: where its near and its far surface are seen, the distance to the border, and where there is one;
+    (B, 1, H, W) of coc_px (B, 1, H, W)."""
+    found = [find_borders(picture.detach().cpu().float().numpy()) for picture in coc_px[:, 0]]
+    near, far, distance = (
+        torch.from_numpy(np.stack([getattr(each, name) for each in found]))[:, None].to(coc_px.device)
+        for name in ("near", "far", "distance")
+    )
+    return near.long().clamp(min=0), far.long().clamp(min=0), distance.to(coc_px.dtype), near >= 0
+
+
+def _looked_up(plane: Tensor, at: Tensor) -> Tensor:
+    """plane (B, C, H, W) at the pixels `at` (B, 1, H, W), counted row by row."""
+    flat = at.flatten(2).expand(-1, plane.shape[1], -1)
+    return plane.flatten(2).gather(2, flat).view_as(plane)
 
 
 def _begun(module: _Module, weights: Path | None) -> _Module:
@@ -106,6 +144,6 @@ def _begun(module: _Module, weights: Path | None) -> _Module:
 
 
 def _padded(part: Tensor) -> Tensor:
-    """The last rows and columns repeated, up to sides that are multiples of MULTIPLE_PX."""
-    rows, columns = (-side % MULTIPLE_PX for side in part.shape[-2:])
+    """The last rows and columns repeated, up to sides that are multiples of 2 MULTIPLE_PX."""
+    rows, columns = (-side % (2 * MULTIPLE_PX) for side in part.shape[-2:])
     return F.pad(part, (0, columns, 0, rows), mode="replicate") if rows or columns else part

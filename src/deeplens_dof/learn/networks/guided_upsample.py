@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.networks.lens_blur import Block
+from deeplens_dof.learn.networks.block import Block
 from deeplens_dof.learn.tone import from_tone, to_tone
 
 SHARP_PX = 0.35  # CoC below which a pixel is the photo's own, bit for bit

@@ -27,7 +27,7 @@ LEAST_BLUR_PX, MOST_BLUR_PX = 3.0, 34.0  # CoC radius over the depth range of a 
 SHAPES = ("disc", "blades:5", "blades:6:0.3", "blades:8", "ring:0.5", "anamorphic:1.5")
 SHAPE_SHARES = (0.7, 0.08, 0.08, 0.06, 0.04, 0.04)
 CUT_OUT_SHARE = 0.25  # of the things that are subjects of photos
-POINTS_PER_PIXEL, FEWEST_POINTS, MOST_POINTS = 0.7, 48, 256
+POINTS_PER_PIXEL, FEWEST_POINTS, MOST_POINTS = 0.7, 128, 256
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,33 @@ class Composition:
         integrate(textures, coc, extent, self.margin, points, light)
         return light
 
+    def parted(self, inverse_depth: Floats) -> tuple[Floats, Floats, Floats]:
+        """What each pixel shows of all that is nearer than `inverse_depth` (size, size): its alpha (size, size), its colour,
+        and the colour of what it covers, (size, size, 3) linear light; black where there is nothing."""
+        light = np.zeros((2, self.size, self.size, 3), np.float32)
+        passed = np.ones((2, self.size, self.size, 1), np.float32)
+        for layer in self.layers:
+            pixels = self._pixels(layer)
+            is_near = (layer.inverse_depth(self.size) > inverse_depth)[..., None]
+            for side, here in enumerate((is_near, ~is_near)):
+                seen = passed[side] * here
+                light[side] += seen * pixels[..., :3]
+                passed[side] -= seen * pixels[..., 3:]
+        near, far = (light[side] / np.maximum(1 - passed[side], np.float32(1e-4)) for side in range(2))
+        return 1 - passed[0, ..., 0], near, far
+
+    def _pixels(self, layer: Layer) -> Floats:
+        """The mean of the samples of every pixel that is seen, (size, size, 4)."""
+        start, side = self.margin * SUBPIXELS, self.size * SUBPIXELS
+        samples = layer.texture[start : start + side, start : start + side]
+        shape = (self.size, SUBPIXELS, self.size, SUBPIXELS, 4)
+        return np.asarray(samples.reshape(shape).mean((1, 3)), np.float32)
+
     def surfaces(self) -> npt.NDArray[np.uint8]:
         """Which layer each pixel shows, (size, size): the nearest of which at least half is there."""
-        start = self.margin * SUBPIXELS
         shown = np.full((self.size, self.size), len(self.layers) - 1, np.uint8)
         for number, layer in reversed(list(enumerate(self.layers))):
-            alpha = layer.texture[start:, start:, 3][: self.size * SUBPIXELS, : self.size * SUBPIXELS]
-            share = alpha.reshape(self.size, SUBPIXELS, self.size, SUBPIXELS).mean((1, 3))
-            shown[share >= 0.5] = number
+            shown[self._pixels(layer)[..., 3] >= 0.5] = number
         return shown
 
     def inverse_depth(self) -> Floats:
@@ -96,9 +115,7 @@ class Pair:
 
 def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -> Pair:
     """Pair `index` of a seed. held_out: of assets that are never trained on. Raises RuntimeError without assets."""
-    rng = np.random.default_rng((seed, index, int(held_out)))
-    blur_px = float(np.exp(rng.uniform(math.log(LEAST_BLUR_PX), math.log(MOST_BLUR_PX))))
-    scene = draw(rng, load_materials(held_out), size, math.ceil(blur_px) + 2)
+    rng, blur_px, scene = _begun(seed, index, held_out, size)
     surface, depth = scene.surfaces(), scene.inverse_depth()
     focus = float(rng.uniform(0, 1))
     if rng.random() < 0.6:
@@ -115,6 +132,21 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
         "blur_px": blur_px,
     }
     return Pair(scene.light(), bokeh, coc, surface, facts)
+
+
+def scene_of(pair: Pair) -> Composition:
+    """The scene that a pair shows, drawn again. Raises RuntimeError without assets."""
+    facts = pair.facts
+    return _begun(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
+
+
+def _begun(
+    seed: int, index: int, held_out: bool, size: int
+) -> tuple[np.random.Generator, float, Composition]:
+    """Chance as it stands when the scene is drawn, the blur, the scene."""
+    rng = np.random.default_rng((seed, index, int(held_out)))
+    blur_px = float(np.exp(rng.uniform(math.log(LEAST_BLUR_PX), math.log(MOST_BLUR_PX))))
+    return rng, blur_px, draw(rng, load_materials(held_out), size, math.ceil(blur_px) + 2)
 
 
 def draw(rng: np.random.Generator, materials: Materials, size: int, margin: int) -> Composition:

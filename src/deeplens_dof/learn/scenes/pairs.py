@@ -15,6 +15,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,7 +27,8 @@ from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.compose import Pair, make_pair
 from deeplens_dof.learn.scenes.materials import load_materials
 
-VERSION = 2
+VERSION = 3
+Job = TypeVar("Job")
 
 
 def pair_path(folder: Path, index: int) -> Path:
@@ -64,7 +66,9 @@ def make_pairs(
     missing = [index for index in range(count) if not pair_path(out, index).exists()]
     if missing:
         load_materials(held_out)  # collected once, before the workers read it
-    for made, _ in enumerate(_made([(out, seed, index, held_out) for index in missing], workers), start=1):
+    for made, _ in enumerate(
+        made_by(_write_one, [(out, seed, index, held_out) for index in missing], workers), start=1
+    ):
         if progress is not None:
             progress(count - len(missing) + made)
     return {"made": len(missing), "kept": count - len(missing)}
@@ -129,12 +133,13 @@ def synthetic_folder(tell: Callable[[str], None]) -> Path:
     return folder
 
 
-def _made(jobs: list[tuple[Path, int, int, bool]], workers: int) -> Iterator[int]:
+def made_by(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Iterator[object]:
+    """Does the jobs one by one, in this process or in several."""
     if workers == 1 or len(jobs) < 2:
-        yield from map(_write_one, jobs)
+        yield from map(make, jobs)
         return
     with multiprocessing.get_context("spawn").Pool(workers, leave_interrupts_to_the_parent) as pool:
-        yield from pool.imap_unordered(_write_one, jobs, chunksize=4)
+        yield from pool.imap_unordered(make, jobs, chunksize=4)
 
 
 def _write_one(job: tuple[Path, int, int, bool]) -> int:

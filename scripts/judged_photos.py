@@ -1,0 +1,121 @@
+"""The real photos of the blinded sheet. None of them was trained on: `learn/split.py` is asked about each.
+
+They lie in five places; `PLACES` says of each how its photos are got and whose they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.learn.scenes.assets import assets_folder
+from deeplens_dof.learn.split import may_train_on
+from deeplens_dof.settings import Focus
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = "python -m deeplens_dof.learn.scenes.assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """folder: where the photos lie. get: what brings them there. origin: whose they are."""
+
+    folder: Callable[[], Path]
+    get: str
+    origin: str
+
+
+PLACES = {
+    "examples": Place(
+        lambda: ROOT / "examples" / "photos",
+        "git checkout examples/photos",
+        "this repository; authors and licences (public domain, CC0) in its README.md",
+    ),
+    "evaluation": Place(
+        lambda: CACHE,
+        "python scripts/fetch_evaluation_data.py",
+        "Middlebury 2006 and 2014, pillow_heif's and scikit-learn's sample pictures; licences in that script",
+    ),
+    "stereo": Place(
+        lambda: CACHE.with_name("evaluation_stereo") / "rgb",
+        "python scripts/fetch_stereo_sets.py",
+        "left pictures of stereo sets and of phones; licences in the SOURCES.md that it writes",
+    ),
+    "mate-backgrounds": Place(
+        lambda: assets_folder() / "mate-backgrounds",
+        ASSETS,
+        "Debian package mate-backgrounds 1.26, GPL-2+ and CC-BY-SA; photos that are kept for evaluation",
+    ),
+    "opencv-doc": Place(
+        lambda: assets_folder() / "opencv-doc",
+        ASSETS,
+        "Debian package opencv-doc 4.6, BSD-3-Clause; photos that are kept for evaluation",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPhoto:
+    """file: below the place's folder. hard: what a lens blur may get wrong in it. focus: as in Settings."""
+
+    name: str
+    place: str
+    file: str
+    hard: str
+    focus: Focus = "subject"
+
+    @property
+    def path(self) -> Path:
+        return PLACES[self.place].folder() / self.file
+
+
+PHOTOS = (
+    JudgedPhoto("astronaut", "examples", "astronaut.jpg", "hair"),
+    JudgedPhoto("coffee", "examples", "coffee.jpg", "thin rims, glints"),
+    JudgedPhoto("chelsea", "examples", "chelsea.jpg", "fur, whiskers"),
+    JudgedPhoto("rocket", "examples", "rocket.jpg", "night, lattices, lamps"),
+    JudgedPhoto("aloe", "evaluation", "aloeL.jpg", "leaves"),
+    JudgedPhoto("motorcycle", "evaluation", "motorcycle_left.png", "spokes, chrome"),
+    JudgedPhoto("dog", "evaluation", "pug.heic", "fur"),
+    JudgedPhoto("cat", "evaluation", "cat.hif", "fur, whiskers"),
+    JudgedPhoto("pagoda", "evaluation", "china.jpg", "branches before the sky"),
+    JudgedPhoto("flower", "evaluation", "flower.jpg", "petals"),
+    JudgedPhoto("crossing", "stereo", "kitti2015_000046.png", "posts, receding road"),
+    JudgedPhoto("piano", "stereo", "middlebury_Piano.png", "lamp, strings"),
+    JudgedPhoto("play table", "stereo", "middlebury_Playtable.png", "chairs before the focus", (0.12, 0.15)),
+    JudgedPhoto("path", "stereo", "nokia_path.png", "foliage, receding path"),
+    JudgedPhoto("terrace", "stereo", "spatial_photo_terrace.png", "leaves, twigs"),
+    JudgedPhoto("square", "stereo", "rpx_scene049.png", "sunlit paving, people"),
+    JudgedPhoto("selfie", "stereo", "oakd_selfie.png", "hair, beard"),
+    JudgedPhoto("hands", "stereo", "oakd_pov_hands.png", "fingers before the focus", (0.5, 0.3)),
+    JudgedPhoto("toy donkey", "stereo", "oakd_donkey_toy.png", "soft toy"),
+    JudgedPhoto("bicycle", "stereo", "oakd_cycles.png", "spokes, handlebars", (0.49, 0.5)),
+    JudgedPhoto("room", "stereo", "oakd_living_room.png", "palm leaves, window"),
+    JudgedPhoto("marigold", "mate-backgrounds", "nature/Garden.jpg", "petals"),
+    JudgedPhoto("ladybird", "mate-backgrounds", "nature/LadyBird.jpg", "leaves before the focus", (0.69, 0.53)),
+    JudgedPhoto("blade of grass", "mate-backgrounds", "nature/RainDrops.jpg", "drops, blades"),
+    JudgedPhoto("drop", "mate-backgrounds", "nature/Aqua.jpg", "water, glints"),
+    JudgedPhoto("long-haired dog", "opencv-doc", "data/chicky_512.png", "hair"),
+    JudgedPhoto("parking sign", "opencv-doc", "text/scenetext01.jpg", "a post before the focus", (0.72, 0.72)),
+    JudgedPhoto("sign at night", "opencv-doc", "text/scenetext02.jpg", "night, bark"),
+    JudgedPhoto("wall and palms", "opencv-doc", "text/scenetext04.jpg", "palm leaves"),
+    JudgedPhoto("barrier", "opencv-doc", "text/scenetext05.jpg", "lattice"),
+)  # fmt: skip
+
+
+def at_hand(tell: Callable[[str], None], photos: tuple[JudgedPhoto, ...] = PHOTOS) -> Iterator[JudgedPhoto]:
+    """Those whose files are there; of each other one `tell` gets a sentence. Raises ValueError for one that may be trained
+    on."""
+    for photo in photos:
+        if may_train_on(photo.path, assets_folder()):
+            raise ValueError(
+                f"{photo.name} ({photo.path}) may be trained on (learn/split.py), expected a photo for evaluation"
+            )
+        if photo.path.is_file():
+            yield photo
+        else:
+            tell(
+                f"{photo.name} is left out: {photo.path} is missing; get it with `{PLACES[photo.place].get}`"
+            )

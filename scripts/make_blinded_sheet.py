@@ -1,0 +1,270 @@
+"""Real photos, each blurred by several renderers in an order that nobody knows, to be judged before the key is opened.
+
+    python scripts/make_blinded_sheet.py --out build/blinded [--seed N] [--only cat,dog] [--f-number 1.8]
+    python scripts/make_blinded_sheet.py --out build/blinded --judge build/blinded/verdicts.csv
+
+The first writes how_to_judge.md, a verdicts.csv to fill in, and for each photo NAME.png (input, the results under letters,
+hard places of all at twice their size) and the same as single pictures in NAME/. Which letter is which stands in a file
+beside that folder (build/blinded_key/key.json; --key FILE for another), and so does the seed, which is drawn when none is
+given. The second joins verdicts and key and prints a Markdown table: the share called good, and what spoilt the rest.
+
+Renderers: neural, optical, paper and discs (32 disc layers, benchmarks/others.py), with the same predicted depth, focus,
+f-number and recovered highlights; one that is not there is skipped with a sentence. Photos: scripts/judged_photos.py, none
+of which was trained on; missing ones are named. At least 24 are wanted; with fewer the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in ("scripts", "benchmarks"):
+    if str(ROOT / folder) not in sys.path:
+        sys.path.append(str(ROOT / folder))
+
+import hard_places  # noqa: E402
+import judged_photos  # noqa: E402
+import rendered  # noqa: E402
+import verdicts  # noqa: E402
+from contact_sheet import Tile, fitted, laid_out  # noqa: E402
+from judged_photos import JudgedPhoto  # noqa: E402
+
+import deeplens_dof as dl  # noqa: E402
+
+RENDERERS = (*rendered.OURS, rendered.DISCS)
+LETTERS = "ABCDEFGH"
+FEWEST_PHOTOS = 24
+LONG_SIDE_PX = 1600  # larger photos are made so large
+PLACE_PX = 256, 176  # width and height of a hard place
+ZOOM, GAP_PX, CAPTION_PX = 2, 8, 24
+LEAST_INTEREST = 0.02  # below it there is no such place in the photo
+Places = dict[str, hard_places.Window]
+
+
+@dataclass(frozen=True)
+class Blinded:
+    """A photo's results by letter, and the renderer behind each letter."""
+
+    photo: np.ndarray
+    results: dict[str, np.ndarray]
+    letters: dict[str, str]
+    places: Places
+    focus: tuple[float, float]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--key", type=Path, help="the key's file; beside the folder by default")
+    parser.add_argument("--seed", type=int, help="of the order; drawn by default")
+    parser.add_argument("--only", default="", help="photos, by name; all by default")
+    parser.add_argument("--f-number", type=float, default=dl.Settings().f_number)
+    parser.add_argument("--judge", type=Path, metavar="VERDICTS", help="join these verdicts with the key")
+    arguments = parser.parse_args()
+    out = arguments.out.resolve()
+    key = arguments.key or out.with_name(out.name + "_key") / "key.json"
+    if arguments.judge:
+        return judge(arguments.judge, key)
+    seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
+    return make(out, key, seed, dl.Settings(f_number=arguments.f_number), chosen(arguments.only))
+
+
+def judge(filled: Path, key_file: Path) -> int:
+    """Prints the table; 1 when pictures have no verdict yet. Raises SystemExit for files that do not fit."""
+    try:
+        key, found = verdicts.read_key(key_file), verdicts.read_verdicts(filled)
+        print(verdicts.table(verdicts.joined(found, key)))
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    left = verdicts.not_judged(found, key)
+    if left:
+        some = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
+        tell(f"{len(left)} pictures have no verdict yet and are not counted: {some}")
+    return 1 if left else 0
+
+
+def make(out: Path, key_file: Path, seed: int, settings: dl.Settings, photos: tuple[JudgedPhoto, ...]) -> int:
+    """Writes everything; 1 when there are fewer than FEWEST_PHOTOS photos. Raises SystemExit for a key that is there already
+    and for fewer than two renderers."""
+    if key_file.exists():
+        raise SystemExit(
+            f"{key_file} is the key of pictures that are there already; take another --out, or remove both"
+        )
+    names = rendered.at_hand(RENDERERS, tell)
+    if len(names) < 2:
+        raise SystemExit(f"there is {' and '.join(names) or 'no renderer'}, expected at least two renderers")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "how_to_judge.md").write_text(verdicts.how_to_judge(), encoding="utf-8")
+    key: dict[str, Any] = {
+        "seed": seed,
+        "renderers": sorted(names),
+        "settings": settings.as_dict(),
+        "photos": {},
+    }
+    key["settings"].pop("renderer")
+    for photo in judged_photos.at_hand(tell, photos):
+        found = blinded(photo, settings, names, seed)
+        write(out, photo.name, found)
+        key["photos"][photo.name] = {
+            "place": photo.place,
+            "file": photo.file,
+            "focus": found.focus,
+            "letters": found.letters,
+        }
+        write_key(key_file, key)
+        print(f"{photo.name}: {', '.join(found.places)}", flush=True)
+    letters = {name: list(facts["letters"]) for name, facts in key["photos"].items()}
+    (out / "verdicts.csv").write_text(verdicts.blank(letters), encoding="utf-8")
+    print(f"{len(letters)} photos by {len(names)} renderers are in {out}; the key is {key_file}")
+    if len(letters) < FEWEST_PHOTOS:
+        tell(f"{len(letters)} photos are fewer than the {FEWEST_PHOTOS} that are wanted")
+    return 1 if len(letters) < FEWEST_PHOTOS else 0
+
+
+def order(seed: int, photo: str, names: Sequence[str]) -> dict[str, str]:
+    """Renderer by letter: every order equally likely, and the same for a seed and a photo whatever else is made."""
+    generator = np.random.default_rng((seed, zlib.crc32(photo.encode())))
+    mixed = generator.permutation(sorted(names))
+    return {LETTERS[number]: str(name) for number, name in enumerate(mixed)}
+
+
+def blinded(photo: JudgedPhoto, settings: dl.Settings, names: Sequence[str], seed: int) -> Blinded:
+    """The photo by every renderer, with one predicted depth, focus and lens."""
+    whole = dl.analyse(dl.read(photo.path), "predict")
+    shrink = min(1.0, LONG_SIDE_PX / max(whole.photo.width, whole.photo.height))
+    scene = dl.preview(whole, max(1, int(whole.photo.width * whole.photo.height * shrink**2)))
+    settings = dl.Settings(**{**settings.as_dict(), "focus": photo.focus})
+    letters = order(seed, photo.name, names)
+    results = {letter: rendered.rendered(scene, settings, name) for letter, name in letters.items()}
+    srgb = scene.photo.srgb8()
+    found = places(srgb, scene.coc_px(settings), list(results.values()))
+    return Blinded(srgb, results, letters, found, scene.focus_point(settings))
+
+
+def places(srgb: np.ndarray, coc_px: np.ndarray, results: list[np.ndarray]) -> Places:
+    """Three hard places: a rim in focus, a highlight and a blurred foreground where the photo has them, and otherwise where
+    the results differ most."""
+    interests = {
+        "rim": hard_places.rims(coc_px),
+        "highlight": hard_places.highlights(srgb, coc_px),
+        "foreground": hard_places.foreground(coc_px),
+    }
+    seen = {name: map_ for name, map_ in interests.items() if map_.max() > LEAST_INTEREST}
+    differ = hard_places.disagreement(results)
+    found: Places = {}
+    for name, interest in [*seen.items(), *((f"difference {n}", differ) for n in range(3))]:
+        if len(found) == 3:
+            break
+        left = interest.copy()
+        for taken in found.values():
+            left[taken] = 0
+        if left.max() > 0:
+            found[name] = hard_places.window(left, *PLACE_PX)
+    return found
+
+
+def write(out: Path, name: str, found: Blinded) -> None:
+    """NAME.png and the single pictures in NAME/: pixels alone, no metadata."""
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet(found)).save(out / f"{name}.png")
+    for letter, picture in {"input": found.photo, **found.results}.items():
+        Image.fromarray(picture).save(folder / f"{letter}.png")
+    for number, place in enumerate(found.places.values(), start=1):
+        tiles = in_rows(close(found, place, number))
+        page = laid_out(tiles, PLACE_PX[0] * ZOOM, GAP_PX, CAPTION_PX)
+        page.save(folder / f"place_{number}.png")
+
+
+def sheet(found: Blinded) -> np.ndarray:
+    """Input, results and a map of the places at about 860 px, then each place from close by in all of them."""
+    across = 1 + len(found.results)
+    wide = across * PLACE_PX[0] * ZOOM + (across - 1) * GAP_PX
+    panel = (wide - 2 * GAP_PX) // 3
+    panels: list[Tile] = [("input", found.photo), *found.results.items(), ("where", where(found))]
+    above = laid_out(in_rows(panels), panel, GAP_PX, CAPTION_PX)
+    below = laid_out(
+        [close(found, place, number) for number, place in enumerate(found.places.values(), start=1)],
+        PLACE_PX[0] * ZOOM,
+        GAP_PX,
+        CAPTION_PX,
+    )
+    joined = Image.new("RGB", (wide, above.height + below.height), "white")
+    joined.paste(above, (0, 0))
+    joined.paste(below, (0, above.height))
+    return np.asarray(joined)
+
+
+def in_rows(tiles: list[Tile], across: int = 3) -> list[list[Tile]]:
+    return [tiles[start : start + across] for start in range(0, len(tiles), across)]
+
+
+def close(found: Blinded, place: hard_places.Window, number: int) -> list[Tile]:
+    """The place in the input and in every result, enlarged."""
+    rows, columns = place
+    width = (columns.stop - columns.start) * ZOOM
+    tiles = {"input": found.photo, **found.results}
+    return [
+        (f"place {number}, {letter}", padded(np.asarray(fitted(picture[rows, columns], width))))
+        for letter, picture in tiles.items()
+    ]
+
+
+def padded(tile: np.ndarray) -> np.ndarray:
+    """White round a place that is smaller than the others, as in a narrow photo."""
+    width, height = (side * ZOOM for side in PLACE_PX)
+    full = np.full((height, width, 3), 255, np.uint8)
+    full[: tile.shape[0], : tile.shape[1]] = tile[:height, :width]
+    return full
+
+
+def where(found: Blinded) -> np.ndarray:
+    """The input with its places numbered and a cross at what the focus is on."""
+    picture = Image.fromarray(found.photo)
+    draw, height, width = ImageDraw.Draw(picture), picture.height, picture.width
+    line = max(1, round(width / 400))
+    font = ImageFont.load_default(max(12, width // 30))
+    for number, (rows, columns) in enumerate(found.places.values(), start=1):
+        box = columns.start, rows.start, columns.stop - 1, rows.stop - 1
+        draw.rectangle(box, outline="yellow", width=line)
+        draw.text((box[0] + 2 * line, box[1] + line), str(number), fill="yellow", font=font)
+    x, y, arm = found.focus[0] * width, found.focus[1] * height, width / 60
+    for ends in ((x - arm, y, x + arm, y), (x, y - arm, x, y + arm)):
+        draw.line(ends, fill="lime", width=line)
+    return np.asarray(picture)
+
+
+def chosen(only: str) -> tuple[JudgedPhoto, ...]:
+    """The photos of these names, with commas between them; all for an empty text. Raises SystemExit for other names."""
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    known = {photo.name: photo for photo in judged_photos.PHOTOS}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise SystemExit(f"there is no photo {unknown[0]!r}; there are: {', '.join(known)}")
+    return tuple(known[name] for name in wanted) if wanted else judged_photos.PHOTOS
+
+
+def write_key(path: Path, key: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
+
+
+def tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The lens blur module: what a single photo does not show at the borders of near things, learnt.
+
+`NeuralLensBlur` takes each border apart into the near surface with its soft alpha and what lies behind it, also where the
+near one hides it; the exact optics (`learn/exact.py`, in the camera `lens_blur/optical.py`) blur both.
+
+All tensors are (B, C, H, W). Light is linear; inside, it is toned (`learn/tone.py`). CoC is signed, in px of the picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deeplens_dof.learn.networks.block import Block
+from deeplens_dof.learn.tone import from_tone, to_tone
+from deeplens_dof.lens_blur.borders import REACH_PX
+
+MULTIPLE_PX = 16  # sides of what the network takes
+_ALPHA_SLOPE = (
+    8.0  # of the logit of alpha along the way in depth from the far to the near surface, to begin with
+)
+_SMALL = 0.3  # what is added to the colours is
+
+
+class NeuralLensBlur(nn.Module):
+    """A U-Net at half the size and below. For every pixel round a border it says how much of it the near surface covers, what
+    the near surface's own colour is and what lies behind it. Together they are the pixel again, whatever it says."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(4 * 13, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths)
+        )
+        self.encode = nn.ModuleList(Block(width) for width in widths)
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
+        self.decode = nn.ModuleList(Block(width) for width in widths[:-1])
+        self.leave = nn.Conv2d(widths[0], 4 * 7, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(self, light: Tensor, near_light: Tensor, far_light: Tensor, sides: Tensor) -> Tensor:
+        """(B, 7, H, W): alpha of the near surface 0..1, its colour, and the colour behind it, linear light.
+
+        light: (B, 3, H, W). near_light, far_light: the colours that the two surfaces show nearby. sides: (B, 4, H, W), CoC of
+        the picture, of the near and of the far surface, and the distance to the border, of `lens_blur/borders.py`, px. H and
+        W are multiples of MULTIPLE_PX.
+        """
+        coc_px, near_px, far_px, distance = sides.chunk(4, 1)
+        gap = near_px - far_px
+        within = (gap > 0).to(light.dtype)
+        along = torch.where(gap > 0, (coc_px - far_px) / gap.clamp(min=1e-6), 1.0).clamp(0, 1)
+        seen, near, far = to_tone(light), to_tone(near_light), to_tone(far_light)
+        facts = torch.cat([along, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
+        answer = self._answer(torch.cat([seen, near, far, facts], 1))
+        alpha = torch.sigmoid(_ALPHA_SLOPE * (along - 0.5) + answer[:, :1])
+        alpha = torch.where(within > 0, alpha, 1.0)
+        front = torch.lerp(near, seen, along) + _SMALL * answer[:, 1:4]
+        back = torch.lerp(seen, far, along) + _SMALL * answer[:, 4:]
+        return torch.cat([alpha, *_adding_up(light, alpha, from_tone(front), from_tone(back))], 1)
+
+    def _answer(self, given: Tensor) -> Tensor:
+        """(B, 7, H, W) of the (B, 13, H, W) that is known."""
+        seen = self.enter(F.pixel_unshuffle(given, 2))
+        passed = []
+        for number, block in enumerate(self.encode):
+            seen = block(self.down[number - 1](seen) if number else seen)
+            passed.append(seen)
+        for number in reversed(range(len(self.decode))):
+            seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
+            seen = self.decode[number](seen + passed[number])
+        return F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2).to(given.dtype)
+
+
+def _adding_up(light: Tensor, alpha: Tensor, front: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
+    """The colours nearest to `front` and `back` of which alpha and 1 - alpha are `light`, and no less than 0."""
+    front, back = front.clamp(min=0), back.clamp(min=0)
+    rest = 1 - alpha
+    missing = (light - alpha * front - rest * back) / (alpha * alpha + rest * rest)
+    return (front + alpha * missing).clamp(min=0), (back + rest * missing).clamp(min=0)

@@ -1,0 +1,312 @@
+"""The blinded sheet: its order, what it hides, and how verdicts and key become a table."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import deeplens_dof as dl
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("neural", "optical", "paper", "discs")
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("scripts", "benchmarks"):
+        monkeypatch.syspath_prepend(str(ROOT / folder))
+
+
+@pytest.fixture
+def scene() -> dl.Scene:
+    """A disc in focus before lamps on a dark wall, 160 x 120."""
+    y, x = np.mgrid[:120, :160]
+    near = np.hypot(x - 80, y - 60) < 30
+    rgb = np.full((120, 160, 3), 30, np.uint8)
+    rgb[near] = (200, 120, 60)
+    rgb[10:14, ::20] = 255
+    photo = dl.read(Image.fromarray(rgb))
+    return dl.Scene(photo, dl.InverseDepth(near.astype(np.float32), "relative"), (0.5, 0.5), "given")
+
+
+def chi_square(counts: Counter, kinds: int, total: int) -> float:
+    expected = total / kinds
+    return (
+        sum((counts[kind] - expected) ** 2 / expected for kind in counts) + (kinds - len(counts)) * expected
+    )
+
+
+@pytest.mark.parametrize("varied", ["seed", "photo"])
+def test_every_order_is_equally_likely(varied: str) -> None:
+    """24 orders, 4,800 draws: chi-square of 23 degrees of freedom is below 58 in 99.99 % of such draws."""
+    from make_blinded_sheet import order
+
+    draws = [
+        order(n, "cat", NAMES) if varied == "seed" else order(7, f"photo {n}", NAMES) for n in range(4800)
+    ]
+    counts = Counter(tuple(draw.values()) for draw in draws)
+    assert set(counts) == set(itertools.permutations(NAMES))
+    assert chi_square(counts, 24, 4800) < 58
+
+
+def test_an_order_depends_on_seed_and_photo_alone() -> None:
+    from make_blinded_sheet import order
+
+    first = order(11, "cat", NAMES)
+    assert list(first) == ["A", "B", "C", "D"]
+    assert sorted(first.values()) == sorted(NAMES)
+    assert order(11, "cat", NAMES[::-1]) == first
+    assert any(order(11, name, NAMES) != first for name in ("dog", "aloe", "coffee"))
+    assert any(order(seed, "cat", NAMES) != first for seed in (12, 13, 14))
+
+
+def made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: dl.Scene, seed: int = 3
+) -> tuple[Path, Path]:
+    """A sheet of one small photo, its folder and its key."""
+    import judged_photos
+    import make_blinded_sheet
+
+    pytest.importorskip("cv2")
+    scene.photo.save(tmp_path / "small.png")
+    monkeypatch.setitem(judged_photos.PLACES, "here", judged_photos.Place(lambda: tmp_path, "none", "none"))
+    monkeypatch.setattr(dl, "analyse", lambda photo, depth: scene)
+    photo = judged_photos.JudgedPhoto("small", "here", "small.png", "lamps")
+    out, key = tmp_path / f"sheet{seed}", tmp_path / f"key{seed}" / "key.json"
+    assert make_blinded_sheet.make(out, key, seed, dl.Settings(), (photo,)) == 1  # fewer than 24
+    return out, key
+
+
+def test_pictures_tell_nothing_but_pixels(tmp_path, monkeypatch, scene) -> None:
+    out, key = made(tmp_path, monkeypatch, scene)
+    letters = json.loads(key.read_text())["photos"]["small"]["letters"]
+    assert {"discs", "optical"} <= set(letters.values())
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    expected = {"small.png", "input.png", *(f"{letter}.png" for letter in letters), "place_1.png"}
+    assert expected <= {path.name for path in files}
+    for path in files:
+        assert not any(name in path.name for name in NAMES)
+        if path.suffix == ".png":
+            assert chunks(path) <= {b"IHDR", b"IDAT", b"IEND"}
+            assert not Image.open(path).info
+        else:
+            assert "seed" not in path.read_text()
+    assert [path for path in out.rglob("*") if "key" in path.name] == []
+
+
+def chunks(path: Path) -> set[bytes]:
+    data, at, found = path.read_bytes(), 8, set()
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        found.add(kind)
+        at += length + 12
+    return found
+
+
+def test_each_letter_is_the_renderer_that_the_key_names(tmp_path, monkeypatch, scene) -> None:
+    import rendered
+
+    out, key = made(tmp_path, monkeypatch, scene)
+    for letter, name in json.loads(key.read_text())["photos"]["small"]["letters"].items():
+        shown = np.asarray(Image.open(out / "small" / f"{letter}.png"))
+        np.testing.assert_array_equal(shown, rendered.rendered(scene, dl.Settings(), name))
+
+
+def test_a_seed_makes_the_same_sheet_again(tmp_path, monkeypatch, scene) -> None:
+    (first, first_key), again = made(tmp_path, monkeypatch, scene, 3), tmp_path / "again"
+    again.mkdir()
+    second, second_key = made(again, monkeypatch, scene, 3)
+    assert first_key.read_text() == second_key.read_text()
+    assert (first / "small.png").read_bytes() == (second / "small.png").read_bytes()
+
+
+def test_a_key_is_never_written_over(tmp_path, monkeypatch, scene) -> None:
+    _, key = made(tmp_path, monkeypatch, scene)
+    before = key.read_text()
+    with pytest.raises(SystemExit, match="key of pictures that are there already"):
+        made(tmp_path, monkeypatch, scene)
+    assert key.read_text() == before
+
+
+def test_renderers_that_are_not_there_are_skipped_with_a_sentence() -> None:
+    import rendered
+
+    told: list[str] = []
+    assert rendered.at_hand(("optical", "bicubic"), told.append) == ["optical"]
+    assert len(told) == 1
+    assert told[0].startswith("bicubic is skipped: ")
+    assert "optical" in told[0]
+
+
+def test_one_renderer_is_no_sheet(tmp_path, monkeypatch) -> None:
+    import make_blinded_sheet
+
+    monkeypatch.setattr(make_blinded_sheet, "RENDERERS", ("optical", "bicubic"))
+    with pytest.raises(SystemExit, match="there is optical, expected at least two renderers"):
+        make_blinded_sheet.make(tmp_path / "out", tmp_path / "key.json", 1, dl.Settings(), ())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("settings", [dl.Settings(), dl.Settings(highlights=0, f_number=1.2)])
+def test_other_renderers_get_what_ours_get(scene, settings) -> None:
+    """The optical renderer, handed in from outside, gives the product's own picture to the bit."""
+    import rendered
+
+    ours = dl.refocus(scene, settings)
+    np.testing.assert_array_equal(rendered.through(scene, settings, dl.render).linear, ours.linear)
+    np.testing.assert_array_equal(rendered.rendered(scene, settings, "optical"), ours.image)
+
+
+def test_places_are_where_it_is_hard(scene) -> None:
+    from make_blinded_sheet import places
+
+    coc = scene.coc_px(dl.Settings()).repeat(5, 0).repeat(5, 1)
+    srgb = scene.photo.srgb8().repeat(5, 0).repeat(5, 1)
+    changed = srgb.copy()
+    changed[500:, 600:] = 0
+    found = places(srgb, coc, [srgb, changed])
+    assert list(found) == ["rim", "highlight", "difference 0"]
+    assert list(places(srgb, -coc, [srgb, changed])) == ["highlight", "foreground", "difference 0"]
+
+
+def test_photos_are_enough_and_for_evaluation_only() -> None:
+    from judged_photos import PHOTOS, PLACES
+    from make_blinded_sheet import FEWEST_PHOTOS
+
+    from deeplens_dof.learn.scenes.assets import assets_folder
+    from deeplens_dof.learn.split import may_train_on
+
+    assert len(PHOTOS) == len({photo.name for photo in PHOTOS}) >= FEWEST_PHOTOS
+    for photo in PHOTOS:
+        assert not may_train_on(photo.path, assets_folder())
+        assert PLACES[photo.place].get
+        dl.Settings(focus=photo.focus)
+
+
+def test_a_photo_that_may_be_trained_on_is_refused() -> None:
+    import judged_photos
+
+    trained = judged_photos.JudgedPhoto("dune", "mate-backgrounds", "nature/Dune.jpg", "sand")
+    with pytest.raises(ValueError, match="may be trained on"):
+        list(judged_photos.at_hand(print, (trained,)))
+
+
+def test_a_missing_photo_is_named_with_what_brings_it(tmp_path, monkeypatch) -> None:
+    import judged_photos
+
+    monkeypatch.setattr(judged_photos, "CACHE", tmp_path)
+    told: list[str] = []
+    cat = judged_photos.JudgedPhoto("cat", "evaluation", "cat.hif", "fur")
+    assert not list(judged_photos.at_hand(told.append, (cat,)))
+    assert told == [
+        f"cat is left out: {tmp_path / 'cat.hif'} is missing; get it with `python scripts/fetch_evaluation_data.py`"
+    ]
+
+
+KEY = {
+    "cat": {"A": "optical", "B": "discs"},
+    "dog": {"A": "discs", "B": "optical"},
+    "aloe": {"A": "optical", "B": "discs"},
+}
+
+
+def judged(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "verdicts.csv"
+    path.write_text("\n".join(["photo,letter,good,spoilt,note", *lines]) + "\n")
+    return path
+
+
+def test_verdicts_go_to_the_renderer_behind_the_letter(tmp_path) -> None:
+    import verdicts
+
+    found = verdicts.read_verdicts(
+        judged(
+            tmp_path, "cat,A,yes,,", "cat,b,No,halo; rim,", "dog,A,no,halo,", "dog,B,no,depth,", "aloe,A,,,"
+        )
+    )
+    by_renderer = verdicts.joined(found, KEY)
+    assert {name: [each.good for each in some] for name, some in by_renderer.items()} == {
+        "discs": [False, False],
+        "optical": [True, False],
+    }
+    assert verdicts.not_judged(found, KEY) == ["aloe A", "aloe B"]
+    lines = verdicts.table(by_renderer).splitlines()
+    assert lines[2] == "| discs | 0 of 2 | 0% | 0% to 66% | 0 of 2, 0% | halo 2, rim 1 |"
+    assert lines[3] == "| optical | 1 of 2 | 50% | 9% to 91% | 1 of 1, 100% | depth 1 |"
+
+
+def test_the_blank_verdicts_can_be_filled_in(tmp_path) -> None:
+    import verdicts
+
+    path = tmp_path / "verdicts.csv"
+    path.write_text(verdicts.blank(KEY))
+    assert verdicts.read_verdicts(path) == []
+    path.write_text(verdicts.blank(KEY).replace(",,,", ",yes,,"))
+    found = verdicts.read_verdicts(path)
+    assert verdicts.not_judged(found, KEY) == []
+    assert all(all(each.good for each in some) for some in verdicts.joined(found, KEY).values())
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["cat,A,maybe,,"], "line 2: good is 'maybe', expected yes or no"),
+        (["cat,A,yes,,", "cat,B,no,ugly,"], "line 3: 'ugly' is no fault"),
+        (["cat,A,no,,"], "expected what spoilt it beside a no"),
+        (["cat,A,yes,halo,"], "expected nothing in spoilt beside a yes"),
+        (["cat,A,yes,,", "cat,a,no,rim,"], "judges cat A twice"),
+    ],
+)
+def test_verdicts_that_cannot_be_counted_are_refused(tmp_path, lines, told) -> None:
+    import verdicts
+
+    with pytest.raises(ValueError, match=told):
+        verdicts.read_verdicts(judged(tmp_path, *lines))
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path) -> None:
+    import verdicts
+
+    with pytest.raises(ValueError, match="verdict on cat D, which the key does not name"):
+        verdicts.joined([verdicts.Verdict("cat", "D", True)], KEY)
+    (tmp_path / "other.csv").write_text("photo,letter\ncat,A\n")
+    with pytest.raises(ValueError, match="has no column good, spoilt"):
+        verdicts.read_verdicts(tmp_path / "other.csv")
+    for text in ("", "[]", '{"photos": {"cat": 1}}'):
+        (tmp_path / "key.json").write_text(text)
+        with pytest.raises(ValueError, match="is not the key of a blinded sheet"):
+            verdicts.read_key(tmp_path / "key.json")
+
+
+@pytest.mark.parametrize(
+    ("good", "judged", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662)],
+)
+def test_wilson_interval(good: int, judged: int, low: float, high: float) -> None:
+    """The last one is the example of Newcombe 1998, method 3; the bounds of the rest turn round with the answer."""
+    from verdicts import wilson
+
+    assert wilson(good, judged) == pytest.approx((low, high), abs=1e-4)
+    assert wilson(judged - good, judged) == pytest.approx((1 - high, 1 - low), abs=1e-4)
+
+
+def test_nothing_judged_is_nothing_known() -> None:
+    from verdicts import table, wilson
+
+    assert wilson(0, 0) == (0, 1)
+    assert "| optical | 0 of 0 | none judged | 0% to 100% |" in table({"optical": []})
+
+
+def test_every_fault_is_told_to_the_judge() -> None:
+    from verdicts import FAULTS, RULE, how_to_judge
+
+    page = how_to_judge()
+    assert RULE in page
+    assert all(f"`{name}`" in page for name in FAULTS)
