@@ -66,7 +66,10 @@ class Settings:
         (0.0, 1.0),
     )
     renderer: str = _setting(
-        "optical", "What renders the blur: optical (no network).", "NAME", choices=("optical",)
+        "optical",
+        "What renders the blur: optical (no network), or paper (the DeepLens of 2018, to compare with; discs alone).",
+        "NAME",
+        choices=("optical", "paper"),
     )
 
     def __post_init__(self) -> None:

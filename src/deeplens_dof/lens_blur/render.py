@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .aperture import Aperture
 from .optical import render_optical
+from .paper import render_paper
 
 FloatArray = npt.NDArray[np.float32]
 LARGEST_COC_PX = 4000.0
@@ -18,6 +19,7 @@ DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of t
 
 RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None, int | None], FloatArray]] = {
     "optical": render_optical,
+    "paper": render_paper,
 }
 
 
