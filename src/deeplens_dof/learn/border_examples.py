@@ -24,7 +24,7 @@ from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.examples import as_photographed, rough
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
-from deeplens_dof.lens_blur.borders import find_borders
+from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
 ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
@@ -37,7 +37,7 @@ class BorderExamples:
     light: Tensor
     near_light: Tensor
     far_light: Tensor
-    coc_px: Tensor
+    guessed: Tensor
     near_px: Tensor
     far_px: Tensor
     distance: Tensor
@@ -91,8 +91,10 @@ def load_borders(
                 part = kept[name][top : top + side, left : left + side].astype(np.float32)
                 part = part[:, ::-1] if mirrored else part
                 planes[name] = np.ascontiguousarray(part.swapaxes(0, 1) if transposed else part)
-        borders = find_borders(planes["coc_px"])
-        planes["near_light"], planes["far_light"] = borders.colours(planes["light"])
+        coc = planes.pop("coc_px")
+        borders = find_borders(coc)
+        guess = first_guess(planes["light"], coc, borders)
+        planes |= dict(zip(("guessed", "near_light", "far_light"), guess, strict=True))
         planes |= {"near_px": borders.near_px, "far_px": borders.far_px, "distance": borders.distance}
         for name, plane in planes.items():
             plane = plane[..., None] if plane.ndim == 2 else plane

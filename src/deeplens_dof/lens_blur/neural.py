@@ -19,7 +19,7 @@ from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.upsample import resize
 
 from .aperture import Aperture
-from .borders import Borders, find_borders, taken_apart
+from .borders import Borders, find_borders, first_guess, taken_apart
 from .layers import FloatArray, Layers
 from .optical import render_optical
 
@@ -82,8 +82,8 @@ def take_apart(rgb: FloatArray, coc_px: FloatArray, threads: int | None = None) 
 
 def _planes(rgb: FloatArray, coc_px: FloatArray, borders: Borders) -> dict[str, FloatArray]:
     """What the network is given, (H, W, C) by name."""
-    near_light, far_light = borders.colours(rgb)
-    sides = np.dstack([coc_px, borders.near_px, borders.far_px, borders.distance])
+    alpha, near_light, far_light = first_guess(rgb, coc_px, borders)
+    sides = np.dstack([alpha, borders.near_px, borders.far_px, borders.distance])
     return {"light": rgb, "near_light": near_light, "far_light": far_light, "sides": sides}
 
 
