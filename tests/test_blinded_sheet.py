@@ -248,6 +248,7 @@ def test_photos_are_enough_and_for_evaluation_only() -> None:
     from deeplens_dof.learn.split import may_train_on
 
     assert len(PHOTOS) == len({photo.name for photo in PHOTOS}) >= FEWEST_PHOTOS
+    assert not any(set(photo.name) & set(" ,/") for photo in PHOTOS)
     for photo in PHOTOS:
         assert not may_train_on(photo.path, assets_folder())
         assert PLACES[photo.place].get
