@@ -26,7 +26,7 @@ from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import Run
-from deeplens_dof.learn.scenes.pairs import pair_files, read_pair
+from deeplens_dof.learn.scenes.pairs import largest_coc_px, pair_files
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25
@@ -88,7 +88,7 @@ def within(pairs: list[Path], largest_px: float) -> list[Path]:
     """Those of the pairs whose CoC is nowhere larger. Raises ValueError when none is left."""
     if math.isinf(largest_px):
         return pairs
-    kept = [path for path in pairs if float(np.abs(read_pair(path).coc_px).max()) <= largest_px]
+    kept = [path for path in pairs if largest_coc_px(path) <= largest_px]
     if not kept:
         raise ValueError(
             f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`"

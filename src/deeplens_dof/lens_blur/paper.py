@@ -1,8 +1,8 @@
 """The renderer of the DeepLens paper (Wang et al., SIGGRAPH Asia 2018), trained by this repository: a baseline.
 
-Its network blurs sRGB by at most 7 px. A larger blur is made at the size where it is 7 px, and brought to full size by the
-guided upsampling, again and again by two, each time with the sharp photo beside it. So it knows no light above white, no
-shape but the disc, and what it makes of a wide blur is coarse.
+Its network sees 15 px of sRGB and blurs by no more. A larger blur is made of a photo of half the size, a quarter and so on,
+and brought to full size by the guided upsampling, again and again by two, each time with the sharp photo beside it. So it
+knows no light above white, no shape but the disc, and what it makes of a wide blur is coarse.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.models import MODELS, open_session
-from deeplens_dof.upsample import resize
 
 from .aperture import Aperture
 
 FloatArray = npt.NDArray[np.float32]
-LARGEST_PX = 7.0  # CoC that the network was trained up to
+LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
 SHARP_PX = 0.02  # a CoC below this moves no light
 TILE = 512  # pixels; each tile is given as much more on all sides as the network sees
 HALO, UPSAMPLE_HALO = 48, 24
@@ -47,31 +46,14 @@ def render_paper(
     if largest_px <= SHARP_PX:
         return rgb.copy()
     height, width = coc_px.shape
-    scale = max(1.0, largest_px / LARGEST_PX)
-    doublings = math.floor(math.log2(scale))
+    doublings = max(0, math.ceil(math.log2(largest_px / LARGEST_PX)))
     sizes = [_whole(np.clip(rgb, 0, 1), coc_px, 2**doublings)]
     for _ in range(doublings):
         sizes.append(_halved(*sizes[-1]))
-    blurred = _blurred(*sizes.pop(), scale / 2**doublings, threads)
+    blurred = _by_network(*sizes.pop(), threads)
     for sharp, coc in reversed(sizes):
         blurred = _doubled(sharp, blurred, coc, threads)
     return np.ascontiguousarray(blurred[:height, :width])
-
-
-def _blurred(light: FloatArray, coc_px: FloatArray, smaller: float, threads: int | None) -> FloatArray:
-    """The network's blur at a size `smaller` times (1 to 2) as small, enlarged again with what is sharp laid over it."""
-    if smaller == 1:
-        return _by_network(light, coc_px, threads)
-    height, width = coc_px.shape
-    rows, columns = (max(1, math.floor(side / smaller)) for side in (height, width))
-    small = _by_network(
-        _resized(light, rows, columns),
-        _nearest(coc_px, rows, columns) / np.float32(max(height / rows, width / columns)),
-        threads,
-    )
-    share = np.clip(1 - np.abs(coc_px), 0, 1)[..., None]
-    enlarged = _resized(small, height, width)
-    return np.asarray(enlarged + share * (light - enlarged), np.float32)
 
 
 def _by_network(light: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
@@ -140,18 +122,6 @@ def _whole(light: FloatArray, coc_px: FloatArray, multiple: int) -> tuple[FloatA
 
 
 def _halved(light: FloatArray, coc_px: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Light averaged; CoC of every other pixel, in px of the smaller picture."""
-    height, width = coc_px.shape
-    return _resized(light, height // 2, width // 2), coc_px[::2, ::2] / np.float32(2)
-
-
-def _resized(light: FloatArray, height: int, width: int) -> FloatArray:
-    return np.dstack([resize(np.ascontiguousarray(light[..., c]), height, width) for c in range(3)])
-
-
-def _nearest(plane: FloatArray, height: int, width: int) -> FloatArray:
-    rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
-        for new, old in zip((height, width), plane.shape, strict=True)
-    )
-    return np.asarray(plane[rows[:, None], columns])
+    """Light averaged; CoC of every other pixel, in px of the smaller picture. Both sides are even."""
+    pairs = light[::2] + light[1::2]
+    return (pairs[:, ::2] + pairs[:, 1::2]) * np.float32(0.25), coc_px[::2, ::2] / np.float32(2)
