@@ -65,6 +65,13 @@ def recover_highlights(rgb: FloatImage, amount: float, white: float = 1.0) -> Fl
     return out
 
 
+def clippedness(rgb: FloatImage, white: float = 1.0) -> FloatImage:
+    """How surely each channel of (H, W, 3) linear light was clipped: 0 below the knee, 1 at white, smooth between."""
+    out = np.empty(rgb.shape, np.float32)
+    _clipped_into(np.ascontiguousarray(rgb, np.float32), np.float32(white), out)
+    return out
+
+
 def settle(linear: FloatImage, rgb: FloatImage, light: FloatImage, coc_px: Map) -> None:
     """Takes the recovered light out of the rendered picture again where it was not spread, in place.
 
@@ -181,6 +188,14 @@ def _clipped(value: np.float32, white: np.float32) -> np.float32:
     """How surely a value was clipped: 0 below the knee, 1 at white, smooth between."""
     into = min(max((value / white - KNEE) / (CLIPPED - KNEE), np.float32(0)), np.float32(1))
     return into * into * (3 - 2 * into)
+
+
+@njit(nogil=True, cache=True)
+def _clipped_into(values: FloatImage, white: np.float32, out: FloatImage) -> None:
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            for k in range(3):
+                out[y, x, k] = _clipped(values[y, x, k], white)
 
 
 @njit(nogil=True, cache=True)
