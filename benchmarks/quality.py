@@ -10,7 +10,8 @@ on 8-bit sRGB. Every method gets the same inputs in the same run:
     discs    32 disc slices put over each other (OpenCV)
     gegl     GEGL's lens-blur; skipped where the command is absent
     optical  ours
-    optical+highlights  ours after the recovery of clipped light
+    optical+highlights  ours after the recovery of clipped light by rule
+    optical+light  ours after its recovery by the network
     preview  ours with at most 32 lens points
 
 The tables go to the terminal, all numbers of every picture to benchmarks/results/quality.json.
@@ -47,6 +48,12 @@ def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -
     return dl.render(recover_highlights(rgb, 1.0), coc_px, threads=threads)
 
 
+def optical_with_light(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
+    from deeplens_dof.lens_blur.light import learned_light
+
+    return dl.render(learned_light(rgb, 1.0, threads=threads), coc_px, threads=threads)
+
+
 def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
     return dl.render(rgb, coc_px, threads=threads, lens_points=32)
 
@@ -54,6 +61,7 @@ def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
 OURS: dict[str, Render] = {
     "optical": optical,
     "optical+highlights": optical_with_highlights,
+    "optical+light": optical_with_light,
     "preview": preview,
 }
 METHODS = OTHERS | OURS

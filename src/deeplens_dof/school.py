@@ -137,9 +137,9 @@ def train_command(
         from .learn.datasets import open_folder
         from .learn.recipes import RECIPES
         from .learn.scenes.assets import cache_folder
-    from_pairs = {name: blur_loop.train_blur for name in BLUR_RECIPES} | {
-        name: light_loop.train_light for name in light_loop.LIGHT_RECIPES
-    }
+    from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
+        light_loop.LIGHT_RECIPES, light_loop.train_light
+    )
     if recipe not in RECIPES and recipe not in from_pairs:
         known = ", ".join((*RECIPES, *from_pairs))
         raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")

@@ -91,9 +91,7 @@ def within(pairs: list[Path], largest_px: float) -> list[Path]:
         return pairs
     kept = [path for path in pairs if float(np.abs(read_pair(path).coc_px).max()) <= largest_px]
     if not kept:
-        raise ValueError(
-            f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`"
-        )
+        raise ValueError(f"every pair has a CoC above {largest_px:g} px somewhere; make more with `deeplens scenes --pairs`")
     return kept
 
 

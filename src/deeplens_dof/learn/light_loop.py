@@ -29,7 +29,6 @@ from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import Run
 from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, make_clipped
-from deeplens_dof.learn.tone import to_tone
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY, VALIDATE_EVERY = 25, 250
@@ -39,6 +38,7 @@ GAIN_SHARE = (
     0.02  # of the difference of log gains in the loss, for gradients where the blurred picture is white too
 )
 SURE = 0.5  # clippedness from which on a gain is compared
+FINE_PX = 7.0  # radius from which on a blur is compared at half the size
 VALIDATED_RADII = (4.0, 10.0, 22.0)
 
 
@@ -53,12 +53,12 @@ class LightRecipe:
     side: int = 224
     reduced: int = 3
     reduced_side: int = 320
-    rate: float = 1.5e-3
+    rate: float = 2e-3
     warm_up: int = 100
     radii: int = 2
-    ema: float = 0.997
+    ema: float = 0.995
     weight_decay: float = 1e-4
-    held_out: int = 96
+    held_out: int = 64
     bfloat16: bool = True
     widths: tuple[int, ...] = (16, 32, 48, 64, 64)
     seed: int = 1
@@ -66,7 +66,7 @@ class LightRecipe:
 
 LIGHT_RECIPES: dict[str, LightRecipe] = {
     # Clipped light. About 40 minutes of one core.
-    "light": LightRecipe(3000),
+    "light": LightRecipe(1500),
     # Seconds: shows that loop, resuming and export work.
     "light-toy": LightRecipe(
         4, batch=2, side=64, reduced=2, reduced_side=64, warm_up=2, radii=1, held_out=2, widths=(8, 8)
@@ -76,79 +76,87 @@ LIGHT_RECIPES: dict[str, LightRecipe] = {
 
 @dataclass(frozen=True)
 class LightBatch:
-    """seen: what the camera kept; clipped: how surely each channel was; wanted: what was there; all (B, 3, S, S) linear.
-    known: (B, 1, S, S). factor: how many times smaller the network sees it."""
+    """seen: what the camera kept; clipped: how surely each channel was; wanted: what was there; asked: where light was
+    clipped and is known, elsewhere wanted is seen; all (B, 3, S, S), linear. factor: how many times smaller the network
+    sees it."""
 
     seen: Tensor
     clipped: Tensor
     wanted: Tensor
-    known: Tensor
+    asked: Tensor
     factor: int
 
     def part(self, rank: int, count: int) -> LightBatch:
         """Every count-th sample from `rank` on."""
         return LightBatch(
-            *(each[rank::count] for each in (self.seen, self.clipped, self.wanted, self.known)), self.factor
+            *(each[rank::count] for each in (self.seen, self.clipped, self.wanted, self.asked)), self.factor
         )
 
 
 def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> LightBatch:
-    """As tensors. Where nothing was clipped what is wanted is what is seen."""
+    """As tensors."""
     clipped = [clippedness(each.seen) for each in pictures]
+    asked = [(share > 0) & each.known[..., None] for each, share in zip(pictures, clipped, strict=True)]
     wanted = [
-        np.where(share > 0, np.maximum(each.light, each.seen), each.seen)
-        for each, share in zip(pictures, clipped, strict=True)
+        np.where(here, np.maximum(each.light, each.seen), each.seen)
+        for each, here in zip(pictures, asked, strict=True)
     ]
-    known = [each.known[..., None].astype(np.float32) for each in pictures]
-    planes = ([each.seen for each in pictures], clipped, wanted, known)
-    seen, share, light, sure = (
+    planes = ([each.seen for each in pictures], clipped, wanted, asked)
+    seen, share, light, here = (
         torch.from_numpy(np.ascontiguousarray(np.stack(each).transpose(0, 3, 1, 2))) for each in planes
     )
-    return LightBatch(seen, share, light, sure, factor)
+    return LightBatch(seen, share, light, here, factor)
 
 
 def recovered(network: nn.Module, given: LightBatch, bfloat16: bool = False) -> tuple[Tensor, Tensor]:
-    """The light that the network sees in it, and its log gains, both (B, 3, S, S). Unknown light is taken as wanted."""
+    """The light that the network sees in it (B, 3, S, S), and its log gains (N,) where they are asked."""
     seen, clipped = given.seen, given.clipped
     if given.factor > 1:
         seen, clipped = (F.avg_pool2d(each, given.factor) for each in (seen, clipped))
     with torch.autocast(seen.device.type, torch.bfloat16, enabled=bfloat16):
-        gain = network(to_tone(seen), clipped)
-    gain = gain.float()
+        gain = network(_srgb(seen), clipped)
     if given.factor > 1:
-        gain = F.interpolate(gain, scale_factor=float(given.factor), mode="bilinear", align_corners=False)
-    light = given.seen + given.clipped * torch.expm1(gain)
-    return torch.where(given.known > 0, light, given.wanted), gain
+        gain = F.interpolate(
+            gain.float(), scale_factor=float(given.factor), mode="bilinear", align_corners=False
+        )
+    gains = gain[given.asked].float()
+    light = given.seen.masked_scatter(
+        given.asked, given.seen[given.asked] + given.clipped[given.asked] * torch.expm1(gains)
+    )
+    return light, gains
 
 
-def blurred(light: Tensor, radii_px: Sequence[float]) -> list[Tensor]:
-    """`light` (B, C, S, S), a torus, through a disc of each radius, toned."""
+def blurred(light: Tensor, radius_px: float) -> Tensor:
+    """`light` (B, C, S, S), a torus, through a disc, as sRGB up to white."""
     side = light.shape[-1]
-    spectrum = torch.fft.rfft2(light)
     at = torch.fft.fftfreq(side, 1 / side, device=light.device)
-    far = torch.hypot(at[:, None], at[None])
-    out = []
-    for radius in radii_px:
-        disc = (radius + 0.5 - far).clamp(0, 1)
-        seen = torch.fft.irfft2(spectrum * torch.fft.rfft2(disc / disc.sum()), s=light.shape[-2:])
-        out.append(to_tone(seen.clamp(0, 1)))
-    return out
+    disc = (radius_px + 0.5 - torch.hypot(at[:, None], at[None])).clamp(0, 1)
+    seen = torch.fft.irfft2(torch.fft.rfft2(light) * torch.fft.rfft2(disc / disc.sum()), s=light.shape[-2:])
+    return _srgb(seen.clamp(max=1))
 
 
-def light_loss(light: Tensor, gain: Tensor, given: LightBatch, radii_px: Sequence[float]) -> Tensor:
+def _srgb(light: Tensor) -> Tensor:
+    """The sRGB curve (IEC 61966-2-1) of light up to 1."""
+    curve = 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(light < 0.0031308, 12.92 * light, curve)
+
+
+def light_loss(light: Tensor, gains: Tensor, given: LightBatch, radii_px: Sequence[float]) -> Tensor:
     """What a blur shows of the difference: root of the mean square of each picture and mean absolute, mean over radii; and
-    a little of the difference of the log gains."""
+    a little of the difference of the log gains (N,)."""
     wanted, seen = given.wanted, light
     if given.factor > 1:
         wanted, seen = (F.avg_pool2d(each, given.factor) for each in (wanted, seen))
     total = torch.zeros((), device=light.device)
-    for one, other in zip(blurred(seen, radii_px), blurred(wanted, radii_px), strict=True):
+    for radius in radii_px:
+        shrink = 1 if radius < FINE_PX else 2 if radius < 2 * FINE_PX else 4
+        one, other = (blurred(F.avg_pool2d(each, shrink), radius / shrink) for each in (seen, wanted))
         difference = one - other
         total = total + (difference.square().mean((1, 2, 3)) + 1e-6).sqrt().mean() + difference.abs().mean()
-    sure = (given.clipped > SURE) & (given.known > 0)
-    excess = (given.wanted - given.seen).clamp(min=0) / given.clipped.clamp(min=SURE)
-    apart = (gain - torch.log1p(excess).clamp(max=MOST_GAIN)).abs() * sure
-    return total / len(radii_px) + GAIN_SHARE * apart.sum() / sure.sum().clamp(min=1)
+    share = given.clipped[given.asked]
+    excess = (given.wanted[given.asked] - given.seen[given.asked]) / share.clamp(min=SURE)
+    apart = (gains - torch.log1p(excess).clamp(max=MOST_GAIN)).abs() * (share > SURE)
+    return total / len(radii_px) + GAIN_SHARE * apart.sum() / (share > SURE).sum().clamp(min=1)
 
 
 def train_light(
@@ -254,8 +262,8 @@ class _LightRun(Run):
         rng = np.random.default_rng((self.recipe.seed, self.step, 5))
         ends = math.log(LEAST_RADIUS_PX), math.log(MOST_RADIUS_PX)
         radii = np.exp(rng.uniform(*ends, self.recipe.radii)).tolist()
-        light, gain = recovered(trained, given, self.recipe.bfloat16)
-        loss = light_loss(light, gain, given, radii) * (self.group.count * len(given.seen) / len(whole.seen))
+        light, gains = recovered(trained, given, self.recipe.bfloat16)
+        loss = light_loss(light, gains, given, radii) * (self.group.count * len(given.seen) / len(whole.seen))
         torch.autograd.backward(LOSS_SCALE * loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
@@ -290,11 +298,10 @@ class _LightRun(Run):
             numbers = range(start, min(start + self.recipe.batch, self.recipe.held_out))
             given = batch_of([make_clipped(90001, k, self.recipe.side, self.kept) for k in numbers])
             light, _ = recovered(self.average, given)
-            plain = torch.where(given.known > 0, given.seen, given.wanted)
-            wanted = blurred(given.wanted, VALIDATED_RADII)
-            for number, each in enumerate((light, plain)):
-                for one, other in zip(blurred(each, VALIDATED_RADII), wanted, strict=True):
-                    error = (one - other).square().mean((1, 2, 3)).clamp(min=1e-5)
-                    totals[number] += float((-10 * torch.log10(error)).sum()) / len(wanted)
+            for radius in VALIDATED_RADII:
+                wanted = blurred(given.wanted, radius)
+                for number, each in enumerate((light, given.seen)):
+                    error = (blurred(each, radius) - wanted).square().mean((1, 2, 3)).clamp(min=1e-5)
+                    totals[number] += float((-10 * torch.log10(error)).sum()) / len(VALIDATED_RADII)
             count += len(given.seen)
         return {"val_psnr": round(totals[0] / count, 3), "val_without": round(totals[1] / count, 3)}

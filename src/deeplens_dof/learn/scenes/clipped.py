@@ -21,7 +21,7 @@ from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.lamps import glare, hang_lamps
 from deeplens_dof.learn.scenes.materials import Materials, load_materials
 from deeplens_dof.learn.scenes.pairs import pair_files
-from deeplens_dof.learn.scenes.pictures import sky_names, skies
+from deeplens_dof.learn.scenes.pictures import skies, sky_names
 
 Floats = npt.NDArray[np.float32]
 SKIES_HELD_OUT = ("bridge", "lobby")
