@@ -49,12 +49,12 @@ class LightRecipe:
     held_out: pictures to validate with."""
 
     iterations: int
-    batch: int = 8
-    side: int = 224
+    batch: int = 6
+    side: int = 192
     reduced: int = 3
     reduced_side: int = 320
     rate: float = 2e-3
-    warm_up: int = 100
+    warm_up: int = 60
     radii: int = 2
     ema: float = 0.995
     weight_decay: float = 1e-4
@@ -66,7 +66,7 @@ class LightRecipe:
 
 LIGHT_RECIPES: dict[str, LightRecipe] = {
     # Clipped light. About 40 minutes of one core.
-    "light": LightRecipe(1500),
+    "light": LightRecipe(1600),
     # Seconds: shows that loop, resuming and export work.
     "light-toy": LightRecipe(
         4, batch=2, side=64, reduced=2, reduced_side=64, warm_up=2, radii=1, held_out=2, widths=(8, 8)
