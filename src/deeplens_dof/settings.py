@@ -66,7 +66,10 @@ class Settings:
         (0.0, 1.0),
     )
     renderer: str = _setting(
-        "optical", "What renders the blur: optical (no network).", "NAME", choices=("optical",)
+        "optical",
+        "What renders the blur: optical (no network), neural (borders by a network), paper (the network of 2018).",
+        "NAME",
+        choices=("optical", "neural", "paper"),
     )
 
     def __post_init__(self) -> None:

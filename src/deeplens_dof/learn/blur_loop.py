@@ -128,6 +128,8 @@ class _Run(Run):
     ) -> bool:
         """Trains to the end; False when `stop_after` ended it before."""
         trained, first = self.group.shared(self.network), self.step
+        if self.step == 0:
+            self.log("validation", **self.validate(kept))
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self._batch, files, self.step)
             while self.step < self.recipe.iterations:

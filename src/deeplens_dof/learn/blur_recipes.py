@@ -65,10 +65,12 @@ def _guessed(given: BorderExamples) -> Tensor:
 
 
 def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) -> Tensor:
-    """Alpha and both colours, toned, each as much as it counts: what nothing covers or what no lens sees, little."""
+    """Alpha and both colours, toned, each as much as it counts: the near one's by what is there of it, that behind it by the
+    part of the lens that sees past the border."""
     gap = given.near_px - given.far_px
     within = (gap > 0).to(alpha.dtype)
-    seen = torch.where(given.distance <= gap + 2, 1.0, 0.2)
+    along = (given.distance / gap.clamp(min=1)).clamp(0, 1)
+    seen = 0.05 + (torch.acos(along) - along * (1 - along * along).sqrt()) / (0.5 * math.pi)
     return within * torch.cat([alpha, given.alpha * to_tone(front), seen * to_tone(back)], 1)
 
 

@@ -19,7 +19,6 @@ from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.lens_blur.borders import REACH_PX
 
 MULTIPLE_PX = 16  # sides of what the network takes
-_SURELY = 0.002  # alpha, or 1 - alpha, of what is guessed to be one surface
 _SMALL = 0.3  # what is added to the colours is
 
 
@@ -53,8 +52,7 @@ class NeuralLensBlur(nn.Module):
         seen, near, far = to_tone(light), to_tone(near_light), to_tone(far_light)
         facts = torch.cat([guessed, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
         answer = self._answer(torch.cat([seen, near, far, facts], 1))
-        alpha = torch.sigmoid(torch.logit(guessed.clamp(_SURELY, 1 - _SURELY)) + answer[:, :1])
-        alpha = torch.where(within > 0, alpha, 1.0)
+        alpha = torch.where(within > 0, _within_bounds(guessed + answer[:, :1]), 1.0)
         front, back = near + _SMALL * answer[:, 1:4], far + _SMALL * answer[:, 4:]
         return torch.cat([alpha, *_adding_up(light, alpha, from_tone(front), from_tone(back))], 1)
 
@@ -69,6 +67,11 @@ class NeuralLensBlur(nn.Module):
             seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
             seen = self.decode[number](seen + passed[number])
         return F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2).to(given.dtype)
+
+
+def _within_bounds(alpha: Tensor) -> Tensor:
+    """0..1, with a gradient beyond the bounds too: most pixels begin on one of them, many on the wrong one."""
+    return alpha + (alpha.clamp(0, 1) - alpha).detach()
 
 
 def _adding_up(light: Tensor, alpha: Tensor, front: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.networks.lens_blur import Block
+from deeplens_dof.learn.networks.block import Block
 
 MULTIPLE_PX = 32  # sides of what LightNetwork takes
 MOST_GAIN = 5.0  # a factor of 148
