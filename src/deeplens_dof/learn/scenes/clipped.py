@@ -9,6 +9,7 @@ rooms, exposed so that walls, skies, paper and cloth are clipped; lamps before d
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,26 @@ import numpy.typing as npt
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.lamps import glare, hang_lamps
-from deeplens_dof.learn.scenes.materials import Materials, load_materials
+from deeplens_dof.learn.scenes.materials import Materials, is_held_out, load_materials
 from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.scenes.pictures import skies, sky_names
 
 Floats = npt.NDArray[np.float32]
 SKIES_HELD_OUT = ("bridge", "lobby")
-SHARES = {"panorama": 0.15, "exposed": 0.3, "lamps": 0.4, "pair": 0.15}
+SHARES = {"panorama": 0.12, "exposed": 0.45, "lamps": 0.3, "pair": 0.13}
+FRAME_SHARE = 0.5  # of the surroundings that are photos or drawn frames
 MOST_LIGHT = 148.0
 WASHED_OUT = 250  # code from which on a photo of 8 bits may have been clipped itself
 
 
 @dataclass(frozen=True)
 class Sources:
-    """panoramas: (N, h, w, 3) linear. pairs: files of composed pairs, may be none."""
+    """panoramas: (N, h, w, 3) linear. pairs, frames: files of composed pairs and of drawn frames, may be none."""
 
     panoramas: npt.NDArray[np.float16]
     materials: Materials
     pairs: Sequence[Path]
+    frames: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,17 @@ class Clipped:
     known: npt.NDArray[np.bool_]
 
 
-def load_sources(pairs: Sequence[Path], held_out: bool = False) -> Sources:
-    """Those of one side of the split. pairs: folders. Raises RuntimeError when the assets have not been fetched."""
+def load_sources(folders: Sequence[Path], held_out: bool = False) -> Sources:
+    """Those of one side of the split. folders: of pairs of that side and of frames of both. Raises RuntimeError when the
+    assets have not been fetched, ValueError for a folder that holds neither."""
     chosen = [k for k, name in enumerate(sky_names()) if (name in SKIES_HELD_OUT) == held_out]
-    files = [file for folder in pairs for file in pair_files(folder)]
-    return Sources(skies()[chosen], load_materials(held_out), files)
+    pairs: list[Path] = []
+    frames: list[Path] = []
+    for folder in folders:
+        of_frames = sorted(folder.glob("*/frame_*.zip"))
+        frames += [file for file in of_frames if is_held_out(file.name) == held_out]
+        pairs += [] if of_frames else pair_files(folder)
+    return Sources(skies()[chosen], load_materials(held_out), pairs, frames)
 
 
 def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: float = 1.0) -> Clipped:
@@ -70,7 +79,7 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
         light, washed = _surroundings(sources, rng, side)
         light = _exposed(light, rng, 5e-3, 0.5)
         known = ~(washed & (light.max(2) > 0.8))
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             hang_lamps(light, rng, scale, str(rng.choice(["glints", "bulbs", "windows"])))
     else:
         light, _ = _surroundings(sources, rng, side)
@@ -111,7 +120,7 @@ def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: in
 
 
 def _pair(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats:
-    with np.load(files[rng.integers(len(files))]) as kept:
+    with np.load(files[int(rng.integers(len(files)))]) as kept:
         light = kept["rgb"].astype(np.float32)
     whole = light.shape[0]
     if side < whole:
@@ -125,9 +134,9 @@ def _surroundings(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Linear light, and where it is not known."""
     choice = rng.random()
-    if choice < 0.5:
-        light, washed = _photo(sources.materials, rng, side)
-    elif choice < 0.85:
+    if choice < 0.6:
+        light, washed = _photo(sources, rng, side)
+    elif choice < 0.9:
         light, washed = _room(sources.materials, rng, side), np.zeros((side, side), bool)
     else:
         light, washed = _view(sources.panoramas, rng, side), np.zeros((side, side), bool)
@@ -136,8 +145,11 @@ def _surroundings(
     return light, washed
 
 
-def _photo(materials: Materials, rng: np.random.Generator, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    photo = materials.photos[rng.integers(len(materials.photos))]
+def _photo(sources: Sources, rng: np.random.Generator, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    if sources.frames and rng.random() < FRAME_SHARE:
+        photo = _frame(sources.frames[int(rng.integers(len(sources.frames)))])
+    else:
+        photo = sources.materials.photos[rng.integers(len(sources.materials.photos))]
     shortest = min(photo.shape[:2])
     size = int(np.clip(side * math.exp(rng.uniform(-0.5, 1.2)), min(64, shortest), shortest))
     top, left = (int(rng.integers(length - size + 1)) for length in photo.shape[:2])
@@ -147,7 +159,13 @@ def _photo(materials: Materials, rng: np.random.Generator, side: int) -> tuple[F
     light = srgb_to_linear(piece)
     if rng.random() < 0.5:  # a photo's highlights are compressed: stretched again
         light = light * (1 + np.float32(rng.uniform(0, 1.5)) * light * light)
-    return light, (piece >= WASHED_OUT).any(2)
+    return light, np.asarray((piece >= WASHED_OUT).any(2))
+
+
+def _frame(path: Path) -> npt.NDArray[np.uint8]:
+    with zipfile.ZipFile(path) as archive:
+        codes = np.frombuffer(archive.read("rgb.jpg"), np.uint8)
+    return np.asarray(cv2.imdecode(codes, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def _surface(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
@@ -216,5 +234,5 @@ def _kept(light: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.5:
         quality = int(rng.integers(75, 99))
         _, file = cv2.imencode(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        codes = np.ascontiguousarray(cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1])
+        codes = np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
     return srgb_to_linear(codes)
