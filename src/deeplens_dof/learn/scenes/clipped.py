@@ -77,9 +77,9 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
         light = _exposed(_pair(sources.pairs, rng, side), rng, 5e-4, 0.12)
     elif kind == "exposed":
         light, washed = _surroundings(sources, rng, side)
-        light = _exposed(light, rng, 5e-3, 0.5)
+        light = _exposed(light, rng, 5e-3, 0.5) if rng.random() < 0.45 else _mild(light, rng)
         known = ~(washed & (light.max(2) > 0.8))
-        if rng.random() < 0.2:
+        if rng.random() < 0.15:
             hang_lamps(light, rng, scale, str(rng.choice(["glints", "bulbs", "windows"])))
     else:
         light, _ = _surroundings(sources, rng, side)
@@ -102,6 +102,12 @@ def _exposed(light: Floats, rng: np.random.Generator, least: float, most: float)
     share = math.exp(rng.uniform(math.log(least), math.log(most)))
     white = float(np.quantile(light.max(2)[::2, ::2], 1 - share))
     return light * np.float32(1 / max(white, 1e-3))
+
+
+def _mild(light: Floats, rng: np.random.Generator) -> Floats:
+    """Brought to where hardly anything is more than about twice as bright as white, as one exposes for what is lit."""
+    brightest = float(np.quantile(light.max(2)[::2, ::2], 0.997))
+    return light * np.float32(math.exp(rng.uniform(math.log(1.02), math.log(2.2))) / max(brightest, 1e-3))
 
 
 def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: int) -> Floats:
@@ -157,8 +163,8 @@ def _photo(sources: Sources, rng: np.random.Generator, side: int) -> tuple[Float
     piece = cv2.resize(photo[top : top + size, left : left + size], (side, side), interpolation=way)
     piece = np.ascontiguousarray(piece[:, ::-1] if rng.random() < 0.5 else piece)
     light = srgb_to_linear(piece)
-    if rng.random() < 0.5:  # a photo's highlights are compressed: stretched again
-        light = light * (1 + np.float32(rng.uniform(0, 1.5)) * light * light)
+    if rng.random() < 0.3:  # a photo's highlights are compressed: stretched again
+        light = light * (1 + np.float32(rng.uniform(0, 0.8)) * light * light)
     return light, np.asarray((piece >= WASHED_OUT).any(2))
 
 
@@ -190,6 +196,9 @@ def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
     """A wall or two and things before them, each lit differently: what is bright and no lamp."""
     light = _surface(materials, rng, side) * _shade(rng, side)
     for _ in range(int(rng.integers(1, 9))):
+        if rng.random() < 0.5:
+            light = _round_thing(light, _surface(materials, rng, side), rng)
+            continue
         mask = np.zeros((side, side), np.uint8)
         middle, size = rng.uniform(0, side, 2), side * math.exp(rng.uniform(math.log(0.04), math.log(0.7)))
         if rng.random() < 0.3:
@@ -207,6 +216,30 @@ def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
         thing = _surface(materials, rng, side) * _shade(rng, side)
         light = light * (1 - cover) + thing * cover
     return np.asarray(light, np.float32)
+
+
+def _round_thing(light: Floats, surface: Floats, rng: np.random.Generator) -> Floats:
+    """A ball, an egg or a drum before `light`, lit from one side and from all round, matt or a little glossy."""
+    side = light.shape[0]
+    size, flat = side * math.exp(rng.uniform(math.log(0.04), math.log(0.6))), math.exp(rng.uniform(-1.2, 0))
+    angle, (x, y) = rng.uniform(0, 2 * math.pi), rng.uniform(0, side, 2)
+    along = np.arange(side, dtype=np.float32)
+    du, dv = along[None] - np.float32(x), along[:, None] - np.float32(y)
+    c, s = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    half = np.array([size / 2, size / 2 * flat], np.float32)
+    u, v = (c * du + s * dv) / half[0], (c * dv - s * du) / half[1]
+    drum = rng.random() < 0.4
+    far = np.maximum(np.abs(u), np.abs(v)) if drum else np.hypot(u, v)
+    v = np.zeros_like(v) if drum else v
+    cover = np.clip((1 - far) * half.min() + np.float32(0.5), 0, 1)[..., None]
+    up = np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    key = rng.normal((0, 0, 0.4), 1)
+    key = (key / np.linalg.norm(key)).astype(np.float32)
+    facing = np.clip(key[0] * u + key[1] * v + key[2] * up, 0, 1)
+    ambient, gloss = np.float32(rng.uniform(0.1, 0.8)), np.float32(rng.choice([0, 0, rng.uniform(0, 0.8)]))
+    shade = ambient + (1 - ambient) * facing
+    thing = surface * shade[..., None] + (gloss * facing ** int(rng.integers(8, 80)))[..., None]
+    return light * (1 - cover) + thing * np.float32(math.exp(rng.normal(0.1, 0.4))) * cover
 
 
 def _shade(rng: np.random.Generator, side: int) -> Floats:
