@@ -152,8 +152,11 @@ def train_command(
     def trained() -> Path | None:
         if recipe in from_pairs:
             pairs = cache_folder() / "pairs"
+            given = frames or [pairs / "train"]
+            if recipe in light_loop.LIGHT_RECIPES and not frames:
+                given.append(cache_folder() / "scenes" / "train")
             return from_pairs[recipe](
-                recipe, frames or [pairs / "train"], held_out or pairs / "held_out", folder, resume, init,
+                recipe, given, held_out or pairs / "held_out", folder, resume, init,
                 stop_after, threads, pace,
             )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]

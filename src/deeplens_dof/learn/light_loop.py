@@ -65,8 +65,10 @@ class LightRecipe:
 
 
 LIGHT_RECIPES: dict[str, LightRecipe] = {
-    # Clipped light. About 40 minutes of one core.
-    "light": LightRecipe(1600),
+    # Clipped light. About 20 minutes of one core.
+    "light": LightRecipe(2400),
+    # The same in pieces: goes on from earlier weights (--init).
+    "light-piece": LightRecipe(1000, rate=1.2e-3, seed=2),
     # Seconds: shows that loop, resuming and export work.
     "light-toy": LightRecipe(
         4, batch=2, side=64, reduced=2, reduced_side=64, warm_up=2, radii=1, held_out=2, widths=(8, 8)
@@ -88,9 +90,10 @@ class LightBatch:
 
     def part(self, rank: int, count: int) -> LightBatch:
         """Every count-th sample from `rank` on."""
-        return LightBatch(
-            *(each[rank::count] for each in (self.seen, self.clipped, self.wanted, self.asked)), self.factor
+        seen, clipped, wanted, asked = (
+            each[rank::count] for each in (self.seen, self.clipped, self.wanted, self.asked)
         )
+        return LightBatch(seen, clipped, wanted, asked, self.factor)
 
 
 def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> LightBatch:
@@ -161,7 +164,7 @@ def light_loss(light: Tensor, gains: Tensor, given: LightBatch, radii_px: Sequen
 
 def train_light(
     recipe_name: str,
-    pairs: Sequence[Path],
+    folders: Sequence[Path],
     held_out: Path,
     out: Path,
     resume: bool = False,
@@ -173,9 +176,10 @@ def train_light(
 ) -> Path | None:
     """Runs a recipe; returns the exported file, or None when stopped by `stop_after`.
 
-    pairs, held_out: folders of composed pairs. init: a `weights.pt` to start from. sources: to learn and to validate from,
-    instead of the assets. Raises ValueError for an unknown recipe, a folder without pairs, or a run that is there already
-    and not to be resumed; RuntimeError when the assets have not been fetched.
+    folders: of composed pairs and of drawn frames; held_out: of pairs of other assets. init: a `weights.pt` to start
+    from. sources: to learn and to validate from, instead of the assets. Raises ValueError for an unknown recipe, a folder
+    that holds neither, or a run that is there already and not to be resumed; RuntimeError when the assets have not been
+    fetched.
     """
     if recipe_name not in LIGHT_RECIPES:
         raise ValueError(f"there is no recipe {recipe_name!r}; the recipes are {', '.join(LIGHT_RECIPES)}")
@@ -184,7 +188,10 @@ def train_light(
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
-    learnt, kept = sources or (load_sources(pairs), load_sources([held_out], held_out=True))
+    learnt, kept = sources or (
+        load_sources(folders),
+        load_sources([held_out], held_out=True),
+    )
     run = _LightRun(LIGHT_RECIPES[recipe_name], out, learnt, kept, progress)
     if (out / "checkpoint.pt").exists():
         run.restore()
@@ -192,7 +199,13 @@ def train_light(
         state = torch.load(init, map_location=run.group.device, weights_only=True)
         run.network.load_state_dict(state)
         run.average.load_state_dict(state)
-    run.log("start", name=recipe_name, pairs=len(learnt.pairs), processes=run.group.count)
+    run.log(
+        "start",
+        name=recipe_name,
+        pairs=len(learnt.pairs),
+        frames=len(learnt.frames),
+        processes=run.group.count,
+    )
     with heeding_interrupts() as interrupted:
         if not run.go(stop_after, interrupted):
             return None

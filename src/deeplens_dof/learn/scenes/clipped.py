@@ -9,6 +9,7 @@ rooms, exposed so that walls, skies, paper and cloth are clipped; lamps before d
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,26 @@ import numpy.typing as npt
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.lamps import glare, hang_lamps
-from deeplens_dof.learn.scenes.materials import Materials, load_materials
+from deeplens_dof.learn.scenes.materials import Materials, is_held_out, load_materials
 from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.scenes.pictures import skies, sky_names
 
 Floats = npt.NDArray[np.float32]
 SKIES_HELD_OUT = ("bridge", "lobby")
-SHARES = {"panorama": 0.15, "exposed": 0.3, "lamps": 0.4, "pair": 0.15}
+SHARES = {"panorama": 0.12, "exposed": 0.45, "lamps": 0.3, "pair": 0.13}
+FRAME_SHARE = 0.5  # of the surroundings that are photos or drawn frames
 MOST_LIGHT = 148.0
 WASHED_OUT = 250  # code from which on a photo of 8 bits may have been clipped itself
 
 
 @dataclass(frozen=True)
 class Sources:
-    """panoramas: (N, h, w, 3) linear. pairs: files of composed pairs, may be none."""
+    """panoramas: (N, h, w, 3) linear. pairs, frames: files of composed pairs and of drawn frames, may be none."""
 
     panoramas: npt.NDArray[np.float16]
     materials: Materials
     pairs: Sequence[Path]
+    frames: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,17 @@ class Clipped:
     known: npt.NDArray[np.bool_]
 
 
-def load_sources(pairs: Sequence[Path], held_out: bool = False) -> Sources:
-    """Those of one side of the split. pairs: folders. Raises RuntimeError when the assets have not been fetched."""
+def load_sources(folders: Sequence[Path], held_out: bool = False) -> Sources:
+    """Those of one side of the split. folders: of pairs of that side and of frames of both. Raises RuntimeError when the
+    assets have not been fetched, ValueError for a folder that holds neither."""
     chosen = [k for k, name in enumerate(sky_names()) if (name in SKIES_HELD_OUT) == held_out]
-    files = [file for folder in pairs for file in pair_files(folder)]
-    return Sources(skies()[chosen], load_materials(held_out), files)
+    pairs: list[Path] = []
+    frames: list[Path] = []
+    for folder in folders:
+        of_frames = sorted(folder.glob("*/frame_*.zip"))
+        frames += [file for file in of_frames if is_held_out(file.name) == held_out]
+        pairs += [] if of_frames else pair_files(folder)
+    return Sources(skies()[chosen], load_materials(held_out), pairs, frames)
 
 
 def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: float = 1.0) -> Clipped:
@@ -68,9 +77,9 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
         light = _exposed(_pair(sources.pairs, rng, side), rng, 5e-4, 0.12)
     elif kind == "exposed":
         light, washed = _surroundings(sources, rng, side)
-        light = _exposed(light, rng, 5e-3, 0.5)
+        light = _exposed(light, rng, 5e-3, 0.5) if rng.random() < 0.45 else _mild(light, rng)
         known = ~(washed & (light.max(2) > 0.8))
-        if rng.random() < 0.3:
+        if rng.random() < 0.15:
             hang_lamps(light, rng, scale, str(rng.choice(["glints", "bulbs", "windows"])))
     else:
         light, _ = _surroundings(sources, rng, side)
@@ -95,6 +104,12 @@ def _exposed(light: Floats, rng: np.random.Generator, least: float, most: float)
     return light * np.float32(1 / max(white, 1e-3))
 
 
+def _mild(light: Floats, rng: np.random.Generator) -> Floats:
+    """Brought to where hardly anything is more than about twice as bright as white, as one exposes for what is lit."""
+    brightest = float(np.quantile(light.max(2)[::2, ::2], 0.997))
+    return light * np.float32(math.exp(rng.uniform(math.log(1.02), math.log(2.2))) / max(brightest, 1e-3))
+
+
 def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: int) -> Floats:
     """A piece of a panorama; its logarithm is interpolated."""
     panorama = panoramas[rng.integers(len(panoramas))]
@@ -111,7 +126,7 @@ def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: in
 
 
 def _pair(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats:
-    with np.load(files[rng.integers(len(files))]) as kept:
+    with np.load(files[int(rng.integers(len(files)))]) as kept:
         light = kept["rgb"].astype(np.float32)
     whole = light.shape[0]
     if side < whole:
@@ -125,9 +140,9 @@ def _surroundings(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Linear light, and where it is not known."""
     choice = rng.random()
-    if choice < 0.5:
-        light, washed = _photo(sources.materials, rng, side)
-    elif choice < 0.85:
+    if choice < 0.6:
+        light, washed = _photo(sources, rng, side)
+    elif choice < 0.9:
         light, washed = _room(sources.materials, rng, side), np.zeros((side, side), bool)
     else:
         light, washed = _view(sources.panoramas, rng, side), np.zeros((side, side), bool)
@@ -136,8 +151,11 @@ def _surroundings(
     return light, washed
 
 
-def _photo(materials: Materials, rng: np.random.Generator, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    photo = materials.photos[rng.integers(len(materials.photos))]
+def _photo(sources: Sources, rng: np.random.Generator, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    if sources.frames and rng.random() < FRAME_SHARE:
+        photo = _frame(sources.frames[int(rng.integers(len(sources.frames)))])
+    else:
+        photo = sources.materials.photos[rng.integers(len(sources.materials.photos))]
     shortest = min(photo.shape[:2])
     size = int(np.clip(side * math.exp(rng.uniform(-0.5, 1.2)), min(64, shortest), shortest))
     top, left = (int(rng.integers(length - size + 1)) for length in photo.shape[:2])
@@ -145,9 +163,15 @@ def _photo(materials: Materials, rng: np.random.Generator, side: int) -> tuple[F
     piece = cv2.resize(photo[top : top + size, left : left + size], (side, side), interpolation=way)
     piece = np.ascontiguousarray(piece[:, ::-1] if rng.random() < 0.5 else piece)
     light = srgb_to_linear(piece)
-    if rng.random() < 0.5:  # a photo's highlights are compressed: stretched again
-        light = light * (1 + np.float32(rng.uniform(0, 1.5)) * light * light)
-    return light, (piece >= WASHED_OUT).any(2)
+    if rng.random() < 0.3:  # a photo's highlights are compressed: stretched again
+        light = light * (1 + np.float32(rng.uniform(0, 0.8)) * light * light)
+    return light, np.asarray((piece >= WASHED_OUT).any(2))
+
+
+def _frame(path: Path) -> npt.NDArray[np.uint8]:
+    with zipfile.ZipFile(path) as archive:
+        codes = np.frombuffer(archive.read("rgb.jpg"), np.uint8)
+    return np.asarray(cv2.imdecode(codes, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def _surface(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
@@ -172,6 +196,9 @@ def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
     """A wall or two and things before them, each lit differently: what is bright and no lamp."""
     light = _surface(materials, rng, side) * _shade(rng, side)
     for _ in range(int(rng.integers(1, 9))):
+        if rng.random() < 0.5:
+            light = _round_thing(light, _surface(materials, rng, side), rng)
+            continue
         mask = np.zeros((side, side), np.uint8)
         middle, size = rng.uniform(0, side, 2), side * math.exp(rng.uniform(math.log(0.04), math.log(0.7)))
         if rng.random() < 0.3:
@@ -189,6 +216,30 @@ def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
         thing = _surface(materials, rng, side) * _shade(rng, side)
         light = light * (1 - cover) + thing * cover
     return np.asarray(light, np.float32)
+
+
+def _round_thing(light: Floats, surface: Floats, rng: np.random.Generator) -> Floats:
+    """A ball, an egg or a drum before `light`, lit from one side and from all round, matt or a little glossy."""
+    side = light.shape[0]
+    size, flat = side * math.exp(rng.uniform(math.log(0.04), math.log(0.6))), math.exp(rng.uniform(-1.2, 0))
+    angle, (x, y) = rng.uniform(0, 2 * math.pi), rng.uniform(0, side, 2)
+    along = np.arange(side, dtype=np.float32)
+    du, dv = along[None] - np.float32(x), along[:, None] - np.float32(y)
+    c, s = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    half = np.array([size / 2, size / 2 * flat], np.float32)
+    u, v = (c * du + s * dv) / half[0], (c * dv - s * du) / half[1]
+    drum = rng.random() < 0.4
+    far = np.maximum(np.abs(u), np.abs(v)) if drum else np.hypot(u, v)
+    v = np.zeros_like(v) if drum else v
+    cover = np.clip((1 - far) * half.min() + np.float32(0.5), 0, 1)[..., None]
+    up = np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    key = rng.normal((0, 0, 0.4), 1)
+    key = (key / np.linalg.norm(key)).astype(np.float32)
+    facing = np.clip(key[0] * u + key[1] * v + key[2] * up, 0, 1)
+    ambient, gloss = np.float32(rng.uniform(0.1, 0.8)), np.float32(rng.choice([0, 0, rng.uniform(0, 0.8)]))
+    shade = ambient + (1 - ambient) * facing
+    thing = surface * shade[..., None] + (gloss * facing ** int(rng.integers(8, 80)))[..., None]
+    return light * (1 - cover) + thing * np.float32(math.exp(rng.normal(0.1, 0.4))) * cover
 
 
 def _shade(rng: np.random.Generator, side: int) -> Floats:
@@ -216,5 +267,5 @@ def _kept(light: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.5:
         quality = int(rng.integers(75, 99))
         _, file = cv2.imencode(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        codes = np.ascontiguousarray(cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1])
+        codes = np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
     return srgb_to_linear(codes)
