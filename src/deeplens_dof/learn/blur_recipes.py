@@ -68,7 +68,7 @@ def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) 
     """Alpha and both colours, toned, each as much as it counts: the near one's by what is there of it, that behind it by the
     part of the lens that sees past the border."""
     gap = given.near_px - given.far_px
-    within = (gap > 0).to(alpha.dtype)
+    within = ((gap > 0) & (given.alpha >= 0)).to(alpha.dtype)
     along = (given.distance / gap.clamp(min=1)).clamp(0, 1)
     seen = 0.05 + (torch.acos(along) - along * (1 - along * along).sqrt()) / (0.5 * math.pi)
     return within * torch.cat([alpha, given.alpha * to_tone(front), seen * to_tone(back)], 1)

@@ -4,7 +4,8 @@ behind it.
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
     light        (S, S, 3) as in learn/examples.py
     coc_px       (S, S) as the camera is given it: exact, or wrong as depth is (ROUGH_SHARE)
-    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py)
+    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py),
+                 -1 where the pair does not tell, as path-traced ones do not
     front, back  (S, S, 3) the colours of both, linear light
 """
 
@@ -72,6 +73,8 @@ def make_border_example(pair: Pair) -> dict[str, Floats]:
     light = as_photographed(pair.rgb, rng)
     borders = find_borders(coc)
     middle = np.float32(0.5) * (borders.near_px + borders.far_px)
+    if pair.facts.get("traced"):
+        return {"light": light, "coc_px": coc, "alpha": np.full_like(coc, -1), "front": light, "back": light}
     depth = middle / np.float32(pair.facts["blur_px"]) + np.float32(pair.facts["focus"])
     alpha, front, back = scene_of(pair).parted(depth)
     return {"light": light, "coc_px": coc, "alpha": alpha, "front": front, "back": back}
