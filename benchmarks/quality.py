@@ -11,7 +11,8 @@ on 8-bit sRGB. Every method gets the same inputs in the same run:
     discs    32 disc slices put over each other (OpenCV)
     gegl     GEGL's lens-blur; skipped where the command is absent
     optical  ours
-    optical+highlights  ours after the recovery of clipped light
+    optical+highlights  ours after the recovery of clipped light by rule
+    optical+light  ours after its recovery by the network
     preview  ours with at most 32 lens points
     paper    the DeepLens of 2018, trained here; and whatever else `dl.render` knows: `renderers` stands for all of them
 
@@ -53,12 +54,19 @@ def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -
     return dl.render(recover_highlights(rgb, 1.0), coc_px, threads=threads)
 
 
+def optical_with_light(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
+    from deeplens_dof.lens_blur.light import learned_light
+
+    return dl.render(learned_light(rgb, 1.0, threads=threads), coc_px, threads=threads)
+
+
 def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
     return dl.render(rgb, coc_px, threads=threads, lens_points=32)
 
 
 OURS: dict[str, Render] = {name: rendered_by(name) for name in RENDERERS} | {
     "optical+highlights": optical_with_highlights,
+    "optical+light": optical_with_light,
     "preview": preview,
 }
 METHODS = OTHERS | OURS

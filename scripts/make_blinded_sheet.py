@@ -1,12 +1,13 @@
 """Real photos, each blurred by several renderers in an order that nobody knows, to be judged before the key is opened.
 
-    python scripts/make_blinded_sheet.py --out build/blinded [--seed N] [--only cat,dog] [--f-number 1.8]
+    python scripts/make_blinded_sheet.py --out build/blinded [--seed N] [--only cat,dog] [--f-number 1.8] [--resume]
     python scripts/make_blinded_sheet.py --out build/blinded --judge build/blinded/verdicts.csv
 
 The first writes how_to_judge.md, a verdicts.csv to fill in, and for each photo NAME.png (input, the results under letters,
-hard places of all at twice their size) and the same as single pictures in NAME/. Which letter is which stands in a file
-beside that folder (build/blinded_key/key.json; --key FILE for another), and so does the seed, which is drawn when none is
-given. The second joins verdicts and key and prints a Markdown table: the share called good, and what spoilt the rest.
+hard places of all at twice their size) and the same as single pictures in NAME/. Which letter is which stands in a
+file beside that folder (build/blinded_key/key.json; --key FILE for another), and so does the seed, which is drawn when none
+is given. --resume goes on with a run that was cut off. The second joins verdicts and key and prints a Markdown table: the
+share called good, and what spoilt the rest.
 
 Renderers: neural, optical, paper and discs (32 disc layers, benchmarks/others.py), with the same predicted depth, focus,
 f-number and recovered highlights; one that is not there is skipped with a sentence. Photos: scripts/judged_photos.py, none
@@ -41,6 +42,8 @@ from contact_sheet import Tile, fitted, laid_out  # noqa: E402
 from judged_photos import JudgedPhoto  # noqa: E402
 
 import deeplens_dof as dl  # noqa: E402
+from deeplens_dof.atomic import write_atomically  # noqa: E402
+from deeplens_dof.models import list_models  # noqa: E402
 
 RENDERERS = (*rendered.OURS, rendered.DISCS)
 LETTERS = "ABCDEFGH"
@@ -50,6 +53,7 @@ PLACE_PX = 256, 176  # width and height of a hard place
 ZOOM, GAP_PX, CAPTION_PX = 2, 8, 24
 LEAST_INTEREST = 0.02  # below it there is no such place in the photo
 Places = dict[str, hard_places.Window]
+Key = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the order; drawn by default")
     parser.add_argument("--only", default="", help="photos, by name; all by default")
     parser.add_argument("--f-number", type=float, default=dl.Settings().f_number)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with what is there: seed and photos of the key"
+    )
     parser.add_argument("--judge", type=Path, metavar="VERDICTS", help="join these verdicts with the key")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     key = arguments.key or out.with_name(out.name + "_key") / "key.json"
     if arguments.judge:
         return judge(arguments.judge, key)
-    seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
-    return make(out, key, seed, dl.Settings(f_number=arguments.f_number), chosen(arguments.only))
+    settings = dl.Settings(f_number=arguments.f_number)
+    if arguments.resume:
+        begun = resumed(key, arguments.seed, settings)
+    elif key.exists():
+        raise SystemExit(
+            f"{key} is the key of pictures that are there already; go on with them by --resume, or take another --out"
+        )
+    else:
+        begun = new_key(secrets.randbelow(2**32) if arguments.seed is None else arguments.seed, settings)
+    return make(out, key, begun, chosen(arguments.only))
 
 
 def judge(filled: Path, key_file: Path) -> int:
@@ -96,27 +111,41 @@ def judge(filled: Path, key_file: Path) -> int:
     return 1 if left else 0
 
 
-def make(out: Path, key_file: Path, seed: int, settings: dl.Settings, photos: tuple[JudgedPhoto, ...]) -> int:
-    """Writes everything; 1 when there are fewer than FEWEST_PHOTOS photos. Raises SystemExit for a key that is there already
-    and for fewer than two renderers."""
-    if key_file.exists():
-        raise SystemExit(
-            f"{key_file} is the key of pictures that are there already; take another --out, or remove both"
-        )
+def new_key(seed: int, settings: dl.Settings) -> Key:
+    """A key without photos: seed, renderers that are there, settings and weights. Raises SystemExit for fewer than two
+    renderers."""
     names = rendered.at_hand(RENDERERS, tell)
     if len(names) < 2:
         raise SystemExit(f"there is {' and '.join(names) or 'no renderer'}, expected at least two renderers")
+    told = {name: value for name, value in settings.as_dict().items() if name not in ("renderer", "focus")}
+    weights = {name: model.sha256 for name, model in list_models().items()}
+    return {"seed": seed, "renderers": sorted(names), "settings": told, "weights": weights, "photos": {}}
+
+
+def resumed(key_file: Path, seed: int | None, settings: dl.Settings) -> Key:
+    """The key that is there. Raises SystemExit when there is none or it was begun with other means."""
+    try:
+        begun = json.loads(key_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"there is nothing to go on with: {key_file} cannot be read ({error})") from error
+    now = new_key(begun["seed"] if seed is None else seed, settings)
+    for part in ("seed", "renderers", "settings", "weights"):
+        if begun[part] != now[part]:
+            raise SystemExit(
+                f"{key_file} was begun with other {part} than these; take them again, or another --out"
+            )
+    return begun
+
+
+def make(out: Path, key_file: Path, key: Key, photos: tuple[JudgedPhoto, ...]) -> int:
+    """Writes the pictures of the photos that the key does not have yet, and the key after each; 1 when there are fewer than
+    FEWEST_PHOTOS photos then. Verdicts that are there stay."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "how_to_judge.md").write_text(verdicts.how_to_judge(), encoding="utf-8")
-    key: dict[str, Any] = {
-        "seed": seed,
-        "renderers": sorted(names),
-        "settings": settings.as_dict(),
-        "photos": {},
-    }
-    key["settings"].pop("renderer")
     for photo in judged_photos.at_hand(tell, photos):
-        found = blinded(photo, settings, names, seed)
+        if photo.name in key["photos"]:
+            continue
+        found = blinded(photo, key)
         write(out, photo.name, found)
         key["photos"][photo.name] = {
             "place": photo.place,
@@ -127,8 +156,10 @@ def make(out: Path, key_file: Path, seed: int, settings: dl.Settings, photos: tu
         write_key(key_file, key)
         print(f"{photo.name}: {', '.join(found.places)}", flush=True)
     letters = {name: list(facts["letters"]) for name, facts in key["photos"].items()}
-    (out / "verdicts.csv").write_text(verdicts.blank(letters), encoding="utf-8")
-    print(f"{len(letters)} photos by {len(names)} renderers are in {out}; the key is {key_file}")
+    filled = out / "verdicts.csv"
+    there = filled.read_text(encoding="utf-8") if filled.exists() else ""
+    filled.write_text(verdicts.with_blanks(there, letters), encoding="utf-8")
+    print(f"{len(letters)} photos by {len(key['renderers'])} renderers are in {out}; the key is {key_file}")
     if len(letters) < FEWEST_PHOTOS:
         tell(f"{len(letters)} photos are fewer than the {FEWEST_PHOTOS} that are wanted")
     return 1 if len(letters) < FEWEST_PHOTOS else 0
@@ -141,13 +172,13 @@ def order(seed: int, photo: str, names: Sequence[str]) -> dict[str, str]:
     return {LETTERS[number]: str(name) for number, name in enumerate(mixed)}
 
 
-def blinded(photo: JudgedPhoto, settings: dl.Settings, names: Sequence[str], seed: int) -> Blinded:
+def blinded(photo: JudgedPhoto, key: Key) -> Blinded:
     """The photo by every renderer, with one predicted depth, focus and lens."""
     whole = dl.analyse(dl.read(photo.path), "predict")
     shrink = min(1.0, LONG_SIDE_PX / max(whole.photo.width, whole.photo.height))
     scene = dl.preview(whole, max(1, int(whole.photo.width * whole.photo.height * shrink**2)))
-    settings = dl.Settings(**{**settings.as_dict(), "focus": photo.focus})
-    letters = order(seed, photo.name, names)
+    settings = dl.Settings(**key["settings"], focus=photo.focus)
+    letters = order(key["seed"], photo.name, key["renderers"])
     results = {letter: rendered.rendered(scene, settings, name) for letter, name in letters.items()}
     srgb = scene.photo.srgb8()
     found = places(srgb, scene.coc_px(settings), list(results.values()))
@@ -257,9 +288,10 @@ def chosen(only: str) -> tuple[JudgedPhoto, ...]:
     return tuple(known[name] for name in wanted) if wanted else judged_photos.PHOTOS
 
 
-def write_key(path: Path, key: dict[str, Any]) -> None:
+def write_key(path: Path, key: Key) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(key, indent=1) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def tell(sentence: str) -> None:

@@ -8,7 +8,8 @@ blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, resu
 photo_NAME.jpg, of a photo with predicted depth and the default lens: input, depth, CoC, result; then an edge and a
 highlight from close by, before and after. CoC: blue is nearer than the focus, red farther, white sharp.
 
-Two of the photos come from scripts/fetch_evaluation_data.py; authors and licences are in NOTICE.
+Some of the photos come from scripts/fetch_evaluation_data.py and scripts/fetch_stereo_sets.py; authors and licences are in
+NOTICE.
 """
 
 from __future__ import annotations

@@ -193,7 +193,11 @@ class Ingredients:
         path = self._photos[name]
         source = next(folder for folder in path.parents if (folder / "SOURCE.json").is_file())
         facts = json.loads((source / "SOURCE.json").read_text())
-        return self._tool.image(str(path), f"{source.name} ({facts['licence']})")
+        licence = f"{source.name} ({facts['licence']})"
+        self._tool.LIC[f".../{source.name}/{name}{path.suffix}"] = (
+            licence  # wallpapers' files have names of sizes
+        )
+        return self._tool.image(str(path), licence)
 
     def _usable_models(self) -> list[tuple[str, str]]:
         """(name, code) of models that are of a fair size and stand in no evaluation scene."""

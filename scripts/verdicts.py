@@ -58,10 +58,11 @@ def how_to_judge() -> str:
     return "\n".join(lines) + "\n"
 
 
-def blank(letters: dict[str, Iterable[str]]) -> str:
-    """The file to fill in, CSV: a line for each letter of each photo."""
-    lines = [",".join(COLUMNS)]
-    lines += [f"{photo},{letter},,," for photo, some in letters.items() for letter in some]
+def with_blanks(text: str, letters: dict[str, Iterable[str]]) -> str:
+    """The file to fill in, CSV: what is there, or a first line, and a line for each letter of each photo that has none."""
+    lines = text.splitlines() or [",".join(COLUMNS)]
+    starts = [f"{photo},{letter}," for photo, some in letters.items() for letter in some]
+    lines += [f"{start},," for start in starts if not any(line.startswith(start) for line in lines)]
     return "\n".join(lines) + "\n"
 
 

@@ -67,38 +67,48 @@ def test_an_order_depends_on_seed_and_photo_alone() -> None:
     assert any(order(seed, "cat", NAMES) != first for seed in (12, 13, 14))
 
 
-def made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: dl.Scene, seed: int = 3
-) -> tuple[Path, Path]:
-    """A sheet of one small photo, its folder and its key."""
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: dl.Scene) -> None:
+    """Two photos, small and tiny, stand for those that are judged."""
     import judged_photos
-    import make_blinded_sheet
 
     pytest.importorskip("cv2")
-    scene.photo.save(tmp_path / "small.png")
+    for name in ("small", "tiny"):
+        scene.photo.save(tmp_path / f"{name}.png")
     monkeypatch.setitem(judged_photos.PLACES, "here", judged_photos.Place(lambda: tmp_path, "none", "none"))
     monkeypatch.setattr(dl, "analyse", lambda photo, depth: scene)
-    photo = judged_photos.JudgedPhoto("small", "here", "small.png", "lamps")
-    out, key = tmp_path / f"sheet{seed}", tmp_path / f"key{seed}" / "key.json"
-    assert make_blinded_sheet.make(out, key, seed, dl.Settings(), (photo,)) == 1  # fewer than 24
-    return out, key
+    two = tuple(judged_photos.JudgedPhoto(name, "here", f"{name}.png", "lamps") for name in ("small", "tiny"))
+    monkeypatch.setattr(judged_photos, "PHOTOS", two)
 
 
-def test_pictures_tell_nothing_but_pixels(tmp_path, monkeypatch, scene) -> None:
-    out, key = made(tmp_path, monkeypatch, scene)
+@pytest.fixture
+def run(photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The command with these options; its folder and its key."""
+    import make_blinded_sheet
+
+    def call(*options: str, out: str = "sheet", code: int = 1) -> tuple[Path, Path]:
+        folder = tmp_path / out
+        monkeypatch.setattr("sys.argv", ["make_blinded_sheet.py", "--out", str(folder), *options])
+        assert make_blinded_sheet.main() == code  # 1: fewer photos than 24
+        return folder, folder.with_name(f"{out}_key") / "key.json"
+
+    return call
+
+
+def test_pictures_tell_nothing_but_pixels(run) -> None:
+    out, key = run("--only", "small")
     letters = json.loads(key.read_text())["photos"]["small"]["letters"]
     assert {"discs", "optical"} <= set(letters.values())
     files = sorted(path for path in out.rglob("*") if path.is_file())
     expected = {"small.png", "input.png", *(f"{letter}.png" for letter in letters), "place_1.png"}
     assert expected <= {path.name for path in files}
     for path in files:
-        assert not any(name in path.name for name in NAMES)
+        assert not any(name in path.name for name in (*NAMES, "key"))
         if path.suffix == ".png":
             assert chunks(path) <= {b"IHDR", b"IDAT", b"IEND"}
             assert not Image.open(path).info
         else:
-            assert "seed" not in path.read_text()
-    assert [path for path in out.rglob("*") if "key" in path.name] == []
+            assert not any(name in path.read_text() for name in letters.values() if name != "discs")
 
 
 def chunks(path: Path) -> set[bytes]:
@@ -110,29 +120,83 @@ def chunks(path: Path) -> set[bytes]:
     return found
 
 
-def test_each_letter_is_the_renderer_that_the_key_names(tmp_path, monkeypatch, scene) -> None:
+def test_each_letter_is_the_renderer_that_the_key_names(run, scene) -> None:
     import rendered
 
-    out, key = made(tmp_path, monkeypatch, scene)
-    for letter, name in json.loads(key.read_text())["photos"]["small"]["letters"].items():
-        shown = np.asarray(Image.open(out / "small" / f"{letter}.png"))
-        np.testing.assert_array_equal(shown, rendered.rendered(scene, dl.Settings(), name))
+    out, key = run()
+    for photo, facts in json.loads(key.read_text())["photos"].items():
+        for letter, name in facts["letters"].items():
+            shown = np.asarray(Image.open(out / photo / f"{letter}.png"))
+            np.testing.assert_array_equal(shown, rendered.rendered(scene, dl.Settings(), name))
 
 
-def test_a_seed_makes_the_same_sheet_again(tmp_path, monkeypatch, scene) -> None:
-    (first, first_key), again = made(tmp_path, monkeypatch, scene, 3), tmp_path / "again"
-    again.mkdir()
-    second, second_key = made(again, monkeypatch, scene, 3)
+def test_a_seed_makes_the_same_sheet_again(run) -> None:
+    (first, first_key), (second, second_key) = run("--seed", "3"), run("--seed", "3", out="again")
     assert first_key.read_text() == second_key.read_text()
     assert (first / "small.png").read_bytes() == (second / "small.png").read_bytes()
 
 
-def test_a_key_is_never_written_over(tmp_path, monkeypatch, scene) -> None:
-    _, key = made(tmp_path, monkeypatch, scene)
+def test_without_a_seed_one_is_drawn_and_not_told(run, capsys) -> None:
+    seeds = {json.loads(run(out=out)[1].read_text())["seed"] for out in ("one", "two", "three")}
+    told = "".join(capsys.readouterr())
+    assert len(seeds) == 3
+    assert not any(str(seed) in told for seed in seeds)
+
+
+def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(run) -> None:
+    whole, whole_key = run("--seed", "8")
+    run("--seed", "8", "--only", "tiny", out="again")
+    again, again_key = run("--resume", out="again")
+    assert json.loads(again_key.read_text()) == json.loads(whole_key.read_text())
+    for name in ("small.png", "small/A.png", "tiny/A.png"):
+        assert (again / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_neither_a_key_nor_verdicts_are_written_over(run) -> None:
+    out, key = run("--only", "small")
     before = key.read_text()
+    judged = (out / "verdicts.csv").read_text().replace("small,A,,,", "small,A,no,halo;rim,mine")
+    (out / "verdicts.csv").write_text(judged)
     with pytest.raises(SystemExit, match="key of pictures that are there already"):
-        made(tmp_path, monkeypatch, scene)
+        run()
+    with pytest.raises(SystemExit, match="begun with other settings"):
+        run("--resume", "--f-number", "1.2")
+    with pytest.raises(SystemExit, match="begun with other seed"):
+        run("--resume", "--seed", str(json.loads(before)["seed"] + 1))
     assert key.read_text() == before
+    run("--resume")
+    after = (out / "verdicts.csv").read_text()
+    assert after.startswith(judged)
+    assert set(after.removeprefix(judged).splitlines()) >= {"tiny,A,,,", "tiny,B,,,"}
+
+
+def test_there_is_nothing_to_go_on_with(run) -> None:
+    with pytest.raises(SystemExit, match="nothing to go on with"):
+        run("--resume")
+
+
+def test_the_command_joins_what_it_made(run, capsys) -> None:
+    out, key = run()
+    filled = out / "verdicts.csv"
+    blank = filled.read_text()
+    pictures = blank.count(",,,")
+    filled.write_text(blank.replace(",,,", ",yes,,", pictures - 1))
+    capsys.readouterr()
+    run("--judge", str(filled))
+    told = capsys.readouterr()
+    assert "| optical |" in told.out
+    assert "1 pictures have no verdict yet" in told.err
+    filled.write_text(blank.replace(",,,", ",yes,,"))
+    run("--judge", str(filled), code=0)
+    assert "| optical | 2 of 2 | 100% |" in capsys.readouterr().out
+    key.write_text("{}")
+    with pytest.raises(SystemExit, match="is not the key of a blinded sheet"):
+        run("--judge", str(filled))
+
+
+def test_a_photo_without_that_name_is_refused(run) -> None:
+    with pytest.raises(SystemExit, match="there is no photo 'huge'; there are: small, tiny"):
+        run("--only", "small,huge")
 
 
 def test_renderers_that_are_not_there_are_skipped_with_a_sentence() -> None:
@@ -145,13 +209,13 @@ def test_renderers_that_are_not_there_are_skipped_with_a_sentence() -> None:
     assert "optical" in told[0]
 
 
-def test_one_renderer_is_no_sheet(tmp_path, monkeypatch) -> None:
+def test_one_renderer_is_no_sheet(run, tmp_path, monkeypatch) -> None:
     import make_blinded_sheet
 
     monkeypatch.setattr(make_blinded_sheet, "RENDERERS", ("optical", "bicubic"))
     with pytest.raises(SystemExit, match="there is optical, expected at least two renderers"):
-        make_blinded_sheet.make(tmp_path / "out", tmp_path / "key.json", 1, dl.Settings(), ())
-    assert not (tmp_path / "out").exists()
+        run()
+    assert not (tmp_path / "sheet").exists()
 
 
 @pytest.mark.parametrize("settings", [dl.Settings(), dl.Settings(highlights=0, f_number=1.2)])
@@ -184,6 +248,7 @@ def test_photos_are_enough_and_for_evaluation_only() -> None:
     from deeplens_dof.learn.split import may_train_on
 
     assert len(PHOTOS) == len({photo.name for photo in PHOTOS}) >= FEWEST_PHOTOS
+    assert not any(set(photo.name) & set(" ,/") for photo in PHOTOS)
     for photo in PHOTOS:
         assert not may_train_on(photo.path, assets_folder())
         assert PLACES[photo.place].get
@@ -246,9 +311,9 @@ def test_the_blank_verdicts_can_be_filled_in(tmp_path) -> None:
     import verdicts
 
     path = tmp_path / "verdicts.csv"
-    path.write_text(verdicts.blank(KEY))
+    path.write_text(verdicts.with_blanks("", KEY))
     assert verdicts.read_verdicts(path) == []
-    path.write_text(verdicts.blank(KEY).replace(",,,", ",yes,,"))
+    path.write_text(verdicts.with_blanks("", KEY).replace(",,,", ",yes,,"))
     found = verdicts.read_verdicts(path)
     assert verdicts.not_judged(found, KEY) == []
     assert all(all(each.good for each in some) for some in verdicts.joined(found, KEY).values())

@@ -7,7 +7,7 @@ import pytest
 
 import deeplens_dof as dl
 from deeplens_dof.lens_blur import kernels
-from deeplens_dof.lens_blur.borders import REACH_PX, find_borders, taken_apart
+from deeplens_dof.lens_blur.borders import REACH_PX, find_borders, first_guess, taken_apart
 from deeplens_dof.lens_blur.complete import Hidden
 from deeplens_dof.lens_blur.optical import render_optical
 
@@ -46,13 +46,17 @@ def test_a_soft_step_has_its_ends_for_surfaces():
     assert borders.far_px[40, 57:64] == pytest.approx(-3.0)
 
 
-def test_colours_of_a_border_are_those_seen_beside_it():
+def test_the_first_guess_is_what_is_seen_beside_the_border():
     light = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     light[:, WIDTH // 2 :, 0] = 1
-    near, far = find_borders(board()).colours(light)
-    assert near[40, WIDTH // 2 - 5].tolist() == [1, 0, 0]
-    assert far[40, WIDTH // 2 + 5].tolist() == [0, 0, 0]
+    light[:, WIDTH // 2 - 1, 0] = 0.25  # a quarter of the last pixel of the wall is the board
+    alpha, near, far = first_guess(light, board(), find_borders(board()))
+    middle = WIDTH // 2
+    assert alpha[40, middle - 3 : middle + 2] == pytest.approx([0, 0, 0.25, 1, 1], abs=0.03)
+    assert near[40, middle - 5] == pytest.approx([1, 0, 0], abs=0.03)
+    assert far[40, middle + 5] == pytest.approx([0, 0, 0], abs=0.12)
     assert near[40, 0].tolist() == [0, 0, 0]  # far from any border: its own
+    assert alpha[40, 0] == 1
 
 
 def test_the_borders_do_not_depend_on_what_is_beyond_them():

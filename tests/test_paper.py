@@ -90,11 +90,11 @@ def test_light_above_white_counts_as_white(session, picture):
 @pytest.mark.parametrize(
     ("near", "size"),
     [
-        (7.5, (96, 136)),  # as it is
-        (7.6, (48, 72)),  # half the size, padded to multiples of 8
-        (15.0, (48, 72)),
-        (30.0, (24, 40)),
-        (500.0, (8, 8)),
+        (7.5, (128, 168)),  # as it is, with 16 px more on all sides
+        (7.6, (80, 104)),  # half the size, with that margin, padded to multiples of 8
+        (15.0, (80, 104)),
+        (30.0, (56, 72)),
+        (500.0, (40, 40)),
     ],
 )
 def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, near, size):

@@ -392,7 +392,7 @@ def test_a_preview_is_the_same_scene_smaller() -> None:
 
 def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.MonkeyPatch) -> None:
     """It depends on the photo and the amount alone, and a preview must not wait for it again."""
-    from deeplens_dof import highlights
+    from deeplens_dof.lens_blur import light
 
     rgb = np.full((40, 60, 3), 90, np.uint8)
     rgb[15:20, 25:30] = 255
@@ -400,10 +400,8 @@ def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.Monke
     scene = dl.analyse(dl.Photo(rgb), depth)
     first = dl.refocus(scene, dl.Settings(f_number=1.4)).linear
     asked = []
-    whole = highlights.recover_highlights
-    monkeypatch.setattr(
-        highlights, "recover_highlights", lambda *given: (asked.append(given[1]), whole(*given))[1]
-    )
+    whole = light.learned_light
+    monkeypatch.setattr(light, "learned_light", lambda *given: (asked.append(given[1]), whole(*given))[1])
     dl.refocus(scene, dl.Settings(f_number=4.0))
     assert asked == []
     dl.refocus(scene, dl.Settings(highlights=1.0))

@@ -65,6 +65,13 @@ def recover_highlights(rgb: FloatImage, amount: float, white: float = 1.0) -> Fl
     return out
 
 
+def clippedness(rgb: FloatImage, white: float = 1.0) -> FloatImage:
+    """How surely each channel of (H, W, 3) linear light was clipped: 0 below the knee, 1 at white, smooth between."""
+    out = np.empty(rgb.shape, np.float32)
+    _clipped_into(np.ascontiguousarray(rgb, np.float32), np.float32(white), out)
+    return out
+
+
 def settle(linear: FloatImage, rgb: FloatImage, light: FloatImage, coc_px: Map) -> None:
     """Takes the recovered light out of the rendered picture again where it was not spread, in place.
 
@@ -177,10 +184,18 @@ def _count_top(rgb: FloatImage, top: np.float32) -> tuple[int, int]:
 
 
 @njit(nogil=True, cache=True)
-def _clipped(value: np.float32, white: np.float32) -> np.float32:
+def clippedness_of(value: np.float32, white: np.float32) -> np.float32:
     """How surely a value was clipped: 0 below the knee, 1 at white, smooth between."""
     into = min(max((value / white - KNEE) / (CLIPPED - KNEE), np.float32(0)), np.float32(1))
     return into * into * (3 - 2 * into)
+
+
+@njit(nogil=True, cache=True)
+def _clipped_into(values: FloatImage, white: np.float32, out: FloatImage) -> None:
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            for k in range(3):
+                out[y, x, k] = clippedness_of(values[y, x, k], white)
 
 
 @njit(nogil=True, cache=True)
@@ -194,7 +209,7 @@ def _survey(rgb: FloatImage, white: np.float32, sums: Map) -> None:
             r, g, b = rgb[y, x, 0] / white, rgb[y, x, 1] / white, rgb[y, x, 2] / white
             brightest = max(r, g, b)
             cell = row[x * columns // width]
-            clipped = _clipped(brightest, np.float32(1))
+            clipped = clippedness_of(brightest, np.float32(1))
             weight = (1 - clipped) * brightest * brightest
             cell[0] += clipped
             cell[1] += 1 - clipped
@@ -231,7 +246,7 @@ def _raise(rgb: FloatImage, white: np.float32, amount: np.float32, stops: Map, h
             log_light = math.sqrt(guessed * guessed + carried_on * carried_on)
             more = math.exp(amount * log_light * (1 + ENERGY * log_light)) - 1
             for k in range(3):
-                clipped = _clipped(rgb[y, x, k], white)
+                clipped = clippedness_of(rgb[y, x, k], white)
                 if clipped > 0:
                     tint = a * hue[y0, x0, k] + b * hue[y0, x1, k] + c * hue[y1, x0, k] + d * hue[y1, x1, k]
                     rgb[y, x, k] += np.float32(clipped * white * more * tint)

@@ -85,6 +85,16 @@ MODELS: dict[str, Model] = {
         multiple_px=8,
         long_side_px=512,
     ),
+    "light": Model(
+        file="light.onnx",
+        sha256="c5bdcd908a9ce661fbe52700f7e90395797a11eb9adeafe80bd04d341ea54552",
+        licence="Apache-2.0",
+        task="how far the light of a photo exceeds white where it is clipped, as a logarithm",
+        input_name="srgb",
+        output_name="gain",
+        multiple_px=32,
+        long_side_px=1280,
+    ),
 }
 
 

@@ -61,13 +61,13 @@ class Scene:
         photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
         much as a preview.
         """
-        from .highlights import recover_highlights
+        from .lens_blur.light import learned_light
 
         if self.photo.is_float:
             return self.linear
         found = self._light.get(highlights)
         if found is None:
-            found = recover_highlights(self.linear, highlights, self.white)
+            found = learned_light(self.linear, highlights, self.white)
             self._light.clear()
             self._light[highlights] = found
         return found
@@ -243,7 +243,7 @@ def refocus(
         )
     aperture = aperture_of(settings.shape)
     light = scene.light(settings.highlights)
-    linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
+    linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points, highlights=0)
     if light is not scene.linear:
         settle(linear, scene.linear, light, coc_px)
         if scene.white < 1:  # a photo whose white is grey keeps it

@@ -131,26 +131,32 @@ def train_command(
     """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
-        from .learn import blur_loop, loop
+        from .learn import blur_loop, light_loop, loop
         from .learn.blur_recipes import BLUR_RECIPES
         from .learn.curves import write_curves
         from .learn.datasets import open_folder
         from .learn.recipes import RECIPES
         from .learn.scenes.assets import cache_folder
-    if recipe not in RECIPES and recipe not in BLUR_RECIPES:
-        known = ", ".join((*RECIPES, *BLUR_RECIPES))
+    from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
+        light_loop.LIGHT_RECIPES, light_loop.train_light
+    )
+    if recipe not in RECIPES and recipe not in from_pairs:
+        known = ", ".join((*RECIPES, *from_pairs))
         raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
-    if recipe in BLUR_RECIPES and rgbd:
+    if recipe in from_pairs and rgbd:
         raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
     folder = out or cache_folder() / "runs" / recipe
     terminal = Terminal(debug)
     pace = _Pace(terminal).tell
 
     def trained() -> Path | None:
-        if recipe in BLUR_RECIPES:
+        if recipe in from_pairs:
             pairs = cache_folder() / "pairs"
-            return blur_loop.train_blur(
-                recipe, frames or [pairs / "train"], held_out or pairs / "held_out", folder, resume, init,
+            given = frames or [pairs / "train"]
+            if recipe in light_loop.LIGHT_RECIPES and not frames:
+                given.append(cache_folder() / "scenes" / "train")
+            return from_pairs[recipe](
+                recipe, given, held_out or pairs / "held_out", folder, resume, init,
                 stop_after, threads, pace,
             )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]

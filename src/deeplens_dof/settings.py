@@ -67,9 +67,9 @@ class Settings:
     )
     renderer: str = _setting(
         "optical",
-        "What renders the blur: optical (no network), or paper (the DeepLens of 2018, to compare with; discs alone).",
+        "What renders the blur: optical (no network), neural (borders by a network), paper (the network of 2018).",
         "NAME",
-        choices=("optical", "paper"),
+        choices=("optical", "neural", "paper"),
     )
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
-from deeplens_dof.lens_blur.borders import find_borders
+from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,8 @@ def test_gradients_of_tone_are_finite_everywhere():
 
 def sides_of(coc: np.ndarray) -> torch.Tensor:
     borders = find_borders(coc)
-    planes = [coc, borders.near_px, borders.far_px, borders.distance]
+    alpha = first_guess(np.zeros((*coc.shape, 3), np.float32), coc, borders)[0]
+    planes = [alpha, borders.near_px, borders.far_px, borders.distance]
     return torch.from_numpy(np.stack(planes))[None]
 
 
@@ -222,7 +223,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []
     for _ in range(80):
-        loss = blur_loop.difference(*recipe.predicted(network, given))
+        loss = recipe.difference(*recipe.predicted(network, given))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

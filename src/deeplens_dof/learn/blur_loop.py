@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference
+from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
@@ -128,6 +128,8 @@ class _Run(Run):
     ) -> bool:
         """Trains to the end; False when `stop_after` ended it before."""
         trained, first = self.group.shared(self.network), self.step
+        if self.step == 0:
+            self.log("validation", **self.validate(kept))
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self._batch, files, self.step)
             while self.step < self.recipe.iterations:
@@ -164,7 +166,7 @@ class _Run(Run):
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
             seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
-        loss = difference(seen, wanted) * share
+        loss = self.recipe.difference(seen, wanted) * share
         torch.autograd.backward(LOSS_SCALE * loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
@@ -175,7 +177,7 @@ class _Run(Run):
         self.step += 1
         self.follow(self.recipe.ema)
         with torch.no_grad():
-            without = float(difference(self.recipe.baseline(given), wanted)) * share
+            without = float(self.recipe.difference(self.recipe.baseline(given), wanted)) * share
         self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
         if self.progress is not None:
             self.progress(self.step, self.recipe.iterations, self._recent[-1])

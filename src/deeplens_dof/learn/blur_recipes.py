@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from deeplens_dof.learn.border_examples import BorderExamples, load_borders, prepare_borders
 from deeplens_dof.learn.examples import Examples, load, prepare
@@ -20,18 +21,24 @@ from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, PaperLensBlu
 from deeplens_dof.learn.tone import to_tone
 
 
+def difference(seen: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of toned light, up to a little above white."""
+    return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
+
+
 @dataclass(frozen=True)
 class BlurRecipe:
     """network: makes the module. prepare, load: make and read its examples. predicted: what it makes of a batch, and what
-    that should be, toned (B, C, H, W). baseline: what is there without it, toned. iterations with a warm-up, then the cosine
-    to 2 % of `rate`. largest_px: of the CoC of the pairs that are used. bfloat16: in convolutions while training, twice as
-    fast where the processor has it.
+    that should be, toned (B, C, H, W). baseline: what is there without it, toned. difference: the loss. iterations with a
+    warm-up, then the cosine to 2 % of `rate`. largest_px: of the CoC of the pairs that are used. bfloat16: in convolutions
+    while training, twice as fast where the processor has it.
     """
 
     network: Callable[[], nn.Module]
     predicted: Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
     baseline: Callable[[Any], Tensor]
     iterations: int
+    difference: Callable[[Tensor, Tensor], Tensor] = difference
     batch: int = 8
     crop: int = 192
     rate: float = 6e-4
@@ -47,24 +54,23 @@ class BlurRecipe:
 
 
 def _neural(network: nn.Module, given: BorderExamples) -> tuple[Tensor, Tensor]:
-    sides = torch.cat([given.coc_px, given.near_px, given.far_px, given.distance], 1)
+    sides = torch.cat([given.guessed, given.near_px, given.far_px, given.distance], 1)
     answer = network(given.light, given.near_light, given.far_light, sides)
     alpha, front, back = answer.split((1, 3, 3), 1)
     return _weighed(alpha, front, back, given), _weighed(given.alpha, given.front, given.back, given)
 
 
-def _hard(given: BorderExamples) -> Tensor:
-    """What is known without a network: the border where the depth has it, the colours of what is seen nearby."""
-    is_near = (2 * given.coc_px > given.near_px + given.far_px).to(given.light.dtype)
-    front = torch.lerp(given.near_light, given.light, is_near)
-    return _weighed(is_near, front, torch.lerp(given.light, given.far_light, is_near), given)
+def _guessed(given: BorderExamples) -> Tensor:
+    return _weighed(given.guessed, given.near_light, given.far_light, given)
 
 
 def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) -> Tensor:
-    """Alpha and both colours, toned, each as much as it counts: what nothing covers or what no lens sees, little."""
+    """Alpha and both colours, toned, each as much as it counts: the near one's by what is there of it, that behind it by the
+    part of the lens that sees past the border."""
     gap = given.near_px - given.far_px
-    within = (gap > 0).to(alpha.dtype)
-    seen = torch.where(given.distance <= gap + 2, 1.0, 0.2)
+    within = ((gap > 0) & (given.alpha >= 0)).to(alpha.dtype)
+    along = (given.distance / gap.clamp(min=1)).clamp(0, 1)
+    seen = 0.05 + (torch.acos(along) - along * (1 - along * along).sqrt()) / (0.5 * math.pi)
     return within * torch.cat([alpha, given.alpha * to_tone(front), seen * to_tone(back)], 1)
 
 
@@ -83,9 +89,11 @@ def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
     return to_tone(network(given.light, (-far / spread).clamp(0, 1), spread)), to_tone(given.truth)
 
 
-def difference(seen: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference of toned light, up to a little above white."""
-    return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
+def blurred_difference(seen: Tensor, wanted: Tensor) -> Tensor:
+    """`difference`, also of means over 4 and 16 pixels: what is looked at through a lens is blurred, and what is wrong in it
+    by turns is not seen."""
+    error = seen.clamp(max=1.3) - wanted.clamp(max=1.3)
+    return error.abs().mean() + 2 * sum(F.avg_pool2d(error, side).abs().mean() for side in (4, 16))
 
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
@@ -93,8 +101,9 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     "lens-blur": BlurRecipe(
         NeuralLensBlur,
         _neural,
-        _hard,
-        4000,
+        _guessed,
+        3500,
+        blurred_difference,
         crop=160,
         bfloat16=True,
         prepare=prepare_borders,
@@ -132,7 +141,7 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     "lens-blur-toy": BlurRecipe(
         lambda: NeuralLensBlur((8, 8, 8, 8)),
         _neural,
-        _hard,
+        _guessed,
         6,
         batch=2,
         crop=64,

@@ -4,7 +4,8 @@ behind it.
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
     light        (S, S, 3) as in learn/examples.py
     coc_px       (S, S) as the camera is given it: exact, or wrong as depth is (ROUGH_SHARE)
-    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py)
+    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py),
+                 -1 where the pair does not tell, as path-traced ones do not
     front, back  (S, S, 3) the colours of both, linear light
 """
 
@@ -24,7 +25,7 @@ from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.examples import as_photographed, rough
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
-from deeplens_dof.lens_blur.borders import find_borders
+from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
 ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
@@ -37,7 +38,7 @@ class BorderExamples:
     light: Tensor
     near_light: Tensor
     far_light: Tensor
-    coc_px: Tensor
+    guessed: Tensor
     near_px: Tensor
     far_px: Tensor
     distance: Tensor
@@ -72,6 +73,8 @@ def make_border_example(pair: Pair) -> dict[str, Floats]:
     light = as_photographed(pair.rgb, rng)
     borders = find_borders(coc)
     middle = np.float32(0.5) * (borders.near_px + borders.far_px)
+    if pair.facts.get("traced"):
+        return {"light": light, "coc_px": coc, "alpha": np.full_like(coc, -1), "front": light, "back": light}
     depth = middle / np.float32(pair.facts["blur_px"]) + np.float32(pair.facts["focus"])
     alpha, front, back = scene_of(pair).parted(depth)
     return {"light": light, "coc_px": coc, "alpha": alpha, "front": front, "back": back}
@@ -91,8 +94,10 @@ def load_borders(
                 part = kept[name][top : top + side, left : left + side].astype(np.float32)
                 part = part[:, ::-1] if mirrored else part
                 planes[name] = np.ascontiguousarray(part.swapaxes(0, 1) if transposed else part)
-        borders = find_borders(planes["coc_px"])
-        planes["near_light"], planes["far_light"] = borders.colours(planes["light"])
+        coc = planes.pop("coc_px")
+        borders = find_borders(coc)
+        guess = first_guess(planes["light"], coc, borders)
+        planes |= dict(zip(("guessed", "near_light", "far_light"), guess, strict=True))
         planes |= {"near_px": borders.near_px, "far_px": borders.far_px, "distance": borders.distance}
         for name, plane in planes.items():
             plane = plane[..., None] if plane.ndim == 2 else plane

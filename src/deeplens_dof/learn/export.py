@@ -28,6 +28,7 @@ BLUR_PORTS: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
     ),
     "PaperLensBlur": ({"srgb": (3, 1), "coc_px": (1, 1)}, "blurred"),
     "GuidedUpsample": ({"sharp": (3, 1), "blurred": (3, 2), "coc_px": (1, 1)}, "picture"),
+    "LightNetwork": ({"srgb": (3, 1), "clipped": (3, 1)}, "gain"),
 }
 
 
@@ -62,7 +63,8 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
 
 
 def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
-    """Writes the ONNX file of a module that learnt from pairs: the lens blur, the 2018 network or the upsampling.
+    """Writes the ONNX file of a module for the camera: the lens blur, the 2018 network,
+    the upsampling or the light.
 
     Names and sizes of inputs and outputs are those of BLUR_PORTS. Raises ValueError for another module.
     """

@@ -1,8 +1,9 @@
 """Where a near surface ends before a farther one: which pixels lie round such a border, and the two surfaces that meet there.
 
-Every pixel within REACH_PX of a depth step is told the CoC of the nearer and of the farther surface of the nearest step, and
-where to see the colour of either. That is what the network `lens_blur` is asked about: how much of the pixel the near
-surface covers, what its own colour is, and what lies behind it.
+Every pixel within REACH_PX of a depth step is told the CoC of the nearer and of the farther surface of the nearest step.
+`first_guess` takes the pixels on the step apart as the optical renderer does, from the few pixels nearby, and carries on what
+it finds. The network `lens_blur` is asked to improve on that: how much of each pixel the near surface covers, what its own
+colour is, and what lies behind it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from . import kernels
-from .layers import STEP_PX, FloatArray, Layers
+from .layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
 
 REACH_PX = 24.0  # how far from a step a border is looked at
 CLIMB_PX = 10  # pixels over which a soft step may rise
@@ -32,12 +33,14 @@ Index = npt.NDArray[np.int32]
 @dataclass(frozen=True, slots=True)
 class Borders:
     """near_px, far_px (H, W): CoC of the two surfaces. near, far (H, W): pixel, row * W + column, that shows each of them,
-    -1 where no border is in reach. distance (H, W): to the step, px, positive on the near side."""
+    and step: the nearest one on a step; -1 where no border is in reach. distance (H, W): to the step, px, positive on the
+    near side."""
 
     near_px: FloatArray
     far_px: FloatArray
     near: Index
     far: Index
+    step: Index
     distance: FloatArray
 
     @property
@@ -45,27 +48,36 @@ class Borders:
         """Where a border is in reach, (H, W)."""
         return np.asarray(self.near >= 0)
 
-    def colours(self, light: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The colours that the two surfaces show nearby, (H, W, 3) each; the pixel's own where no border is in reach."""
-        flat = light.reshape(-1, 3)
-        own = np.arange(len(flat), dtype=np.int32).reshape(self.near.shape)
-        return tuple(flat[np.where(self.within, side, own)] for side in (self.near, self.far))  # type: ignore[return-value]
-
 
 def find_borders(coc_px: FloatArray) -> Borders:
     """coc_px: (H, W) signed radii in px."""
     shape = coc_px.shape
-    near, far = (np.full(shape, -1, np.int32) for _ in range(2))
+    near, far, step = (np.full(shape, -1, np.int32) for _ in range(3))
     distance = np.full(shape, np.float32(1e6))
-    _seed(coc_px, np.float32(STEP_PX), CLIMB_PX, near, far, distance)
-    _spread(near, far, distance)
+    _seed(coc_px, np.float32(STEP_PX), CLIMB_PX, near, far, step, distance)
+    _spread(step, distance)
     beyond = distance > REACH_PX
-    near[beyond], far[beyond] = -1, -1
+    step[beyond] = -1
+    near, far = (np.where(beyond, np.int32(-1), at.reshape(-1)[step]) for at in (near, far))
     flat = coc_px.reshape(-1)
     near_px = np.where(beyond, coc_px, flat[near])
     far_px = np.where(beyond, coc_px, flat[far])
     side = np.where(2 * coc_px >= near_px + far_px, np.float32(1), np.float32(-1))
-    return Borders(near_px, far_px, near, far, side * np.where(beyond, np.float32(REACH_PX), distance))
+    return Borders(near_px, far_px, near, far, step, side * np.where(beyond, np.float32(REACH_PX), distance))
+
+
+def first_guess(
+    rgb: FloatArray, coc_px: FloatArray, borders: Borders
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Alpha of the near surface (H, W), its colour and that behind it (H, W, 3), as the optical renderer sees them.
+
+    A pixel on a step is a mixture of the two sides; those round it show one of them, and have from the nearest step what the
+    other looks like. Where no border is in reach alpha is 1 and both colours are the pixel's.
+    """
+    alpha, front, back = np.empty(coc_px.shape, np.float32), np.empty_like(rgb), np.empty_like(rgb)
+    numbers = np.float32(STEP_PX), np.float32(ALPHA_PRIOR)
+    _guess(rgb, coc_px, depth_steps(coc_px), borders.step, borders.distance, *numbers, alpha, front, back)
+    return alpha, front, back
 
 
 def taken_apart(
@@ -116,33 +128,40 @@ def _climb(coc: FloatArray, y: int, x: int, up: int, least: np.float32, most: in
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _seed(
-    coc: FloatArray, step_px: np.float32, most: int, near: Index, far: Index, distance: FloatArray
+    coc: FloatArray,
+    step_px: np.float32,
+    most: int,
+    near: Index,
+    far: Index,
+    step: Index,
+    distance: FloatArray,
 ) -> None:
     """Both surfaces of every pixel on a step."""
     height, width = coc.shape
     for y in range(height):
         for x in range(width):
             here = coc[y, x]
-            step = np.float32(0)
+            change = np.float32(0)
             if x + 1 < width:
-                step = max(step, abs(coc[y, x + 1] - here))
+                change = max(change, abs(coc[y, x + 1] - here))
             if x > 0:
-                step = max(step, abs(coc[y, x - 1] - here))
+                change = max(change, abs(coc[y, x - 1] - here))
             if y + 1 < height:
-                step = max(step, abs(coc[y + 1, x] - here))
+                change = max(change, abs(coc[y + 1, x] - here))
             if y > 0:
-                step = max(step, abs(coc[y - 1, x] - here))
-            if step <= step_px:
+                change = max(change, abs(coc[y - 1, x] - here))
+            if change <= step_px:
                 continue
             near[y, x] = _climb(coc, y, x, 1, np.float32(0.5) * step_px, most)
             far[y, x] = _climb(coc, y, x, -1, np.float32(0.5) * step_px, most)
+            step[y, x] = y * width + x
             distance[y, x] = 0.5
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _spread(near: Index, far: Index, distance: FloatArray) -> None:
+def _spread(step: Index, distance: FloatArray) -> None:
     """Carries the seeds outwards, by steps of 1 and sqrt(2) (Borgefors 1986), the nearest first."""
-    height, width = near.shape
+    height, width = step.shape
     diagonal = np.float32(np.sqrt(2))
     for backwards in range(2):
         for i in range(height):
@@ -156,8 +175,38 @@ def _spread(near: Index, far: Index, distance: FloatArray) -> None:
                     else:
                         yy, xx = y + v, x + n - 2
                         way = np.float32(1) if n == 2 else diagonal
-                    if yy < 0 or xx < 0 or yy >= height or xx >= width or near[yy, xx] < 0:
+                    if yy < 0 or xx < 0 or yy >= height or xx >= width or step[yy, xx] < 0:
                         continue
                     if distance[yy, xx] + way < distance[y, x]:
                         distance[y, x] = distance[yy, xx] + way
-                        near[y, x], far[y, x] = near[yy, xx], far[yy, xx]
+                        step[y, x] = step[yy, xx]
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _guess(
+    rgb: FloatArray, coc: FloatArray, steps: npt.NDArray[np.uint8], step: Index, distance: FloatArray, step_px: np.float32,
+    prior: np.float32, alpha: FloatArray, front: FloatArray, back: FloatArray,
+) -> None:  # fmt: skip
+    height, width = coc.shape
+    for y in range(height):
+        for x in range(width):
+            alpha[y, x] = 1
+            front[y, x], back[y, x] = rgb[y, x], rgb[y, x]
+            if step[y, x] == y * width + x:
+                share, _, behind = kernels.unmix_pixel(
+                    rgb, coc, steps, y, x, step_px, prior, front[y, x], back[y, x]
+                )
+                alpha[y, x] = share
+                if behind == kernels.NOTHING:
+                    alpha[y, x] = 1 if distance[y, x] > 0 else 0
+                    front[y, x], back[y, x] = rgb[y, x], rgb[y, x]
+    for y in range(height):
+        for x in range(width):
+            at = step[y, x]
+            if at < 0 or at == y * width + x:
+                continue
+            if distance[y, x] > 0:
+                back[y, x] = back[at // width, at % width]
+            else:
+                alpha[y, x] = 0
+                front[y, x] = front[at // width, at % width]

@@ -5,7 +5,7 @@ without what shines through, and what lies behind it. The optical renderer guess
 network `lens_blur` (`learn/networks/borders.py`) has learnt it from scenes of which all is known, also for depth that is
 wrong at its borders. What it says is layers (`borders.py`), which the optical renderer blurs as it blurs its own.
 
-A photo longer than LONGEST_PX, or blurred by more than LARGEST_PX, is rendered by the optics at full size, and the difference
+With few lens points, for a preview, the network is not asked. A photo longer than LONGEST_PX, or blurred by more than LARGEST_PX, is rendered by the optics at full size, and the difference
 that the network makes at a smaller size is added to that.
 """
 
@@ -19,7 +19,7 @@ from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.upsample import resize
 
 from .aperture import Aperture
-from .borders import Borders, find_borders, taken_apart
+from .borders import Borders, find_borders, first_guess, taken_apart
 from .layers import FloatArray, Layers
 from .optical import render_optical
 
@@ -36,25 +36,24 @@ def render_neural(
     lens_points: int | None = None,
 ) -> FloatArray:
     """As `render_optical`: (H, W, 3) linear light and (H, W) signed radii in px to (H, W, 3) linear light."""
+    if lens_points is not None:
+        return render_optical(rgb, coc_px, aperture, threads, lens_points)
     scale = math.ceil(max(max(coc_px.shape) / LONGEST_PX, float(np.abs(coc_px).max()) / LARGEST_PX, 1))
     if scale == 1:
-        return _rendered(rgb, coc_px, aperture, threads, lens_points)
-    blurred = render_optical(rgb, coc_px, aperture, threads, lens_points)
+        return _rendered(rgb, coc_px, aperture, threads)
+    blurred = render_optical(rgb, coc_px, aperture, threads)
     height, width = (max(1, round(side / scale)) for side in coc_px.shape)
     light, coc = _smaller(rgb, height, width), _nearest(coc_px, height, width) / np.float32(scale)
-    known = _rendered(light, coc, aperture, threads, lens_points)
-    change = _to_tone(known) - _to_tone(render_optical(light, coc, aperture, threads, lens_points))
+    known = _rendered(light, coc, aperture, threads)
+    change = _to_tone(known) - _to_tone(render_optical(light, coc, aperture, threads))
     for top in range(0, coc_px.shape[0], TILE):
         rows = slice(top, min(top + TILE, coc_px.shape[0]))
         add_toned(blurred[rows], _enlarged(change, coc_px.shape, rows))
     return blurred
 
 
-def _rendered(
-    rgb: FloatArray, coc_px: FloatArray, aperture: Aperture, threads: int | None, lens_points: int | None
-) -> FloatArray:
-    apart = take_apart(rgb, coc_px, threads)
-    return render_optical(rgb, coc_px, aperture, threads, lens_points, apart=apart)
+def _rendered(rgb: FloatArray, coc_px: FloatArray, aperture: Aperture, threads: int | None) -> FloatArray:
+    return render_optical(rgb, coc_px, aperture, threads, apart=take_apart(rgb, coc_px, threads))
 
 
 def take_apart(rgb: FloatArray, coc_px: FloatArray, threads: int | None = None) -> Layers | None:
@@ -82,8 +81,8 @@ def take_apart(rgb: FloatArray, coc_px: FloatArray, threads: int | None = None) 
 
 def _planes(rgb: FloatArray, coc_px: FloatArray, borders: Borders) -> dict[str, FloatArray]:
     """What the network is given, (H, W, C) by name."""
-    near_light, far_light = borders.colours(rgb)
-    sides = np.dstack([coc_px, borders.near_px, borders.far_px, borders.distance])
+    alpha, near_light, far_light = first_guess(rgb, coc_px, borders)
+    sides = np.dstack([alpha, borders.near_px, borders.far_px, borders.distance])
     return {"light": rgb, "near_light": near_light, "far_light": far_light, "sides": sides}
 
 

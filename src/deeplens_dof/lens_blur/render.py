@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.highlights import settle
+
 from .aperture import Aperture
+from .light import learned_light
+from .neural import render_neural
 from .optical import render_optical
 from .paper import render_paper
 
@@ -19,6 +23,7 @@ DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of t
 
 RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None, int | None], FloatArray]] = {
     "optical": render_optical,
+    "neural": render_neural,
     "paper": render_paper,
 }
 
@@ -30,6 +35,7 @@ def render(
     renderer: str = "optical",
     threads: int | None = None,
     lens_points: int | None = None,
+    highlights: float | None = None,
 ) -> FloatArray:
     """What a lens would have seen: float32 (H, W, 3) linear light.
 
@@ -37,9 +43,11 @@ def render(
     signed radius of the circle of confusion in pixels of this picture, positive nearer than the focus. aperture: its
     shape, a disc by default. threads: as many as there are cores by default; the result does not depend on it.
     lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, say); as many as are needed
-    by default. Where every CoC is 0 the input comes back bit for bit.
+    by default. Where every CoC is 0 the input comes back bit for bit. renderer: docs/renderers.md tells what each does.
+    highlights: 0..1, how much of the light that was clipped at 1 the network `light` gives back before it is blurred; by
+    default all for "neural" where nothing is brighter than 1, else none.
     Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC above 4000 px, an unknown
-    renderer, an aperture, threads or lens_points that are none, and a shape that the renderer does not know.
+    renderer, an aperture, threads, lens_points or highlights that are none, and a shape that the renderer does not know.
     """
     if not isinstance(renderer, str) or renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
@@ -71,4 +79,10 @@ def render(
         raise ValueError(
             f"the largest CoC is {np.abs(coc).max():.0f} px, expected at most {LARGEST_COC_PX:.0f} px"
         )
-    return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads, lens_points)
+    if highlights is None:
+        highlights = float(renderer == "neural" and rgb.max() <= 1)
+    light = learned_light(rgb, highlights, threads=threads)
+    linear = RENDERERS[renderer](light, coc, aperture or Aperture.disc(), threads, lens_points)
+    if light is not rgb:
+        settle(linear, rgb, light, coc)
+    return linear

@@ -19,9 +19,6 @@ from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.lens_blur.borders import REACH_PX
 
 MULTIPLE_PX = 16  # sides of what the network takes
-_ALPHA_SLOPE = (
-    8.0  # of the logit of alpha along the way in depth from the far to the near surface, to begin with
-)
 _SMALL = 0.3  # what is added to the colours is
 
 
@@ -45,21 +42,18 @@ class NeuralLensBlur(nn.Module):
     def forward(self, light: Tensor, near_light: Tensor, far_light: Tensor, sides: Tensor) -> Tensor:
         """(B, 7, H, W): alpha of the near surface 0..1, its colour, and the colour behind it, linear light.
 
-        light: (B, 3, H, W). near_light, far_light: the colours that the two surfaces show nearby. sides: (B, 4, H, W), CoC of
-        the picture, of the near and of the far surface, and the distance to the border, of `lens_blur/borders.py`, px. H and
-        W are multiples of MULTIPLE_PX.
+        light: (B, 3, H, W). near_light, far_light: a first guess of both colours. sides: (B, 4, H, W), the first guess of
+        alpha, the CoC of the near and of the far surface, and the distance to the border; all of `lens_blur/borders.py`. H
+        and W are multiples of MULTIPLE_PX.
         """
-        coc_px, near_px, far_px, distance = sides.chunk(4, 1)
+        guessed, near_px, far_px, distance = sides.chunk(4, 1)
         gap = near_px - far_px
         within = (gap > 0).to(light.dtype)
-        along = torch.where(gap > 0, (coc_px - far_px) / gap.clamp(min=1e-6), 1.0).clamp(0, 1)
         seen, near, far = to_tone(light), to_tone(near_light), to_tone(far_light)
-        facts = torch.cat([along, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
+        facts = torch.cat([guessed, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
         answer = self._answer(torch.cat([seen, near, far, facts], 1))
-        alpha = torch.sigmoid(_ALPHA_SLOPE * (along - 0.5) + answer[:, :1])
-        alpha = torch.where(within > 0, alpha, 1.0)
-        front = torch.lerp(near, seen, along) + _SMALL * answer[:, 1:4]
-        back = torch.lerp(seen, far, along) + _SMALL * answer[:, 4:]
+        alpha = torch.where(within > 0, _within_bounds(guessed + answer[:, :1]), 1.0)
+        front, back = near + _SMALL * answer[:, 1:4], far + _SMALL * answer[:, 4:]
         return torch.cat([alpha, *_adding_up(light, alpha, from_tone(front), from_tone(back))], 1)
 
     def _answer(self, given: Tensor) -> Tensor:
@@ -73,6 +67,11 @@ class NeuralLensBlur(nn.Module):
             seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
             seen = self.decode[number](seen + passed[number])
         return F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2).to(given.dtype)
+
+
+def _within_bounds(alpha: Tensor) -> Tensor:
+    """0..1, with a gradient beyond the bounds too: most pixels begin on one of them, many on the wrong one."""
+    return alpha + (alpha.clamp(0, 1) - alpha).detach()
 
 
 def _adding_up(light: Tensor, alpha: Tensor, front: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 from deeplens_dof.learn.tone import to_tone
 from deeplens_dof.lens_blur.aperture import Aperture
-from deeplens_dof.lens_blur.borders import COVERED, OPEN, OWN_SHARE, find_borders
+from deeplens_dof.lens_blur.borders import COVERED, OPEN, OWN_SHARE, find_borders, first_guess
 from deeplens_dof.models import MODELS
 
 LENS_POINTS = 32
@@ -101,10 +101,10 @@ class DeepLens(nn.Module):
     def surfaces(self, light: Tensor, coc_px: Tensor) -> Surfaces:
         """The picture as two surfaces, at borders the near one and what is behind it. light (B, 3, H, W), coc_px
         (B, 1, H, W); sides multiples of MULTIPLE_PX."""
-        near, far, distance, within = _borders(coc_px)
+        near, far, within, guess = _borders(light, coc_px)
         near_px, far_px = (torch.where(within, _looked_up(coc_px, at), coc_px) for at in (near, far))
-        near_light, far_light = (torch.where(within, _looked_up(light, at), light) for at in (near, far))
-        sides = torch.cat([coc_px, near_px, far_px, distance], 1)
+        alpha, near_light, far_light, distance = guess.split((1, 3, 3, 1), 1)
+        sides = torch.cat([alpha, near_px, far_px, distance], 1)
         alpha, front, back = self.lens_blur(light, near_light, far_light, sides).split((1, 3, 3), 1)
         alpha = torch.where(alpha > COVERED, 1.0, torch.where(alpha < OPEN, 0.0, alpha))
         share = ((coc_px - far_px) / (near_px - far_px).clamp(min=1e-6)).detach()
@@ -118,15 +118,24 @@ class DeepLens(nn.Module):
 
 
 @torch.no_grad()
-def _borders(coc_px: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each picture: where its near and its far surface are seen, the distance to the border, and where there is one;
-    (B, 1, H, W) of coc_px (B, 1, H, W)."""
-    found = [find_borders(picture.detach().cpu().float().numpy()) for picture in coc_px[:, 0]]
-    near, far, distance = (
-        torch.from_numpy(np.stack([getattr(each, name) for each in found]))[:, None].to(coc_px.device)
-        for name in ("near", "far", "distance")
-    )
-    return near.long().clamp(min=0), far.long().clamp(min=0), distance.to(coc_px.dtype), near >= 0
+def _borders(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each picture: where its near and its far surface are seen, where there is a border, (B, 1, H, W), and the first
+    guess of alpha, near and far light, with the distance, (B, 8, H, W)."""
+    found: list[tuple[Tensor, ...]] = []
+    for picture, coc in zip(light.detach().cpu(), coc_px[:, 0].detach().cpu(), strict=True):
+        rgb = np.ascontiguousarray(picture.float().numpy().transpose(1, 2, 0))
+        plane = np.ascontiguousarray(coc.float().numpy())
+        borders = find_borders(plane)
+        planes = np.dstack([*first_guess(rgb, plane, borders), borders.distance]).transpose(2, 0, 1)
+        found.append(
+            (
+                torch.from_numpy(borders.near)[None],
+                torch.from_numpy(borders.far)[None],
+                torch.from_numpy(np.ascontiguousarray(planes)),
+            )
+        )
+    near, far, guess = (torch.stack(each).to(light.device) for each in zip(*found, strict=True))
+    return near.long().clamp(min=0), far.long().clamp(min=0), near >= 0, guess.to(light.dtype)
 
 
 def _looked_up(plane: Tensor, at: Tensor) -> Tensor:
