@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import deeplens_dof as dl
+from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.lens_blur import paper
 from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.models import open_session
@@ -88,11 +90,11 @@ def test_light_above_white_counts_as_white(session, picture):
 @pytest.mark.parametrize(
     ("near", "size"),
     [
-        (7.5, (96, 136)),  # as it is
-        (7.6, (48, 72)),  # half the size, padded to multiples of 8
-        (15.0, (48, 72)),
-        (30.0, (24, 40)),
-        (500.0, (8, 8)),
+        (7.5, (128, 168)),  # as it is, with 16 px more on all sides
+        (7.6, (80, 104)),  # half the size, with that margin, padded to multiples of 8
+        (15.0, (80, 104)),
+        (30.0, (56, 72)),
+        (500.0, (40, 40)),
     ],
 )
 def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, near, size):
@@ -134,3 +136,61 @@ def test_what_is_in_focus_stays_sharp_beside_a_wide_blur(session, picture):
     middle = WIDTH // 2
     assert np.array_equal(blurred[:, : middle - 2], picture[:, : middle - 2])
     assert not np.array_equal(blurred[:, middle + 8 :], picture[:, middle + 8 :])
+
+
+@pytest.fixture
+def meadow() -> np.ndarray:
+    """Linear light with detail of many sizes, most of it dark."""
+    rng = np.random.default_rng(4)
+    layers = [
+        np.kron(rng.random((128 // cell, 160 // cell, 3)), np.ones((cell, cell, 1))) for cell in (1, 2, 4, 16)
+    ]
+    return (np.mean(layers, 0) ** 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("coc_px", [2.0, 4.0, 6.5])
+def test_the_shipped_weights_blur_a_plain_surface_as_the_optics_do(meadow, coc_px):
+    coc = np.full(meadow.shape[:2], -coc_px, np.float32)
+    exact = dl.render(meadow, coc)[16:-16, 16:-16]
+
+    def error(picture: np.ndarray) -> float:
+        shown = (dl.linear_to_srgb(each, np.float32) for each in (picture[16:-16, 16:-16], exact))
+        return float(np.sqrt(np.square(np.subtract(*shown)).mean()))
+
+    assert error(dl.render(meadow, coc, renderer="paper")) < 0.35 * error(meadow)
+
+
+@pytest.mark.parametrize("near", [5.0, 24.0])
+def test_an_even_picture_stays_even(near):
+    even = np.full((HEIGHT, WIDTH, 3), (0.3, 0.2, 0.5), np.float32)
+    blurred = dl.render(even, step(even.shape, near, -2.0), renderer="paper")
+    difference = dl.linear_to_srgb(blurred, np.float32) - dl.linear_to_srgb(even, np.float32)
+    assert np.abs(difference).mean() < 0.01
+
+
+def test_the_sharp_near_half_gets_no_light_from_behind(meadow):
+    """Beside the border, on both sides: nearer to the optical picture than the sharp one is."""
+    coc = step(meadow.shape, 0.0, -6.0)
+    meadow[:, 80:] *= 0.2
+    exact, seen = (dl.render(meadow, coc, renderer=name) for name in ("optical", "paper"))
+    beyond = (slice(16, -16), slice(84, 100))
+    assert np.abs(seen[beyond] - meadow[beyond]).mean() < 0.01
+    before = (slice(16, -16), slice(64, 78))
+    assert np.abs(seen[before] - exact[before]).mean() < 0.5 * np.abs(meadow[before] - exact[before]).mean()
+
+
+def test_the_number_of_threads_does_not_show(picture):
+    coc = step(picture.shape, 13.0, -4.0)
+    assert dl.render(picture, coc, renderer="paper", threads=1) == pytest.approx(
+        dl.render(picture, coc, renderer="paper", threads=2), abs=1e-5
+    )
+
+
+def test_it_is_the_renderer_of_the_settings(picture):
+    photo = dl.Photo(dl.linear_to_srgb(picture))
+    depth = InverseDepth((step(picture.shape, 1.0, 0.0)), "relative")
+    scene = dl.analyse(photo, depth)
+    settings = dl.Settings(focus=(0.9, 0.5), f_number=1.0, highlights=0.0, renderer="paper")
+    result = dl.refocus(scene, settings)
+    assert np.abs(result.coc_px[:, :8]).min() > 1
+    assert np.array_equal(result.linear, dl.render(scene.linear, result.coc_px, renderer="paper"))

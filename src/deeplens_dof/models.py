@@ -75,6 +75,16 @@ MODELS: dict[str, Model] = {
         multiple_px=2,
         long_side_px=512,
     ),
+    "paper": Model(
+        file="paper.onnx",
+        sha256="0a6c29ca099319e15bc21293075558a571e901047b210f9f6bf061a1444d900f",
+        licence="Apache-2.0",
+        task="a lens blur of at most 7 px, as the DeepLens paper of 2018 has it",
+        input_name="srgb",
+        output_name="blurred",
+        multiple_px=8,
+        long_side_px=512,
+    ),
     "light": Model(
         file="light.onnx",
         sha256="c5bdcd908a9ce661fbe52700f7e90395797a11eb9adeafe80bd04d341ea54552",

@@ -199,6 +199,11 @@ def test_a_lens_that_blurs_too_much_is_refused(client, photo) -> None:
     )
 
 
+def test_a_shape_that_the_renderer_does_not_know_is_refused(client, photo) -> None:
+    asked = {**FOCUS_LEFT, "renderer": "paper", "shape": "ring"}
+    is_problem(client.get(f"/v1/photos/{photo['id']}/blur", params=asked), 422, "knows the disc alone")
+
+
 @pytest.mark.parametrize(
     ("data", "status", "words"),
     [

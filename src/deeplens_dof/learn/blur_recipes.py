@@ -115,7 +115,7 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
         PaperLensBlur,
         _paper,
         lambda given: to_tone(given.light).clamp(0, 1),
-        1500,
+        1200,
         batch=4,
         rate=5e-4,
         crop=96,

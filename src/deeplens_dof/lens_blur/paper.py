@@ -23,6 +23,7 @@ LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
 SHARP_PX = 0.02  # a CoC below this moves no light
 TILE = 512  # pixels; each tile is given as much more on all sides as the network sees
 HALO, UPSAMPLE_HALO = 48, 24
+MARGIN = 16  # pixels by which the picture's border is repeated: the network takes what lies beyond for black
 
 
 def render_paper(
@@ -59,6 +60,8 @@ def render_paper(
 def _by_network(light: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
     session, multiple = open_session("paper", threads), MODELS["paper"].multiple_px
     srgb = np.asarray(linear_to_srgb(light, np.float32), np.float32)
+    srgb = np.pad(srgb, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
+    coc_px = np.pad(coc_px, MARGIN, mode="edge")
     height, width = coc_px.shape
 
     def tile(rows: slice, columns: slice) -> FloatArray:
@@ -69,7 +72,8 @@ def _by_network(light: FloatArray, coc_px: FloatArray, threads: int | None) -> F
         (answer,) = session.run(["blurred"], given)
         return np.asarray(answer, np.float32)
 
-    return srgb_to_linear(np.clip(_tiled(tile, height, width, HALO), 0, 1))
+    blurred = _tiled(tile, height, width, HALO)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return srgb_to_linear(np.clip(blurred, 0, 1))
 
 
 def _doubled(sharp: FloatArray, blurred: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
