@@ -87,7 +87,7 @@ MODELS: dict[str, Model] = {
     ),
     "light": Model(
         file="light.onnx",
-        sha256="c5bdcd908a9ce661fbe52700f7e90395797a11eb9adeafe80bd04d341ea54552",
+        sha256="20908aeee483ae859a31db2fd924b6d5d7c5743dec0bdb40823e1642455d7408",
         licence="Apache-2.0",
         task="how far the light of a photo exceeds white where it is clipped, as a logarithm",
         input_name="srgb",

@@ -30,7 +30,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     pair = tmp_path_factory.mktemp("pairs") / "pair_000000.npz"
     np.savez(pair, rgb=np.exp(rng.normal(-1, 1, (SIDE, SIDE, 3))).astype(np.float16))
     panoramas = np.exp(rng.normal(0, 1, (2, 64, 128, 3))).astype(np.float16)
-    return Sources(panoramas, Materials(photos, rng.integers(0, 256, (2, 64, 64, 3), np.uint8), []), [pair])
+    return Sources(
+        panoramas, Materials(photos, rng.integers(0, 256, (2, 64, 64, 3), np.uint8), []), [pair], (), [pair]
+    )
 
 
 def test_pictures_depend_on_seed_and_number_alone(sources: Sources):

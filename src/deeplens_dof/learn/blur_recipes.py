@@ -90,10 +90,10 @@ def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
 
 
 def blurred_difference(seen: Tensor, wanted: Tensor) -> Tensor:
-    """`difference`, also of means over 4 and 16 pixels: what is looked at through a lens is blurred, and what is wrong in it
-    by turns is not seen."""
+    """Mean squared difference, also of means over 4 and 16 pixels: what is looked at through a lens is blurred, so that
+    the mean of what may be is the best guess, and what is wrong in it by turns is not seen."""
     error = seen.clamp(max=1.3) - wanted.clamp(max=1.3)
-    return error.abs().mean() + 2 * sum(F.avg_pool2d(error, side).abs().mean() for side in (4, 16))
+    return error.square().mean() + 4 * sum(F.avg_pool2d(error, side).square().mean() for side in (4, 16))
 
 
 BLUR_RECIPES: dict[str, BlurRecipe] = {
@@ -102,9 +102,10 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
         NeuralLensBlur,
         _neural,
         _guessed,
-        3500,
+        2500,
         blurred_difference,
         crop=160,
+        rate=1e-3,
         bfloat16=True,
         prepare=prepare_borders,
         load=load_borders,

@@ -68,7 +68,7 @@ LIGHT_RECIPES: dict[str, LightRecipe] = {
     # Clipped light. About 20 minutes of one core.
     "light": LightRecipe(2400),
     # The same in pieces: goes on from earlier weights (--init).
-    "light-piece": LightRecipe(1000, rate=1.2e-3, seed=2),
+    "light-piece": LightRecipe(500, rate=8e-4, seed=2),
     # Seconds: shows that loop, resuming and export work.
     "light-toy": LightRecipe(
         4, batch=2, side=64, reduced=2, reduced_side=64, warm_up=2, radii=1, held_out=2, widths=(8, 8)
@@ -204,6 +204,7 @@ def train_light(
         name=recipe_name,
         pairs=len(learnt.pairs),
         frames=len(learnt.frames),
+        traced=len(learnt.traced),
         processes=run.group.count,
     )
     with heeding_interrupts() as interrupted:

@@ -26,7 +26,7 @@ from deeplens_dof.learn.scenes.pictures import skies, sky_names
 
 Floats = npt.NDArray[np.float32]
 SKIES_HELD_OUT = ("bridge", "lobby")
-SHARES = {"panorama": 0.12, "exposed": 0.45, "lamps": 0.3, "pair": 0.13}
+SHARES = {"panorama": 0.1, "exposed": 0.36, "lamps": 0.26, "pair": 0.1, "traced": 0.18}
 FRAME_SHARE = 0.5  # of the surroundings that are photos or drawn frames
 MOST_LIGHT = 148.0
 WASHED_OUT = 250  # code from which on a photo of 8 bits may have been clipped itself
@@ -34,12 +34,14 @@ WASHED_OUT = 250  # code from which on a photo of 8 bits may have been clipped i
 
 @dataclass(frozen=True)
 class Sources:
-    """panoramas: (N, h, w, 3) linear. pairs, frames: files of composed pairs and of drawn frames, may be none."""
+    """panoramas: (N, h, w, 3) linear. pairs, frames, traced: files of composed pairs, of drawn frames, and of unclipped
+    path-traced pictures (`aif_linear.npz`), may be none."""
 
     panoramas: npt.NDArray[np.float16]
     materials: Materials
     pairs: Sequence[Path]
     frames: Sequence[Path] = ()
+    traced: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -53,28 +55,33 @@ class Clipped:
 
 
 def load_sources(folders: Sequence[Path], held_out: bool = False) -> Sources:
-    """Those of one side of the split. folders: of pairs of that side and of frames of both. Raises RuntimeError when the
-    assets have not been fetched, ValueError for a folder that holds neither."""
+    """Those of one side of the split. folders: of pairs of that side; of frames and of path-traced sets of both. Raises
+    RuntimeError when the assets have not been fetched, ValueError for a folder that holds none of them."""
     chosen = [k for k, name in enumerate(sky_names()) if (name in SKIES_HELD_OUT) == held_out]
     pairs: list[Path] = []
     frames: list[Path] = []
+    traced: list[Path] = []
     for folder in folders:
-        of_frames = sorted(folder.glob("*/frame_*.zip"))
-        frames += [file for file in of_frames if is_held_out(file.name) == held_out]
-        pairs += [] if of_frames else pair_files(folder)
-    return Sources(skies()[chosen], load_materials(held_out), pairs, frames)
+        drawn, sets = sorted(folder.glob("*/frame_*.zip")), sorted(folder.glob("*/aif_linear.npz"))
+        frames += [file for file in drawn if is_held_out(file.name) == held_out]
+        traced += [file for file in sets if is_held_out(file.parent.name) == held_out]
+        pairs += [] if drawn or sets else pair_files(folder)
+    return Sources(skies()[chosen], load_materials(held_out), pairs, frames, traced)
 
 
 def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: float = 1.0) -> Clipped:
     """Picture `index` of a seed, (side, side). scale: how many px of it one px of a small photo is."""
     rng = np.random.default_rng((seed, index))
-    shares = dict(SHARES) if sources.pairs else {k: v for k, v in SHARES.items() if k != "pair"}
+    absent = {kind for kind, files in (("pair", sources.pairs), ("traced", sources.traced)) if not files}
+    shares = {kind: share for kind, share in SHARES.items() if kind not in absent}
     kind = str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
     known = np.ones((side, side), bool)
     if kind == "panorama":
         light = _exposed(_view(sources.panoramas, rng, side), rng, 5e-4, 0.12)
     elif kind == "pair":
-        light = _exposed(_pair(sources.pairs, rng, side), rng, 5e-4, 0.12)
+        light = _exposed(_piece(sources.pairs, rng, side), rng, 5e-4, 0.12)
+    elif kind == "traced":
+        light = _piece(sources.traced, rng, side) * np.float32(math.exp(rng.normal(0, 0.25)))
     elif kind == "exposed":
         light, washed = _surroundings(sources, rng, side)
         light = _exposed(light, rng, 5e-3, 0.5) if rng.random() < 0.45 else _mild(light, rng)
@@ -125,14 +132,15 @@ def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: in
     return np.asarray(light[:, ::-1] if rng.random() < 0.5 else light, np.float32)
 
 
-def _pair(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats:
+def _piece(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats:
+    """A piece of one of them, mirrored or not, at its own size or enlarged."""
     with np.load(files[int(rng.integers(len(files)))]) as kept:
         light = kept["rgb"].astype(np.float32)
-    whole = light.shape[0]
-    if side < whole:
-        top, left = rng.integers(0, whole - side + 1, 2)
-        return np.ascontiguousarray(light[top : top + side, left : left + side])
-    return np.asarray(cv2.resize(light, (side, side), interpolation=cv2.INTER_LINEAR))
+    size = min(*light.shape[:2], side if rng.random() < 0.5 else int(side * rng.uniform(0.6, 1)))
+    top, left = (int(rng.integers(length - size + 1)) for length in light.shape[:2])
+    light = light[top : top + size, left : left + size]
+    light = light[:, ::-1] if rng.random() < 0.5 else light
+    return np.asarray(cv2.resize(np.ascontiguousarray(light), (side, side), interpolation=cv2.INTER_LINEAR))
 
 
 def _surroundings(
