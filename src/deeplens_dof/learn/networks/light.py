@@ -21,8 +21,8 @@ _CALM = 2.5  # it begins with gains of about log(1 + exp(-2.5)) = 0.08
 class LightNetwork(nn.Module):
     """Says for every pixel and channel by how much the light exceeds white where it is clipped, as a logarithm.
 
-    A U-Net at half the size and below: a rim is a mixture of lamp and background and tells brightness and hue, a channel
-    that is not clipped tells of those that are, and what lies far round it tells whether it is a lamp, a wall or the sky.
+    A U-Net at half the size and below: a rim is a mixture of lamp and background, a channel that is not clipped tells of
+    those that are, and what lies far round it tells whether it is a lamp, a wall or the sky.
     """
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64, 64)) -> None:
