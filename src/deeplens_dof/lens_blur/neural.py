@@ -5,8 +5,8 @@ without what shines through, and what lies behind it. The optical renderer guess
 network `lens_blur` (`learn/networks/borders.py`) has learnt it from scenes of which all is known, also for depth that is
 wrong at its borders. What it says is layers (`borders.py`), which the optical renderer blurs as it blurs its own.
 
-With few lens points, for a preview, the network is not asked. A photo longer than LONGEST_PX, or blurred by more than LARGEST_PX, is rendered by the optics at full size, and the difference
-that the network makes at a smaller size is added to that.
+With few lens points, for a preview, the network is not asked. A photo longer than LONGEST_PX, or blurred by more than
+LARGEST_PX, is rendered by the optics at full size, and the difference that the network makes at a smaller size is added.
 """
 
 from __future__ import annotations
