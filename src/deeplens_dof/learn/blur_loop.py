@@ -155,9 +155,9 @@ class _Run(Run):
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
         top, left = (2 * int(start) for start in rng.integers((256 - self.recipe.crop) // 2 + 1, size=2))
-        return self.recipe.load(
-            chosen, (top, left, self.recipe.crop), rng.integers(2, size=(self.recipe.batch, 2))
-        )
+        turns = rng.integers(2, size=(self.recipe.batch, 2))
+        given = self.recipe.load(chosen, (top, left, self.recipe.crop), turns)
+        return given if self.recipe.varied is None else self.recipe.varied(given, rng)
 
     def _iterate(self, trained: nn.Module, whole: Any) -> None:
         began = time.monotonic()
