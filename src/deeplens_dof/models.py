@@ -67,13 +67,13 @@ MODELS: dict[str, Model] = {
     ),
     "upsample": Model(
         file="upsample.onnx",
-        sha256="b1f3a3f91956c810e0a839661c4f62d9475ac52e67be16936a0ab842494cc95c",
+        sha256="395f2df116104c9e2c41ac3ff1386abfd035a160f9287b13fb7bac601c2a7bd8",
         licence="Apache-2.0",
-        task="a lens blur of half the size, with the sharp photo, at the photo's size",
-        input_name="blurred",
-        output_name="picture",
-        multiple_px=2,
-        long_side_px=512,
+        task="how a lens blur of half the size and the sharp photo make one of the photo's size",
+        input_name="features",
+        output_name="logits",
+        multiple_px=1,
+        long_side_px=36,
     ),
 }
 

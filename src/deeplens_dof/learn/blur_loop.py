@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe, difference
+from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe
 from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
@@ -140,7 +140,7 @@ class _Run(Run):
         """Batch `step`: it depends on the seed, the step and the list of files alone."""
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
-        top, left = (2 * int(start) for start in rng.integers((256 - self.recipe.crop) // 2 + 1, size=2))
+        top, left = (4 * int(start) for start in rng.integers((256 - self.recipe.crop) // 4 + 1, size=2))
         return load(chosen, (top, left, self.recipe.crop), rng.integers(2, size=(self.recipe.batch, 2)))
 
     def _iterate(self, trained: nn.Module, whole: Examples) -> None:
@@ -149,7 +149,7 @@ class _Run(Run):
         given = whole.part(self.group.rank, self.group.count)
         seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
-        loss = difference(seen, wanted) * share
+        loss = self.recipe.loss(seen, wanted) * share
         torch.autograd.backward(LOSS_SCALE * loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
@@ -160,7 +160,7 @@ class _Run(Run):
         self.step += 1
         self.follow(self.recipe.ema)
         with torch.no_grad():
-            without = float(difference(self.recipe.baseline(given), wanted)) * share
+            without = float(self.recipe.loss(self.recipe.baseline(given), wanted)) * share
         self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
         if self.progress is not None:
             self.progress(self.step, self.recipe.iterations, self._recent[-1])

@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from deeplens_dof.learn.examples import Examples
 from deeplens_dof.learn.networks.deeplens import DeepLens
-from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
+from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, NeuralLensBlur, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
+
+
+def difference(seen: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of toned light, up to a little above white."""
+    return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
+
+
+def difference_and_outliers(seen: Tensor, wanted: Tensor) -> Tensor:
+    """`difference`, with as much weight on the mean square: few large errors count as many small ones."""
+    return difference(seen, wanted) + 30 * (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).square().mean()
 
 
 @dataclass(frozen=True)
 class BlurRecipe:
     """network: makes the module. predicted: what it makes of a batch, and what that should be, toned (B, 3, H, W).
-    baseline: what is there without it, toned. iterations with a warm-up, then the cosine to 2 % of `rate`.
+    baseline: what is there without it, toned. iterations with a warm-up, then the cosine to 2 % of `rate`. loss: of what
+    was predicted and should be.
     """
 
     network: Callable[[], nn.Module]
@@ -32,6 +44,7 @@ class BlurRecipe:
     weight_decay: float = 1e-4
     pairs: int = 1_000_000
     seed: int = 1
+    loss: Callable[[Tensor, Tensor], Tensor] = difference
 
 
 def _neural(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
@@ -41,7 +54,11 @@ def _neural(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
 
 
 def _upsampled(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
-    return to_tone(network(given.light, given.half, given.coc_px)), to_tone(given.optical)
+    """Beside each other: from half the size, and from a quarter in two steps."""
+    light, coc_px = halved(given.light, given.coc_px)
+    twice = network(given.light, network(light, given.quarter, coc_px), given.coc_px)
+    seen = torch.cat([network(given.light, given.half, given.coc_px), twice], 3)
+    return to_tone(seen), to_tone(given.optical).repeat(1, 1, 1, 2)
 
 
 def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
@@ -58,11 +75,6 @@ def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
     return to_tone(network(given.light, (-far / spread).clamp(0, 1), spread)), to_tone(given.truth)
 
 
-def difference(seen: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference of toned light, up to a little above white."""
-    return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
-
-
 BLUR_RECIPES: dict[str, BlurRecipe] = {
     # The correction of the optical renderer. About 40 minutes of one core.
     "lens-blur": BlurRecipe(NeuralLensBlur, _neural, lambda given: to_tone(given.optical), 2500, crop=160),
@@ -72,7 +84,14 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     ),
     # From half size to full size.
     "upsample": BlurRecipe(
-        GuidedUpsample, _upsampled, lambda given: to_tone(given.light), 1500, rate=1e-3, crop=128
+        GuidedUpsample,
+        _upsampled,
+        lambda given: to_tone(given.light).repeat(1, 1, 1, 2),
+        1500,
+        batch=4,
+        crop=96,
+        rate=3e-3,
+        loss=difference_and_outliers,
     ),
     # Depth, lens blur and upsampling together, from what is shipped: image in, bokeh out.
     "joint": BlurRecipe(

@@ -16,16 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
+from deeplens_dof.learn.networks.guided_upsample import CHANNELS, GuidedUpsample
 from deeplens_dof.learn.networks.lens_blur import NeuralLensBlur
 
 OPSET = 18
 SMALLEST_HALVED = 1024  # initialisers with fewer numbers stay in float32
 LARGEST_HALF = 65504.0
-# module -> inputs (name: channels, how many times smaller), output
-BLUR_PORTS: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
-    "NeuralLensBlur": ({"light": (3, 1), "optical": (3, 1), "coc_px": (1, 1)}, "change"),
-    "PaperLensBlur": ({"srgb": (3, 1), "coc_px": (1, 1)}, "blurred"),
-    "GuidedUpsample": ({"sharp": (3, 1), "blurred": (3, 2), "coc_px": (1, 1)}, "picture"),
+# module -> inputs (name: channels), outputs
+BLUR_PORTS: dict[str, tuple[dict[str, int], tuple[str, ...]]] = {
+    "NeuralLensBlur": ({"light": 3, "optical": 3, "coc_px": 1}, ("change",)),
+    "PaperLensBlur": ({"srgb": 3, "coc_px": 1}, ("blurred",)),
+    "GuidedUpsample": ({"features": CHANNELS}, ("logits", "kernels")),
 }
 
 
@@ -70,6 +71,17 @@ class _Correction(nn.Module):
         return self.network.correction(light, optical, coc_px)
 
 
+class _Learnt(nn.Module):
+    """What is learnt of the guided upsampling: the camera does the rest itself (`lens_blur/guided.py`)."""
+
+    def __init__(self, network: GuidedUpsample) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.logits(features), self.network.kernels
+
+
 def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     """Writes the ONNX file of a module that learnt from pairs: the lens blur, the 2018 network or the upsampling.
 
@@ -78,17 +90,21 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     kind = type(network).__name__
     if kind not in BLUR_PORTS:
         raise ValueError(f"a {kind} is not exported, expected one of {', '.join(BLUR_PORTS)}")
-    inputs, output = BLUR_PORTS[kind]
-    given = tuple(torch.rand(1, channels, 64 // factor, 96 // factor) for channels, factor in inputs.values())
-    axes = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in (*inputs, output)}
-    exported = _Correction(network) if isinstance(network, NeuralLensBlur) else network
+    inputs, outputs = BLUR_PORTS[kind]
+    given = tuple(torch.rand(1, channels, 64, 96) for channels in inputs.values())
+    axes = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in (*inputs, outputs[0])}
+    exported = network
+    if isinstance(network, NeuralLensBlur):
+        exported = _Correction(network)
+    elif isinstance(network, GuidedUpsample):
+        exported = _Learnt(network)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
         torch.onnx.export(
             exported.eval().cpu().float(), given, str(partial), opset_version=OPSET,
-            input_names=list(inputs), output_names=[output], dynamo=False, dynamic_axes=axes,
+            input_names=list(inputs), output_names=list(outputs), dynamo=False, dynamic_axes=axes,
         )  # fmt: skip
     _finish(partial, True, note)
     os.replace(partial, path)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from deeplens_dof.learn import exact
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
-from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
+from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.lens_blur import MULTIPLE_PX, NeuralLensBlur
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
@@ -92,8 +92,8 @@ class DeepLens(nn.Module):
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
         """Optics, upsampling and correction. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of MULTIPLE_PX."""
-        small, coc = F.avg_pool2d(light, 2), coc_px[:, 0, ::2, ::2] / 2
-        half = exact.render_exact(Surfaces.of_picture(small, coc), self.points)
+        small, coc = halved(light, coc_px)
+        half = exact.render_exact(Surfaces.of_picture(small, coc[:, 0]), self.points)
         return self.lens_blur(light, self.upsample(light, half, coc_px), coc_px)
 
 
