@@ -67,7 +67,7 @@ MODELS: dict[str, Model] = {
     ),
     "upsample": Model(
         file="upsample.onnx",
-        sha256="395f2df116104c9e2c41ac3ff1386abfd035a160f9287b13fb7bac601c2a7bd8",
+        sha256="a2ab4b6be38d02e643bac3476f582fb5fe734f61729e688012aa02e6aba10e63",
         licence="Apache-2.0",
         task="how a lens blur of half the size and the sharp photo make one of the photo's size",
         input_name="features",

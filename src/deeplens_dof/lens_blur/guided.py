@@ -23,7 +23,8 @@ from . import guided_kernels
 from .aperture import Aperture
 from .guided_kernels import KERNEL_RADIUS, TAPS
 from .halving import halved
-from .optical import render_optical
+from .optical import SHELL_RATIO, render_optical, shells_for
+from .views import Shell
 
 FloatArray = npt.NDArray[np.float32]
 SHARP_PX = 0.2  # CoC below which a pixel that no other light reaches is the photo's own
@@ -31,6 +32,7 @@ SAME_LIGHT = (
     np.float32(1e-5),
     np.float32(1e-3),
 )  # absolute and relative difference of light that counts as none
+COARSE_PX = 32.0  # of the small picture: with a larger CoC its shell is rendered at a quarter of its size
 STEP_PX, MARGIN_PX = np.float32(1), np.float32(8)
 DETAILED_PX = (
     np.float32(6),
@@ -51,16 +53,30 @@ def render_guided(
     threads: int | None = None,
     lens_points: int | None = None,
     doublings: int = 1,
+    model: str | Model = "upsample",
 ) -> FloatArray:
-    """As `render_optical`, rendered at 1 / 2^doublings of the size."""
+    """As `render_optical`, rendered at 1 / 2^doublings of the size. Raises ValueError for less than one doubling."""
+    if doublings < 1:
+        raise ValueError(
+            f"doublings is {doublings}, expected at least 1; render_optical renders at full size"
+        )
     sizes = [(rgb, coc_px)]
     with ThreadPoolExecutor(threads or cores()) as pool:
         for _ in range(doublings):
             sizes.append(halved(*sizes[-1], pool))
-        blurred = render_optical(*sizes[-1], aperture, threads, lens_points)
+        shells = small_shells(float(np.abs(sizes[-1][1]).max()), aperture.is_disc)
+        blurred = render_optical(*sizes[-1], aperture, threads, lens_points, shells)
         for size in range(doublings - 1, -1, -1):
-            blurred = doubled(*sizes[size], sizes[size + 1][0], blurred, pool)
+            blurred = doubled(*sizes[size], sizes[size + 1][0], blurred, pool, model)
     return blurred
+
+
+def small_shells(largest_px: float, is_disc: bool = True) -> list[Shell]:
+    """`optical.shells_for`, but where much is blurred widely all of that at a quarter of the size."""
+    shells = shells_for(largest_px, is_disc)
+    if len(shells) == 2 and largest_px > COARSE_PX:
+        shells[1] = Shell(SHELL_RATIO, shells[1].inner, shells[1].outer)
+    return shells
 
 
 def doubled(
