@@ -91,6 +91,7 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
         batch=4,
         crop=96,
         rate=3e-3,
+        pairs=900,
         loss=difference_and_outliers,
     ),
     # Depth, lens blur and upsampling together, from what is shipped: image in, bokeh out.

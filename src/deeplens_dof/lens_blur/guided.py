@@ -24,7 +24,7 @@ from .aperture import Aperture
 from .guided_kernels import KERNEL_RADIUS, TAPS
 from .halving import halved
 from .optical import SHELL_RATIO, render_optical, shells_for
-from .views import Shell
+from .views import POINTS_FOR_LAMPS, Shell
 
 FloatArray = npt.NDArray[np.float32]
 SHARP_PX = 0.2  # CoC below which a pixel that no other light reaches is the photo's own
@@ -64,19 +64,23 @@ def render_guided(
     with ThreadPoolExecutor(threads or cores()) as pool:
         for _ in range(doublings):
             sizes.append(halved(*sizes[-1], pool))
-        shells = small_shells(float(np.abs(sizes[-1][1]).max()), aperture.is_disc)
-        blurred = render_optical(*sizes[-1], aperture, threads, lens_points, shells)
+        blurred = _render_small(*sizes[-1], aperture, threads, lens_points)
         for size in range(doublings - 1, -1, -1):
             blurred = doubled(*sizes[size], sizes[size + 1][0], blurred, pool, model)
     return blurred
 
 
-def small_shells(largest_px: float, is_disc: bool = True) -> list[Shell]:
-    """`optical.shells_for`, but where much is blurred widely all of that at a quarter of the size."""
-    shells = shells_for(largest_px, is_disc)
+def _render_small(
+    rgb: FloatArray, coc_px: FloatArray, aperture: Aperture, threads: int | None, lens_points: int | None
+) -> FloatArray:
+    """`render_optical`; what is blurred beyond COARSE_PX lets all of its shell be rendered at a quarter of this size, and
+    no block whole: at the size of the result both are invisible."""
+    largest_px = float(np.abs(coc_px).max())
+    shells = shells_for(largest_px, aperture.is_disc)
     if len(shells) == 2 and largest_px > COARSE_PX:
         shells[1] = Shell(SHELL_RATIO, shells[1].inner, shells[1].outer)
-    return shells
+        lens_points = lens_points or POINTS_FOR_LAMPS
+    return render_optical(rgb, coc_px, aperture, threads, lens_points, shells)
 
 
 def doubled(
