@@ -218,9 +218,11 @@ class _Tiles:
                 picture.rgb, picture.coc_px, self.enlarged, picture.reached, BLOCK, DETAILED_PX,
                 network.logits(self.features), top, left, rows, columns, tile,
             )  # fmt: skip
-        guided_kernels.put_untouched(
-            picture.rgb, picture.coc_px, picture.changed, SHARP_PX, top, left, rows, columns, tile
-        )
+        blocks = [slice(at // BLOCK, (at + TILE) // BLOCK) for at in (top, left)]
+        if picture.smallest[blocks[0], blocks[1]].min() < SHARP_PX:
+            guided_kernels.put_untouched(
+                picture.rgb, picture.coc_px, picture.changed, SHARP_PX, top, left, rows, columns, tile
+            )
         self.out[top : top + rows, left : left + columns] = tile[:rows, :columns]
 
 

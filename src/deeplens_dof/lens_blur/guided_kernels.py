@@ -40,7 +40,10 @@ def survey(coc, block, step_px, margin_px, first, last, smallest, largest, left)
                 high[x] = max(high[x], abs(here[x]))
             widest = np.float32(0)
             for x in range(width):
-                widest = max(widest, max(abs(here[x] - above[x]), abs(here[x] - below[x])))
+                widest = max(widest, abs(here[x] - above[x]))
+            if (y + 1) % block == 0:  # else the row below compares the two, in the same blocks
+                for x in range(width):
+                    widest = max(widest, abs(here[x] - below[x]))
             before, after = here[:-1], here[1:]
             for x in range(width - 1):
                 widest = max(widest, abs(before[x] - after[x]))
