@@ -20,7 +20,7 @@ def network() -> DeepLens:
     whole = DeepLens(
         DepthNetwork(**SMALL),
         NeuralLensBlur((8, 8, 8, 8)),
-        GuidedUpsample(8, 1),
+        GuidedUpsample(8),
         shipped=False,
         lens_points=8,
     )

@@ -154,7 +154,7 @@ class _Run(Run):
         """Batch `step`: it depends on the seed, the step and the list of files alone."""
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
-        top, left = (2 * int(start) for start in rng.integers((256 - self.recipe.crop) // 2 + 1, size=2))
+        top, left = (4 * int(start) for start in rng.integers((256 - self.recipe.crop) // 4 + 1, size=2))
         turns = rng.integers(2, size=(self.recipe.batch, 2))
         given = self.recipe.load(chosen, (top, left, self.recipe.crop), turns)
         return given if self.recipe.varied is None else self.recipe.varied(given, rng)
@@ -166,7 +166,7 @@ class _Run(Run):
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
             seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
-        loss = self.recipe.difference(seen, wanted) * share
+        loss = self.recipe.loss(seen, wanted) * share
         torch.autograd.backward(LOSS_SCALE * loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
@@ -177,7 +177,7 @@ class _Run(Run):
         self.step += 1
         self.follow(self.recipe.ema)
         with torch.no_grad():
-            without = float(self.recipe.difference(self.recipe.baseline(given), wanted)) * share
+            without = float(self.recipe.loss(self.recipe.baseline(given), wanted)) * share
         self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
         if self.progress is not None:
             self.progress(self.step, self.recipe.iterations, self._recent[-1])

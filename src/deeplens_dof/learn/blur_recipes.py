@@ -17,7 +17,7 @@ from deeplens_dof.learn.border_examples import BorderExamples, load_borders, pre
 from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.deeplens import DeepLens
-from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
+from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
 
@@ -27,19 +27,24 @@ def difference(seen: Tensor, wanted: Tensor) -> Tensor:
     return (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).abs().mean()
 
 
+def difference_and_outliers(seen: Tensor, wanted: Tensor) -> Tensor:
+    """`difference`, with as much weight on the mean square: few large errors count as many small ones."""
+    return difference(seen, wanted) + 30 * (seen.clamp(max=1.3) - wanted.clamp(max=1.3)).square().mean()
+
+
 @dataclass(frozen=True)
 class BlurRecipe:
     """network: makes the module. prepare, load: make and read its examples. predicted: what it makes of a batch, and what
-    that should be, toned (B, C, H, W). baseline: what is there without it, toned. difference: the loss. iterations with a
-    warm-up, then the cosine to 2 % of `rate`. largest_px: of the CoC of the pairs that are used. bfloat16: in convolutions
-    while training, twice as fast where the processor has it. varied: what becomes of each batch before it is learnt from.
+    that should be, toned (B, C, H, W). baseline: what is there without it, toned. loss: of what was predicted and should
+    be. iterations with a warm-up, then the cosine to 2 % of `rate`. largest_px: of the CoC of the pairs that are used.
+    bfloat16: in convolutions while training, twice as fast where the processor has it. varied: what becomes of each batch
+    before it is learnt from.
     """
 
     network: Callable[[], nn.Module]
     predicted: Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
     baseline: Callable[[Any], Tensor]
     iterations: int
-    difference: Callable[[Tensor, Tensor], Tensor] = difference
     batch: int = 8
     crop: int = 192
     rate: float = 6e-4
@@ -53,6 +58,7 @@ class BlurRecipe:
     load: Callable[..., Any] = load
     varied: Callable[[Any, np.random.Generator], Any] | None = None
     seed: int = 1
+    loss: Callable[[Tensor, Tensor], Tensor] = difference
 
 
 def _neural(network: nn.Module, given: BorderExamples) -> tuple[Tensor, Tensor]:
@@ -77,7 +83,11 @@ def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) 
 
 
 def _upsampled(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
-    return to_tone(network(given.light, given.half, given.coc_px)), to_tone(given.optical)
+    """Beside each other: from half the size, and from a quarter in two steps."""
+    light, coc_px = halved(given.light, given.coc_px)
+    twice = network(given.light, network(light, given.quarter, coc_px), given.coc_px)
+    seen = torch.cat([network(given.light, given.half, given.coc_px), twice], 3)
+    return to_tone(seen), to_tone(given.optical).repeat(1, 1, 1, 2)
 
 
 def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
@@ -105,8 +115,8 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
         _neural,
         _guessed,
         2500,
-        blurred_difference,
         crop=160,
+        loss=blurred_difference,
         rate=1e-3,
         weight_decay=1e-2,
         bfloat16=True,
@@ -128,7 +138,15 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
     ),
     # From half size to full size.
     "upsample": BlurRecipe(
-        GuidedUpsample, _upsampled, lambda given: to_tone(given.light), 1500, rate=1e-3, crop=128
+        GuidedUpsample,
+        _upsampled,
+        lambda given: to_tone(given.light).repeat(1, 1, 1, 2),
+        1500,
+        batch=4,
+        crop=96,
+        rate=3e-3,
+        pairs=900,
+        loss=difference_and_outliers,
     ),
     # Depth, lens blur and upsampling together, from what is shipped: image in, bokeh out.
     "joint": BlurRecipe(

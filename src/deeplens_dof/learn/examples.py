@@ -4,7 +4,8 @@ An example is made once from a pair and lies beside it: `example_000123.npz` wit
     light        (S, S, 3) what the renderer is given: 8-bit sRGB again, clipped light recovered more or less, or all of it
     coc_px       (S, S) as the renderer is given it: exact, or wrong as depth is (ROUGH_SHARE)
     optical      (S, S, 3) what the optical renderer makes of it
-    half         (S/2, S/2, 3) the same at half the size
+    half         (S/2, S/2, 3) the same at half the size (`lens_blur/halving.py`)
+    quarter      (S/4, S/4, 3) and at a quarter
     truth        (S, S, 3) what the lens truly sees
 """
 
@@ -26,22 +27,25 @@ from deeplens_dof.highlights import recover_highlights
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
 from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.lens_blur.halving import halved
 from deeplens_dof.lens_blur.render import render
 
 Floats = npt.NDArray[np.float32]
-NAMES = ("light", "coc_px", "optical", "half", "truth")
+NAMES = ("light", "coc_px", "optical", "half", "quarter", "truth")
+_SMALLER = {"half": 2, "quarter": 4}
 ROUGH_SHARE = 0.3  # of the examples whose depth is wrong at its borders
 LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recovered as by default
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A batch, each (B, C, S, S) linear light or px; `half` is half as large."""
+    """A batch, each (B, C, S, S) linear light or px; `half` is half as large, `quarter` a quarter."""
 
     light: Tensor
     coc_px: Tensor
     optical: Tensor
     half: Tensor
+    quarter: Tensor
     truth: Tensor
 
     def part(self, rank: int, count: int) -> Examples:
@@ -69,9 +73,10 @@ def make_example(pair: Pair) -> dict[str, Floats]:
     light = as_photographed(pair.rgb, rng)
     aperture = Aperture.parse(pair.facts["shape"])
     rendered = render(light, coc, aperture, threads=1)
-    small = cv2.resize(light, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    half = render(small, coc[::2, ::2] / 2, aperture, threads=1)
-    return {"light": light, "coc_px": coc, "optical": rendered, "half": half, "truth": pair.bokeh}
+    smaller = halved(light, coc)
+    half, quarter = (render(*each, aperture, threads=1) for each in (smaller, halved(*smaller)))
+    made = {"light": light, "coc_px": coc, "optical": rendered, "half": half, "quarter": quarter}
+    return {**made, "truth": pair.bokeh}
 
 
 def load(
@@ -79,7 +84,7 @@ def load(
 ) -> Examples:
     """The examples of these pairs as a batch.
 
-    crop: row, column and side, even. flips: (B, 2) of 0 and 1, mirrored left to right, transposed.
+    crop: row, column and side, multiples of 4. flips: (B, 2) of 0 and 1, mirrored left to right, transposed.
     """
     top, left, side = crop or (0, 0, 0)
     columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
@@ -89,7 +94,7 @@ def load(
             for name in NAMES:
                 part = kept[name].astype(np.float32)
                 if crop:
-                    scale = 2 if name == "half" else 1
+                    scale = _SMALLER.get(name, 1)
                     part = part[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
                 part = part[:, ::-1] if mirrored else part
                 part = part.swapaxes(0, 1) if transposed else part

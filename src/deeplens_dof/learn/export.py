@@ -16,19 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
+from deeplens_dof.learn.networks.guided_upsample import CHANNELS, GuidedUpsample
 
 OPSET = 18
 SMALLEST_HALVED = 1024  # initialisers with fewer numbers stay in float32
 LARGEST_HALF = 65504.0
-# module -> inputs (name: channels, how many times smaller), output
-BLUR_PORTS: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
-    "NeuralLensBlur": (
-        {"light": (3, 1), "near_light": (3, 1), "far_light": (3, 1), "sides": (4, 1)},
-        "parted",
-    ),
-    "PaperLensBlur": ({"srgb": (3, 1), "coc_px": (1, 1)}, "blurred"),
-    "GuidedUpsample": ({"sharp": (3, 1), "blurred": (3, 2), "coc_px": (1, 1)}, "picture"),
-    "LightNetwork": ({"srgb": (3, 1), "clipped": (3, 1)}, "gain"),
+# module -> inputs (name: channels), outputs
+BLUR_PORTS: dict[str, tuple[dict[str, int], tuple[str, ...]]] = {
+    "NeuralLensBlur": ({"light": 3, "near_light": 3, "far_light": 3, "sides": 4}, ("parted",)),
+    "PaperLensBlur": ({"srgb": 3, "coc_px": 1}, ("blurred",)),
+    "GuidedUpsample": ({"features": CHANNELS}, ("logits", "kernels")),
+    "LightNetwork": ({"srgb": 3, "clipped": 3}, ("gain",)),
 }
 
 
@@ -62,6 +60,17 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
     os.replace(partial, path)
 
 
+class _Learnt(nn.Module):
+    """What is learnt of the guided upsampling: the camera does the rest itself (`lens_blur/guided.py`)."""
+
+    def __init__(self, network: GuidedUpsample) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.logits(features), self.network.kernels
+
+
 def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     """Writes the ONNX file of a module for the camera: the lens blur, the 2018 network,
     the upsampling or the light.
@@ -71,16 +80,17 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     kind = type(network).__name__
     if kind not in BLUR_PORTS:
         raise ValueError(f"a {kind} is not exported, expected one of {', '.join(BLUR_PORTS)}")
-    inputs, output = BLUR_PORTS[kind]
-    given = tuple(torch.rand(1, channels, 64 // factor, 96 // factor) for channels, factor in inputs.values())
-    axes = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in (*inputs, output)}
+    inputs, outputs = BLUR_PORTS[kind]
+    given = tuple(torch.rand(1, channels, 64, 96) for channels in inputs.values())
+    axes = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in (*inputs, outputs[0])}
+    exported = _Learnt(network) if isinstance(network, GuidedUpsample) else network
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
         torch.onnx.export(
-            network.eval().cpu().float(), given, str(partial), opset_version=OPSET,
-            input_names=list(inputs), output_names=[output], dynamo=False, dynamic_axes=axes,
+            exported.eval().cpu().float(), given, str(partial), opset_version=OPSET,
+            input_names=list(inputs), output_names=list(outputs), dynamo=False, dynamic_axes=axes,
         )  # fmt: skip
     _finish(partial, True, note)
     os.replace(partial, path)

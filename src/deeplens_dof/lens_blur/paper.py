@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.cores import cores
 from deeplens_dof.models import MODELS, open_session
 
 from .aperture import Aperture
+from .guided import doubled
+from .halving import halved
 
 FloatArray = npt.NDArray[np.float32]
 LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
 SHARP_PX = 0.02  # a CoC below this moves no light
 TILE = 512  # pixels; each tile is given as much more on all sides as the network sees
-HALO, UPSAMPLE_HALO = 48, 24
+HALO = 48
 MARGIN = 16  # pixels by which the picture's border is repeated: the network takes what lies beyond for black
 
 
@@ -49,11 +53,12 @@ def render_paper(
     height, width = coc_px.shape
     doublings = max(0, math.ceil(math.log2(largest_px / LARGEST_PX)))
     sizes = [_whole(np.clip(rgb, 0, 1), coc_px, 2**doublings)]
-    for _ in range(doublings):
-        sizes.append(_halved(*sizes[-1]))
-    blurred = _by_network(*sizes.pop(), threads)
-    for sharp, coc in reversed(sizes):
-        blurred = _doubled(sharp, blurred, coc, threads)
+    with ThreadPoolExecutor(threads or cores()) as pool:
+        for _ in range(doublings):
+            sizes.append(halved(*sizes[-1], pool))
+        blurred = _by_network(*sizes[-1], threads)
+        for size in range(doublings - 1, -1, -1):
+            blurred = doubled(*sizes[size], sizes[size + 1][0], blurred, pool)
     return np.ascontiguousarray(blurred[:height, :width])
 
 
@@ -74,24 +79,6 @@ def _by_network(light: FloatArray, coc_px: FloatArray, threads: int | None) -> F
 
     blurred = _tiled(tile, height, width, HALO)[MARGIN:-MARGIN, MARGIN:-MARGIN]
     return srgb_to_linear(np.clip(blurred, 0, 1))
-
-
-def _doubled(sharp: FloatArray, blurred: FloatArray, coc_px: FloatArray, threads: int | None) -> FloatArray:
-    """`blurred` (H/2, W/2, 3) at the size of the sharp picture (H, W, 3) and its CoC (H, W); H and W are even."""
-    session = open_session("upsample", threads)
-
-    def tile(rows: slice, columns: slice) -> FloatArray:
-        half_rows, half_columns = (slice(each.start // 2, each.stop // 2) for each in (rows, columns))
-        given = {
-            "sharp": _planes(sharp[rows, columns]),
-            "blurred": _planes(blurred[half_rows, half_columns]),
-            "coc_px": _planes(coc_px[rows, columns, None]),
-        }
-        (answer,) = session.run(["picture"], given)
-        return np.asarray(answer, np.float32)
-
-    height, width = coc_px.shape
-    return _tiled(tile, height, width, UPSAMPLE_HALO)
 
 
 def _tiled(tile: Callable[[slice, slice], FloatArray], height: int, width: int, halo: int) -> FloatArray:
@@ -123,9 +110,3 @@ def _whole(light: FloatArray, coc_px: FloatArray, multiple: int) -> tuple[FloatA
     """Both with sides that are multiples, the last row and column repeated."""
     rows, columns = ((0, -side % multiple) for side in coc_px.shape)
     return np.pad(light, (rows, columns, (0, 0)), mode="edge"), np.pad(coc_px, (rows, columns), mode="edge")
-
-
-def _halved(light: FloatArray, coc_px: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Light averaged; CoC of every other pixel, in px of the smaller picture. Both sides are even."""
-    pairs = light[::2] + light[1::2]
-    return (pairs[:, ::2] + pairs[:, 1::2]) * np.float32(0.25), coc_px[::2, ::2] / np.float32(2)

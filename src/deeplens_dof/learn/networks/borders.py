@@ -20,6 +20,7 @@ from deeplens_dof.lens_blur.borders import REACH_PX
 
 MULTIPLE_PX = 16  # sides of what the network takes
 _SMALL = 0.3  # what is added to the colours is
+_BRIGHTEST = 3.5  # tone: some 300 times white
 
 
 class NeuralLensBlur(nn.Module):
@@ -53,7 +54,10 @@ class NeuralLensBlur(nn.Module):
         facts = torch.cat([guessed, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
         answer = self._answer(torch.cat([seen, near, far, facts], 1))
         alpha = torch.where(within > 0, _within_bounds(guessed + answer[:, :1]), 1.0)
-        front, back = near + _SMALL * answer[:, 1:4], far + _SMALL * answer[:, 4:]
+        front, back = (
+            (first + _SMALL * more).clamp(max=_BRIGHTEST)
+            for first, more in ((near, answer[:, 1:4]), (far, answer[:, 4:]))
+        )
         return torch.cat([alpha, *_adding_up(light, alpha, from_tone(front), from_tone(back))], 1)
 
     def _answer(self, given: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from deeplens_dof.learn import exact
 from deeplens_dof.learn.networks.borders import MULTIPLE_PX, NeuralLensBlur
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
-from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
+from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 from deeplens_dof.learn.tone import to_tone
@@ -95,7 +95,7 @@ class DeepLens(nn.Module):
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
         """Borders, optics and upsampling. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of 2 MULTIPLE_PX."""
-        surfaces = self.surfaces(F.avg_pool2d(light, 2), coc_px[..., ::2, ::2] / 2)
+        surfaces = self.surfaces(*halved(light, coc_px))
         return self.upsample(light, exact.render_exact(surfaces, self.points), coc_px)
 
     def surfaces(self, light: Tensor, coc_px: Tensor) -> Surfaces:
