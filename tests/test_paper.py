@@ -129,15 +129,6 @@ def test_the_halo_is_as_wide_as_what_the_network_sees(session, picture):
     assert 20 < reached.max() - 167 <= paper.HALO
 
 
-def test_what_is_in_focus_stays_sharp_beside_a_wide_blur(session, picture):
-    """Where the upsampling leaves the photo as it is, to the bit, whatever was rendered small."""
-    coc = step(picture.shape, 28.0, 0.0)
-    blurred = rendered(picture, coc)
-    middle = WIDTH // 2
-    assert np.array_equal(blurred[:, : middle - 2], picture[:, : middle - 2])
-    assert not np.array_equal(blurred[:, middle + 8 :], picture[:, middle + 8 :])
-
-
 @pytest.fixture
 def meadow() -> np.ndarray:
     """Linear light with detail of many sizes, most of it dark."""
