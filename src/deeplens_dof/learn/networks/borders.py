@@ -20,12 +20,16 @@ from deeplens_dof.lens_blur.borders import REACH_PX
 
 MULTIPLE_PX = 16  # sides of what the network takes
 _SMALL = 0.3  # what is added to the colours is
+_LEAST = (0.2, 0.1 / _SMALL, 0.1 / _SMALL)  # of what is added to alpha and to the tone of both colours
 _BRIGHTEST = 3.5  # tone: some 300 times white
 
 
 class NeuralLensBlur(nn.Module):
     """A U-Net at half the size and below. For every pixel round a border it says how much of it the near surface covers, what
-    the near surface's own colour is and what lies behind it. Together they are the pixel again, whatever it says."""
+    the near surface's own colour is and what lies behind it. Together they are the pixel again, whatever it says.
+
+    When it is not trained, what it adds to the first guess is shrunk by _LEAST, and less than that is not added: where the
+    depth is right the guess is better than a network's small doubts, where it is wrong the network has much to say."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
         super().__init__()
@@ -53,6 +57,11 @@ class NeuralLensBlur(nn.Module):
         seen, near, far = to_tone(light), to_tone(near_light), to_tone(far_light)
         facts = torch.cat([guessed, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
         answer = self._answer(torch.cat([seen, near, far, facts], 1))
+        if not self.training:
+            answer = torch.cat(
+                [_less(part, least) for part, least in zip(answer.split((1, 3, 3), 1), _LEAST, strict=True)],
+                1,
+            )
         alpha = torch.where(within > 0, _within_bounds(guessed + answer[:, :1]), 1.0)
         front, back = (
             (first + _SMALL * more).clamp(max=_BRIGHTEST)
@@ -71,6 +80,12 @@ class NeuralLensBlur(nn.Module):
             seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
             seen = self.decode[number](seen + passed[number])
         return F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2).to(given.dtype)
+
+
+def _less(change: Tensor, least: float) -> Tensor:
+    """The change, its largest channel nearer to 0 by `least`, in the same direction; 0 where it is smaller."""
+    size = change.abs().amax(1, keepdim=True)
+    return change * ((size - least).clamp(min=0) / size.clamp(min=1e-6))
 
 
 def _within_bounds(alpha: Tensor) -> Tensor:
