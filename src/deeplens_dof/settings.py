@@ -52,7 +52,7 @@ class Settings:
         USAGE,
     )
     highlights: float = _setting(
-        0.25,
+        0.5,
         "How much of the light that was clipped at white is recovered before the blur.",
         "0..1",
         "",
