@@ -65,6 +65,16 @@ MODELS: dict[str, Model] = {
         multiple_px=28,
         long_side_px=532,
     ),
+    "lens_blur": Model(
+        file="lens_blur.onnx",
+        sha256="78676b86ea4b8a458cdf843ba03a1451c2f1866d60c55314cfe9450329978561",
+        licence="Apache-2.0",
+        task="the borders of near things taken apart: alpha and colour of the near surface, and what is behind it",
+        input_name="light",
+        output_name="parted",
+        multiple_px=16,
+        long_side_px=576,
+    ),
     "upsample": Model(
         file="upsample.onnx",
         sha256="a2ab4b6be38d02e643bac3476f582fb5fe734f61729e688012aa02e6aba10e63",

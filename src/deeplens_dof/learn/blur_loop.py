@@ -156,8 +156,7 @@ class _Run(Run):
         chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
         top, left = (4 * int(start) for start in rng.integers((256 - self.recipe.crop) // 4 + 1, size=2))
         turns = rng.integers(2, size=(self.recipe.batch, 2))
-        given = self.recipe.load(chosen, (top, left, self.recipe.crop), turns)
-        return given if self.recipe.varied is None else self.recipe.varied(given, rng)
+        return self.recipe.load(chosen, (top, left, self.recipe.crop), turns)
 
     def _iterate(self, trained: nn.Module, whole: Any) -> None:
         began = time.monotonic()

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.border_examples import BorderExamples, load_borders, prepare_borders, recoloured
+from deeplens_dof.learn.border_examples import BorderExamples, load_borders, prepare_borders
 from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.deeplens import DeepLens
@@ -37,8 +36,7 @@ class BlurRecipe:
     """network: makes the module. prepare, load: make and read its examples. predicted: what it makes of a batch, and what
     that should be, toned (B, C, H, W). baseline: what is there without it, toned. loss: of what was predicted and should
     be. iterations with a warm-up, then the cosine to 2 % of `rate`. largest_px: of the CoC of the pairs that are used.
-    bfloat16: in convolutions while training, twice as fast where the processor has it. varied: what becomes of each batch
-    before it is learnt from.
+    bfloat16: in convolutions while training, twice as fast where the processor has it.
     """
 
     network: Callable[[], nn.Module]
@@ -56,7 +54,6 @@ class BlurRecipe:
     bfloat16: bool = False
     prepare: Callable[[list[Path]], None] = prepare
     load: Callable[..., Any] = load
-    varied: Callable[[Any, np.random.Generator], Any] | None = None
     seed: int = 1
     loss: Callable[[Tensor, Tensor], Tensor] = difference
 
@@ -118,11 +115,9 @@ BLUR_RECIPES: dict[str, BlurRecipe] = {
         crop=160,
         loss=blurred_difference,
         rate=1e-3,
-        weight_decay=1e-2,
         bfloat16=True,
         prepare=prepare_borders,
         load=load_borders,
-        varied=recoloured,
     ),
     # The network of 2018, for the tables.
     "paper": BlurRecipe(

@@ -12,7 +12,7 @@ An example is made once from a composed pair and lies beside it: `border_000123.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -29,7 +29,6 @@ from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
 ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
-NEGATIVE_SHARE, BRIGHTEST = 0.35, 1.1  # of the channels; light that becomes none in a negative
 
 
 @dataclass(frozen=True)
@@ -106,21 +105,6 @@ def load_borders(
                 torch.from_numpy(np.ascontiguousarray(plane.transpose(2, 0, 1)))
             )
     return BorderExamples(**{name: torch.stack(each) for name, each in columns.items()})
-
-
-def recoloured(given: BorderExamples, rng: np.random.Generator) -> BorderExamples:
-    """The same borders in other colours: channels exchanged, some of them as negatives, each by another gain. A mixture of
-    two colours stays the mixture. Without it the photos that the scenes are made of are learnt by heart."""
-    count = len(given.light)
-    channels = torch.from_numpy(np.stack([rng.permutation(3) for _ in range(count)]))
-    negative = torch.from_numpy(rng.random((count, 3, 1, 1)) < NEGATIVE_SHARE)
-    gain = torch.from_numpy(np.exp(rng.normal(0, 0.3, (count, 3, 1, 1))).astype(np.float32))
-    changed = {}
-    for name in ("light", "near_light", "far_light", "front", "back"):
-        colour = getattr(given, name)
-        colour = torch.stack([each[order] for each, order in zip(colour, channels, strict=True)])
-        changed[name] = gain * torch.where(negative, (BRIGHTEST - colour).clamp(min=0), colour)
-    return replace(given, **changed)
 
 
 def _write_one(path: Path) -> None:
