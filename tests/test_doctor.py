@@ -24,6 +24,9 @@ for height, width, largest_px in ((70, 50, 0.3), (200, 350, 11.0), (500, 700, 70
     dl.render(rgb, coc, threads=1)
 dl.render(rgb[:90, :90], coc[:90, :90], dl.Aperture.parse("anamorphic:0.8"))
 dl.blur(np.full((300, 400, 3), 90, np.uint8))
+for renderer in ("neural", "paper"):
+    for size in (90, 400):
+        dl.render(rgb[:size, :size], 0.6 * coc[:size, :size], renderer=renderer, highlights=0.7)
 """
 
 
@@ -35,6 +38,7 @@ def test_warming_up_says_what_it_is_at(monkeypatch) -> None:
         "lens blur, slight blur",
         "lens blur, small blur",
         "lens blur, shapes of the aperture",
+        "lens blur, with networks",
     ]
 
 

@@ -65,7 +65,7 @@ def warm_up() -> None:
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
     from .lens_blur.aperture import Aperture
-    from .lens_blur.render import render
+    from .lens_blur.render import RENDERERS, render
 
     for what, height, width, largest_px in BLURS:
         started = time.monotonic()
@@ -79,6 +79,12 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
             rgb, coc_px = _ball_before_wall(height // 2, width // 2)
             render(rgb, (coc_px - np.float32(0.5)) * np.float32(largest_px), Aperture.parse(shape))
     say(f"lens blur, shapes of the aperture: {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    rgb, coc_px = _ball_before_wall(200, 300)
+    rgb[:8, :8] = 1  # clipped
+    for name in RENDERERS:
+        render(rgb, (coc_px - np.float32(0.5)) * np.float32(24), renderer=name, highlights=1.0)
+    say(f"lens blur, with networks: {time.monotonic() - started:.1f} s")
 
 
 def _ball_before_wall(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
