@@ -31,7 +31,6 @@ from deeplens_dof.learn.scenes.pairs import largest_coc_px, pair_files
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25
 VALIDATE_EVERY = 500
-LOSS_SCALE, LONGEST_GRADIENT = 100.0, 1.0
 HELD_OUT_BATCH = 8
 
 
@@ -120,7 +119,7 @@ class _Run(Run):
             self.network.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
         )
         self.step = 0
-        self._recent: list[dict[str, float]] = []
+        self.recent = []
         self.saved = time.monotonic()
 
     def go(
@@ -160,39 +159,18 @@ class _Run(Run):
 
     def _iterate(self, trained: nn.Module, whole: Any) -> None:
         began = time.monotonic()
-        self._set_rate()
+        self.set_rate()
         given = whole.part(self.group.rank, self.group.count)
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
             seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
         loss = self.recipe.loss(seen, wanted) * share
-        torch.autograd.backward(LOSS_SCALE * loss)
-        length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
-        if bool(torch.isfinite(length)):
-            self.optimiser.step()
-        else:  # one broken batch must not end a night's work
-            self.log("skipped", loss=str(float(loss.detach())))
-        self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        self.follow(self.recipe.ema)
+        self.learn_from(loss)
         with torch.no_grad():
             without = float(self.recipe.loss(self.recipe.baseline(given), wanted)) * share
-        self._recent.append({"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began})
-        if self.progress is not None:
-            self.progress(self.step, self.recipe.iterations, self._recent[-1])
-        if self.step % LOG_EVERY == 0:
-            means = {
-                key: sum(each[key] for each in self._recent) / len(self._recent) for key in self._recent[0]
-            }
-            self.log("train", **{key: round(value, 6) for key, value in self.group.mean(means).items()})
-            self._recent.clear()
-
-    def _set_rate(self) -> None:
-        warm, total = self.recipe.warm_up, self.recipe.iterations
-        along = max(0.0, (self.step - warm) / max(1, total - warm))
-        rate = self.recipe.rate * min(1.0, (self.step + 1) / warm) * (0.51 + 0.49 * math.cos(math.pi * along))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.tell(
+            {"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began}, LOG_EVERY
+        )
 
     @torch.no_grad()
     def validate(self, kept: list[Path]) -> dict[str, float]:

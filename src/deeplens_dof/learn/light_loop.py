@@ -32,7 +32,6 @@ from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, ma
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY, VALIDATE_EVERY = 25, 250
-LOSS_SCALE, LONGEST_GRADIENT = 100.0, 1.0
 LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.0, 30.0
 GAIN_SHARE = (
     0.02  # of the difference of log gains in the loss, for gradients where the blurred picture is white too
@@ -233,7 +232,7 @@ class _LightRun(Run):
             self.network.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
         )
         self.step = 0
-        self._recent: list[dict[str, float]] = []
+        self.recent = []
         self.saved = time.monotonic()
 
     def go(self, stop_after: int | None, interrupted: Callable[[], bool]) -> bool:
@@ -271,38 +270,15 @@ class _LightRun(Run):
 
     def _iterate(self, trained: nn.Module, whole: LightBatch) -> None:
         began = time.monotonic()
-        self._set_rate()
+        self.set_rate()
         given = whole.part(self.group.rank, self.group.count)
         rng = np.random.default_rng((self.recipe.seed, self.step, 5))
         ends = math.log(LEAST_RADIUS_PX), math.log(MOST_RADIUS_PX)
         radii = np.exp(rng.uniform(*ends, self.recipe.radii)).tolist()
         light, gains = recovered(trained, given, self.recipe.bfloat16)
         loss = light_loss(light, gains, given, radii) * (self.group.count * len(given.seen) / len(whole.seen))
-        torch.autograd.backward(LOSS_SCALE * loss)
-        length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
-        if bool(torch.isfinite(length)):
-            self.optimiser.step()
-        else:  # one broken batch must not end a night's work
-            self.log("skipped", loss=str(float(loss.detach())))
-        self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        self.follow(self.recipe.ema)
-        self._recent.append({"loss": float(loss.detach()), "s": time.monotonic() - began})
-        if self.progress is not None:
-            self.progress(self.step, self.recipe.iterations, self._recent[-1])
-        if self.step % LOG_EVERY == 0:
-            means = {
-                key: sum(each[key] for each in self._recent) / len(self._recent) for key in self._recent[0]
-            }
-            self.log("train", **{key: round(value, 6) for key, value in self.group.mean(means).items()})
-            self._recent.clear()
-
-    def _set_rate(self) -> None:
-        warm, total = self.recipe.warm_up, self.recipe.iterations
-        along = max(0.0, (self.step - warm) / max(1, total - warm))
-        rate = self.recipe.rate * min(1.0, (self.step + 1) / warm) * (0.51 + 0.49 * math.cos(math.pi * along))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.learn_from(loss)
+        self.tell({"loss": float(loss.detach()), "s": time.monotonic() - began}, LOG_EVERY)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.parallel import Alone
+
+LOSS_SCALE, LONGEST_GRADIENT = 100.0, 1.0
 
 
 class Run:
     """What every training loop keeps: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one object a line)."""
 
+    recipe: Any
     out: Path
+    progress: Callable[[int, int, dict[str, float]], None] | None
     group: Alone
     network: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
     step: int
     saved: float  # when, on the monotonic clock
+    recent: list[dict[str, float]]  # of the steps since the last line of the log
+
+    def set_rate(self) -> None:
+        """The rate of this step: a warm-up, then the cosine to 2 % of the recipe's."""
+        warm, total = self.recipe.warm_up, self.recipe.iterations
+        along = max(0.0, (self.step - warm) / max(1, total - warm))
+        rate = self.recipe.rate * min(1.0, (self.step + 1) / warm) * (0.51 + 0.49 * math.cos(math.pi * along))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def learn_from(self, loss: Tensor) -> None:
+        """One step down the loss; counts it, and moves the average."""
+        torch.autograd.backward(LOSS_SCALE * loss)
+        length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
+        if bool(torch.isfinite(length)):
+            self.optimiser.step()
+        else:  # one broken batch must not end a night's work
+            self.log("skipped", loss=str(float(loss.detach())))
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        self.follow(self.recipe.ema)
+
+    def tell(self, values: dict[str, float], every: int) -> None:
+        """Tells the values of a step, and logs their means every so many."""
+        self.recent.append(values)
+        if self.progress is not None:
+            self.progress(self.step, self.recipe.iterations, values)
+        if self.step % every == 0:
+            means = {key: sum(each[key] for each in self.recent) / len(self.recent) for key in values}
+            self.log("train", **{key: round(value, 6) for key, value in self.group.mean(means).items()})
+            self.recent.clear()
 
     @torch.no_grad()
     def follow(self, ema: float) -> None:

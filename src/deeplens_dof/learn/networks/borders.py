@@ -8,13 +8,10 @@ All tensors are (B, C, H, W). Light is linear; inside, it is toned (`learn/tone.
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from deeplens_dof.learn.networks.block import Block
+from deeplens_dof.learn.networks.block import HalfSizeUNet
 from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.lens_blur.borders import REACH_PX
 
@@ -24,7 +21,7 @@ _LEAST = (0.2, 0.1 / _SMALL, 0.1 / _SMALL)  # of what is added to alpha and to t
 _BRIGHTEST = 3.5  # tone: some 300 times white
 
 
-class NeuralLensBlur(nn.Module):
+class NeuralLensBlur(HalfSizeUNet):
     """A U-Net at half the size and below. For every pixel round a border it says how much of it the near surface covers, what
     the near surface's own colour is and what lies behind it. Together they are the pixel again, whatever it says.
 
@@ -32,15 +29,7 @@ class NeuralLensBlur(nn.Module):
     depth is right the guess is better than a network's small doubts, where it is wrong the network has much to say."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(4 * 13, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths)
-        )
-        self.encode = nn.ModuleList(Block(width) for width in widths)
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
-        self.decode = nn.ModuleList(Block(width) for width in widths[:-1])
-        self.leave = nn.Conv2d(widths[0], 4 * 7, 3, padding=1)
+        super().__init__(13, widths, 7)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
@@ -56,7 +45,7 @@ class NeuralLensBlur(nn.Module):
         within = (gap > 0).to(light.dtype)
         seen, near, far = to_tone(light), to_tone(near_light), to_tone(far_light)
         facts = torch.cat([guessed, torch.log1p(gap.clamp(min=0)) / 3, within, distance / REACH_PX], 1)
-        answer = self._answer(torch.cat([seen, near, far, facts], 1))
+        answer = self.answer(torch.cat([seen, near, far, facts], 1)).to(light.dtype)
         if not self.training:
             answer = torch.cat(
                 [_less(part, least) for part, least in zip(answer.split((1, 3, 3), 1), _LEAST, strict=True)],
@@ -68,18 +57,6 @@ class NeuralLensBlur(nn.Module):
             for first, more in ((near, answer[:, 1:4]), (far, answer[:, 4:]))
         )
         return torch.cat([alpha, *_adding_up(light, alpha, from_tone(front), from_tone(back))], 1)
-
-    def _answer(self, given: Tensor) -> Tensor:
-        """(B, 7, H, W) of the (B, 13, H, W) that is known."""
-        seen = self.enter(F.pixel_unshuffle(given, 2))
-        passed = []
-        for number, block in enumerate(self.encode):
-            seen = block(self.down[number - 1](seen) if number else seen)
-            passed.append(seen)
-        for number in reversed(range(len(self.decode))):
-            seen = F.interpolate(self.up[number](seen), scale_factor=2.0, mode="nearest")
-            seen = self.decode[number](seen + passed[number])
-        return F.pixel_shuffle(self.leave(F.leaky_relu(seen, 0.1)), 2).to(given.dtype)
 
 
 def _less(change: Tensor, least: float) -> Tensor:
