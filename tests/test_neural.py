@@ -99,6 +99,20 @@ def test_large_photos_take_the_difference_from_a_smaller_size(session, picture, 
     assert np.abs(large - optical)[:, :8].mean() < 0.004  # white noise shows the lens points
 
 
+def test_a_picture_without_colour_gets_none(session, picture, monkeypatch):
+    grey, coc = picture.mean(2, keepdims=True).repeat(3, 2), step(picture.shape[:2])
+    said, tint = session.run, np.array([1.1, 1.0, 0.8] * 2, np.float32)[:, None, None]
+
+    def tinted(names, feed):
+        (answer,) = said(names, feed)
+        answer[:, 1:] *= tint
+        return [answer]
+
+    monkeypatch.setattr(session, "run", tinted)
+    assert np.ptp(rendered(grey, coc), axis=2).max() < 1e-5
+    assert np.ptp(rendered(picture, coc), axis=2).max() > 0.1
+
+
 def test_tone_and_back_is_the_same_light():
     light = np.array([0.0, 1e-4, 0.02, 0.5, 1.0, 9.0], np.float32)[None, :, None].repeat(3, 2)
     changed = light.copy()

@@ -76,6 +76,8 @@ def take_apart(rgb: FloatArray, coc_px: FloatArray, threads: int | None = None) 
             y, x = top - rows.start, left - columns.start
             here[:] = seen[0, :, y : y + here.shape[0], x : x + here.shape[1]].transpose(1, 2, 0)
     alpha, front, back = (np.ascontiguousarray(answer[..., part]) for part in (0, slice(1, 4), slice(4, 7)))
+    if not np.ptp(rgb, axis=2).any():  # a picture without colour gets none
+        front[:], back[:] = (part.mean(2, keepdims=True) for part in (front, back))
     return taken_apart(rgb, coc_px, borders, alpha, front, back)
 
 
