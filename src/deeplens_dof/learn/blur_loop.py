@@ -25,7 +25,7 @@ from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
-from deeplens_dof.learn.run import Run
+from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.pairs import largest_coc_px, pair_files
 
 CHECKPOINT_EVERY_S = 120.0
@@ -165,7 +165,7 @@ class _Run(Run):
             seen, wanted = self.recipe.predicted(trained, given)
         share = self.group.count * len(given.light) / len(whole.light)
         loss = self.recipe.loss(seen, wanted) * share
-        self.learn_from(loss)
+        self.learn_from(LOSS_SCALE * loss)
         with torch.no_grad():
             without = float(self.recipe.loss(self.recipe.baseline(given), wanted)) * share
         self.tell(

@@ -27,7 +27,7 @@ from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.parallel import processes
-from deeplens_dof.learn.run import Run
+from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, make_clipped
 
 CHECKPOINT_EVERY_S = 120.0
@@ -277,7 +277,7 @@ class _LightRun(Run):
         radii = np.exp(rng.uniform(*ends, self.recipe.radii)).tolist()
         light, gains = recovered(trained, given, self.recipe.bfloat16)
         loss = light_loss(light, gains, given, radii) * (self.group.count * len(given.seen) / len(whole.seen))
-        self.learn_from(loss)
+        self.learn_from(LOSS_SCALE * loss)
         self.tell({"loss": float(loss.detach()), "s": time.monotonic() - began}, LOG_EVERY)
 
     @torch.no_grad()

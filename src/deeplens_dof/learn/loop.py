@@ -38,7 +38,6 @@ from deeplens_dof.models import MODELS
 CHECKPOINT_EVERY_S = 180.0
 LOG_EVERY = 20  # iterations
 VALIDATE_EVERY = 500
-LONGEST_GRADIENT = 1.0
 MEASURED_SHARE = 0.3  # of the samples that are no photos, where measured depth is given
 
 Progress = Callable[
@@ -136,7 +135,7 @@ class _Run(Run):
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(groups(self.network), lr=0.0, weight_decay=recipe.weight_decay)
         self.step = 0
-        self._recent: list[dict[str, float]] = []  # losses since the last line of the log
+        self.recent = []  # losses since the last line of the log
         self.saved = time.monotonic()
 
     def start(self, init: Path | None) -> None:
@@ -193,26 +192,9 @@ class _Run(Run):
         set_rates(self.optimiser, self.recipe, phase, self.step - begin, end - begin)
         parts = self.losses(one, phase)
         total = sum((weight * value for weight, value in parts.values()), torch.zeros((), device=self.device))
-        torch.autograd.backward(total)
-        length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
-        if bool(torch.isfinite(length)):
-            self.optimiser.step()
-        else:  # one broken batch must not end a night's work
-            self.log("skipped", loss=str(float(total.detach())))
-        self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        self.follow(self.recipe.ema)
-        self._recent.append(
-            {name: float(value.detach()) for name, (_, value) in parts.items()}
-            | {"s": time.monotonic() - began}
-        )
-        if self.progress is not None:
-            self.progress(self.step, self.recipe.iterations, self._recent[-1])
-        if self.step % LOG_EVERY == 0:
-            means = {key: sum(r[key] for r in self._recent) / len(self._recent) for key in self._recent[0]}
-            means = self.group.mean(means)
-            self.log("train", **{key: round(value, 4) for key, value in means.items()})
-            self._recent.clear()
+        self.learn_from(total)
+        told = {name: float(value.detach()) for name, (_, value) in parts.items()}
+        self.tell(told | {"s": time.monotonic() - began}, LOG_EVERY)
 
     def losses(self, whole: Batch, phase: Phase) -> dict[str, tuple[float, Tensor]]:
         """(weight, value) of every loss on a batch, or on this process's part of it.

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.parallel import Alone
 
-LOSS_SCALE, LONGEST_GRADIENT = 100.0, 1.0
+LOSS_SCALE = (
+    100.0  # of losses of light, which are small: their gradients are cut where those of other losses are
+)
+LONGEST_GRADIENT = 1.0
 
 
 class Run:
@@ -42,7 +45,7 @@ class Run:
 
     def learn_from(self, loss: Tensor) -> None:
         """One step down the loss; counts it, and moves the average."""
-        torch.autograd.backward(LOSS_SCALE * loss)
+        torch.autograd.backward(loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
             self.optimiser.step()

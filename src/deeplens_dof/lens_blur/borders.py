@@ -109,7 +109,7 @@ def taken_apart(
     return layers
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _climb(coc: FloatArray, y: int, x: int, up: int, least: np.float32, most: int) -> int:
     """The pixel at the top (up 1) or bottom (-1) of the slope on which (y, x) lies."""
     height, width = coc.shape
@@ -126,7 +126,7 @@ def _climb(coc: FloatArray, y: int, x: int, up: int, least: np.float32, most: in
     return int(y * width + x)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _seed(
     coc: FloatArray,
     step_px: np.float32,
@@ -158,7 +158,7 @@ def _seed(
             distance[y, x] = 0.5
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _spread(step: Index, distance: FloatArray) -> None:
     """Carries the seeds outwards, by steps of 1 and sqrt(2) (Borgefors 1986), the nearest first."""
     height, width = step.shape
@@ -182,7 +182,7 @@ def _spread(step: Index, distance: FloatArray) -> None:
                         step[y, x] = step[yy, xx]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _guess(
     rgb: FloatArray, coc: FloatArray, steps: npt.NDArray[np.uint8], step: Index, distance: FloatArray, step_px: np.float32,
     prior: np.float32, alpha: FloatArray, front: FloatArray, back: FloatArray,

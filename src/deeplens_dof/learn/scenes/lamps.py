@@ -5,6 +5,7 @@ flames. White is 1; they are up to a hundred times as bright.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -117,7 +118,7 @@ def _places(
     ]
 
 
-def _hues(rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _hues(rng: np.random.Generator) -> Callable[[], Floats]:
     """Draws hues, (3,) with the brightest channel 1: of one sort of lamp, or of many."""
     sort = rng.choice(
         ["white", "warm", "cool", "sodium", "one", "many"], p=[0.2, 0.34, 0.1, 0.08, 0.13, 0.15]
