@@ -12,18 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .color import linear_to_srgb, srgb_to_linear
-    from .depth.files import read_depth_file, write_depth_file
-    from .depth.predict import predict_depth
-    from .depth.steady import SteadyDepth
-    from .inverse_depth import InverseDepth
-    from .lens import Lens
-    from .lens_blur.aperture import Aperture
-    from .lens_blur.render import render
-    from .photo import Photo, PhotoError
-    from .photo.read import read
-    from .pipeline import Result, Scene, analyse, blur, preview, refocus
-    from .settings import Settings
+    from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+    from deeplens_dof.depth.files import read_depth_file, write_depth_file
+    from deeplens_dof.depth.predict import predict_depth
+    from deeplens_dof.depth.steady import SteadyDepth
+    from deeplens_dof.inverse_depth import InverseDepth
+    from deeplens_dof.lens import Lens
+    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.lens_blur.render import render
+    from deeplens_dof.photo import Photo, PhotoError
+    from deeplens_dof.photo.read import read
+    from deeplens_dof.pipeline import Result, Scene, analyse, blur, preview, refocus
+    from deeplens_dof.settings import Settings
 
 __version__ = "0.1.0"
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .color import linear_to_srgb
-from .photo import Photo
+from deeplens_dof.color import linear_to_srgb
+from deeplens_dof.photo import Photo
 
 _SHAPES = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 

@@ -19,15 +19,15 @@ from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Protocol
 
-from .atomic import remove_leftovers
-from .cores import VARIABLE, cores
-from .jobs import Job, PlanError
-from .manifest import LockedError, Manifest, Record
-from .one_job import Order, do_job, failed, first_use, skipped
-from .photo.errors import reason, shown
-from .places import in_store
-from .store_manifest import StoreManifest
-from .workers import Pool, WorkerError
+from deeplens_dof.atomic import remove_leftovers
+from deeplens_dof.cores import VARIABLE, cores
+from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.manifest import LockedError, Manifest, Record
+from deeplens_dof.one_job import Order, do_job, failed, first_use, skipped
+from deeplens_dof.photo.errors import reason, shown
+from deeplens_dof.places import in_store
+from deeplens_dof.store_manifest import StoreManifest
+from deeplens_dof.workers import Pool, WorkerError
 
 
 class Reporter(Protocol):
@@ -139,7 +139,7 @@ def open_worker(threads: int, limited: bool) -> None:
     for module in ("pipeline", "depth.predict", "lens_blur.render"):
         import_module(f"{__package__}.{module}")
     if limited and first_use():
-        from .doctor import compile_blur
+        from deeplens_dof.doctor import compile_blur
 
         compile_blur()
 

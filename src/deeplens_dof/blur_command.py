@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from .jobs import PlanError
-from .places import in_store
-from .settings import Settings, setting_fields
-from .terminal import BatchProgress, Terminal
+from deeplens_dof.jobs import PlanError
+from deeplens_dof.places import in_store
+from deeplens_dof.settings import Settings, setting_fields
+from deeplens_dof.terminal import BatchProgress, Terminal
 
 if TYPE_CHECKING:
-    from .batch import Engine
-    from .jobs import Input, Plan
-    from .manifest import Record
-    from .one_job import Order
+    from deeplens_dof.batch import Engine
+    from deeplens_dof.jobs import Input, Plan
+    from deeplens_dof.manifest import Record
+    from deeplens_dof.one_job import Order
 
 Inputs = Annotated[
     list[str] | None,
@@ -123,11 +123,11 @@ def _blur(
     Format, bit depth, colour profile, EXIF and XMP are kept.
     Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
     """
-    from .batch import Batch
-    from .inputs import named
-    from .jobs import check_shape, parse_shard, plan, share
-    from .one_job import Order
-    from .watch import watch as keep_watch
+    from deeplens_dof.batch import Batch
+    from deeplens_dof.inputs import named
+    from deeplens_dof.jobs import check_shape, parse_shard, plan, share
+    from deeplens_dof.one_job import Order
+    from deeplens_dof.watch import watch as keep_watch
 
     arguments, lists = inputs or [], names_from or []
     if not arguments and not lists:
@@ -183,8 +183,8 @@ def _film(
     inputs: list[Input], out: str | None, order: Order, focus_pull: str | None, terminal: Terminal
 ) -> list[Record]:
     """What became of the frames of a film. Raises PlanError."""
-    from .batch import Batch
-    from .sequence import FocusPull, InOrder, plan_film
+    from deeplens_dof.batch import Batch
+    from deeplens_dof.sequence import FocusPull, InOrder, plan_film
 
     try:
         pull = FocusPull.parse(focus_pull) if focus_pull else None
@@ -221,11 +221,11 @@ def _engine(name: str, jobs: int | None, seconds: float | None, megabytes: float
     """Locally in this process, unless there are to be several, or one that can be killed. Raises PlanError for an engine
     that is none, or is not installed.
     """
-    from .batch import InProcess, InWorkers
+    from deeplens_dof.batch import InProcess, InWorkers
 
     memory_bytes = None if megabytes is None else round(megabytes * 1e6)
     if name == "ray":
-        from .on_ray import OnRay
+        from deeplens_dof.on_ray import OnRay
 
         return OnRay(jobs, seconds, memory_bytes)
     if name != "local":

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__
-from .blur_command import blur_command
-from .jobs import PlanError
-from .school import evaluate_command, scenes_command, train_command
-from .terminal import Terminal
+from deeplens_dof import __version__
+from deeplens_dof.blur_command import blur_command
+from deeplens_dof.jobs import PlanError
+from deeplens_dof.school import evaluate_command, scenes_command, train_command
+from deeplens_dof.terminal import Terminal
 
 app = typer.Typer(
     name="deeplens",
@@ -53,8 +53,8 @@ def depth_command(
 
     ply is a cloud of points in metres with the photo's colours.
     """
-    from .blur_command import settings_of
-    from .one_job import write_depth
+    from deeplens_dof.blur_command import settings_of
+    from deeplens_dof.one_job import write_depth
 
     settings = settings_of({"nearest_m": nearest_m, "lens_mm": lens_mm})
     reporter = Terminal(debug)
@@ -73,7 +73,7 @@ def models_command(
     debug: Debug = False,
 ) -> None:
     """List the trained weights, or verify them."""
-    from .models import list_models, verify
+    from deeplens_dof.models import list_models, verify
 
     if action not in ("list", "verify"):
         raise PlanError(f"there is no action {action!r}; say list or verify")
@@ -98,7 +98,7 @@ def doctor_command(
     debug: Debug = False,
 ) -> None:
     """Say what is installed and whether it works."""
-    from .doctor import examine
+    from deeplens_dof.doctor import examine
 
     raise typer.Exit(0 if Terminal(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
 
@@ -121,7 +121,7 @@ def serve_command(
     debug: Debug = False,
 ) -> None:
     """Serve the page to click on and the HTTP API, on this machine."""
-    from .serve.run import serve
+    from deeplens_dof.serve.run import serve
 
     work = partial(serve, host, port, token_file, allow_host or [], limit or [])
     raise typer.Exit(0 if Terminal(debug).guard("serve", work) is None else 1)

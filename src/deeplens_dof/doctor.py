@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
+from deeplens_dof import __version__
 
 PARTS = ("numpy", "numba", "onnxruntime", "pillow", "OpenImageIO")
 BLURS = (  # what is compiled: height, width, largest CoC in px. The renderer chooses its ways by size and blur.
@@ -28,7 +28,7 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
 
     Raises what the failing part raises.
     """
-    from .models import list_models, runtime, verify
+    from deeplens_dof.models import list_models, runtime, verify
 
     say(
         f"deeplens {__version__}, Python {platform.python_version()}, {platform.platform()}, "
@@ -64,8 +64,8 @@ def warm_up() -> None:
 
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
-    from .lens_blur.aperture import Aperture
-    from .lens_blur.render import RENDERERS, render
+    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.lens_blur.render import RENDERERS, render
 
     for what, height, width, largest_px in BLURS:
         started = time.monotonic()
@@ -101,9 +101,9 @@ def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
 
     everything: afterwards also with what is off by default.
     """
-    from .inverse_depth import InverseDepth
-    from .photo import Photo
-    from .pipeline import Settings, analyse, refocus
+    from deeplens_dof.inverse_depth import InverseDepth
+    from deeplens_dof.photo import Photo
+    from deeplens_dof.pipeline import Settings, analyse, refocus
 
     height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32)

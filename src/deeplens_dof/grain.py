@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from .color import linear_to_srgb, srgb_to_linear
-from .cores import cores
+from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.cores import cores
 
 FloatImage = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from .photo.formats import PICTURE_SUFFIXES, written_as
-from .places import place
+from deeplens_dof.photo.formats import PICTURE_SUFFIXES, written_as
+from deeplens_dof.places import place
 
 PICTURES = PICTURE_SUFFIXES
 
@@ -202,10 +202,10 @@ def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = No
 
 def check_shape(shape: str) -> None:
     """Reads the picture of an aperture, once for all photos. Raises PlanError when it cannot be used."""
-    from .shape import parse_shape
+    from deeplens_dof.shape import parse_shape
 
     if parse_shape(shape) is None:
-        from .pipeline import aperture_of
+        from deeplens_dof.pipeline import aperture_of
 
         try:
             aperture_of(shape)

@@ -14,13 +14,13 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-from .batch import InWorkers, open_worker
-from .cores import VARIABLE
-from .jobs import Job, PlanError
-from .manifest import Output, Record
-from .one_job import Order, do_job, failed
-from .places import place
-from .workers import WorkerDiedError
+from deeplens_dof.batch import InWorkers, open_worker
+from deeplens_dof.cores import VARIABLE
+from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.manifest import Output, Record
+from deeplens_dof.one_job import Order, do_job, failed
+from deeplens_dof.places import place
+from deeplens_dof.workers import WorkerDiedError
 
 Work = Callable[[Job, Order, Callable[[str], None]], Record]
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import __version__
-from .jobs import Job, PlanError, refuse_clashes, same_place
-from .manifest import Output, Record
-from .places import fetch, in_store, put
-from .sentences import sentence
-from .settings import Settings
-from .shape import parse_shape
+from deeplens_dof import __version__
+from deeplens_dof.jobs import Job, PlanError, refuse_clashes, same_place
+from deeplens_dof.manifest import Output, Record
+from deeplens_dof.places import fetch, in_store, put
+from deeplens_dof.sentences import sentence
+from deeplens_dof.settings import Settings
+from deeplens_dof.shape import parse_shape
 
 Tell = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class Order:
         """Of all that makes a result what it is, except the photo: settings, depth, the contents of the files that
         they name, the version, the weights and what runs them. Raises ValueError for a runtime that is not here.
         """
-        from .models import list_models, runtime
+        from deeplens_dof.models import list_models, runtime
 
         named = {"shape": self.settings.shape, "depth": self.depth}
         if parse_shape(self.settings.shape) is not None:
@@ -170,8 +170,8 @@ def _from_file_to_file(job: Job, order: Order, version: tuple[int, ...] | None, 
     """Nothing is written before all is computed, the photo itself last. Returns the settings used: the order's, or with
     the f-number of `pipeline.as_shot`. Raises PhotoError, ValueError or OSError.
     """
-    from .depth.files import POINTS, write_depth_file
-    from .photo import Photo, check_embedding, read
+    from deeplens_dof.depth.files import POINTS, write_depth_file
+    from deeplens_dof.photo import Photo, check_embedding, read
 
     tell("reading")
     photo = read(job.source)
@@ -180,7 +180,7 @@ def _from_file_to_file(job: Job, order: Order, version: tuple[int, ...] | None, 
     check_outputs(job)
     if order.embed_depth:
         check_embedding(job.out, order.strip_metadata)
-    from .pipeline import analyse, as_shot, refocus
+    from deeplens_dof.pipeline import analyse, as_shot, refocus
 
     settings = as_shot(photo, order.settings) if order.f_number_as_shot else order.settings
     once = "compiling the inner loops (once), then " if first_use() else ""
@@ -209,10 +209,10 @@ def write_depth(
     metres, where the file holds them. picture: where depth in colours goes, to be looked at. Raises PlanError when one of
     them is the photo or the other, PhotoError, ValueError or OSError when something goes wrong.
     """
-    from .depth.colors import coloured
-    from .depth.files import write_depth_file
-    from .depth.predict import predict_depth
-    from .photo import Photo, read, untouched
+    from deeplens_dof.depth.colors import coloured
+    from deeplens_dof.depth.files import write_depth_file
+    from deeplens_dof.depth.predict import predict_depth
+    from deeplens_dof.photo import Photo, read, untouched
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
@@ -236,9 +236,9 @@ def write_depth(
 
 def check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
-    from .depth.files import EXPORTED
-    from .photo.formats import by_suffix
-    from .photo.heif import pillow_heif
+    from deeplens_dof.depth.files import EXPORTED
+    from deeplens_dof.photo.formats import by_suffix
+    from deeplens_dof.photo.heif import pillow_heif
 
     for output in job.outputs:
         _check_place(output)
@@ -253,7 +253,7 @@ def check_outputs(job: Job) -> None:
 
 def _check_place(path: Path) -> None:
     """Raises PhotoError when there is something else than a plain file, or the folder takes no files."""
-    from .photo.errors import PhotoError, reason, shown
+    from deeplens_dof.photo.errors import PhotoError, reason, shown
 
     try:
         try:

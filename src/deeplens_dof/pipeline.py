@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .inverse_depth import InverseDepth
-from .lens import Lens, signed_coc_px
-from .photo import EmbeddedDepth, Photo, check_embedding, read, untouched
-from .settings import Settings
-from .shape import parse_shape
+from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.lens import Lens, signed_coc_px
+from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
+from deeplens_dof.settings import Settings
+from deeplens_dof.shape import parse_shape
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .grain import Grain
-    from .lens_blur.aperture import Aperture
+    from deeplens_dof.grain import Grain
+    from deeplens_dof.lens_blur.aperture import Aperture
 
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
@@ -52,7 +52,7 @@ class Scene:
     @cached_property
     def white(self) -> float:
         """Where the photo clips, in linear light."""
-        from .highlights import white_of
+        from deeplens_dof.highlights import white_of
 
         return white_of(self.linear)
 
@@ -61,7 +61,7 @@ class Scene:
         photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
         much as a preview.
         """
-        from .lens_blur.light import learned_light
+        from deeplens_dof.lens_blur.light import learned_light
 
         if self.photo.is_float:
             return self.linear
@@ -75,7 +75,7 @@ class Scene:
     @cached_property
     def grain(self) -> Grain:
         """The photo's own noise, as it looks."""
-        from .grain import measure_grain
+        from deeplens_dof.grain import measure_grain
 
         return measure_grain(self.linear)
 
@@ -85,7 +85,7 @@ class Scene:
 
     def focus_depth(self, settings: Settings) -> float:
         """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
-        from .depth.subject import depth_at
+        from deeplens_dof.depth.subject import depth_at
 
         return depth_at(self.inverse_depth.values, self.focus_point(settings))
 
@@ -94,7 +94,7 @@ class Scene:
 
         focus_depth: inverse depth that is sharp, in the unit of `inverse_depth`; None is that of the focus point.
         """
-        from .depth.subject import depth_at
+        from deeplens_dof.depth.subject import depth_at
 
         depth = self.inverse_depth.in_metres(settings.nearest_m)
         relative = self.inverse_depth.unit == "relative"
@@ -182,8 +182,8 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     beyond 0..1 is normalised to it. A photo that holds its own untouched original is refocused from that. Raises
     ValueError or OSError when the given depth cannot be used.
     """
-    from .depth.predict import predict_scene
-    from .depth.subject import subject_point
+    from deeplens_dof.depth.predict import predict_scene
+    from deeplens_dof.depth.subject import subject_point
 
     photo = untouched(photo)
     matte = None
@@ -206,7 +206,7 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     photo = scene.photo
     if photo.width * photo.height <= most_pixels:
         return scene
-    from .upsample import resize
+    from deeplens_dof.upsample import resize
 
     scale = math.sqrt(most_pixels / (photo.width * photo.height))
     height, width = (max(1, round(side * scale)) for side in (photo.height, photo.width))
@@ -230,9 +230,9 @@ def refocus(
     say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
     blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
-    from .grain import with_grain
-    from .highlights import settle
-    from .lens_blur.render import LARGEST_COC_PX, render
+    from deeplens_dof.grain import with_grain
+    from deeplens_dof.highlights import settle
+    from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
     coc_px = scene.coc_px(settings, focus_depth)
@@ -262,7 +262,7 @@ def aperture_of(shape: str) -> Aperture:
 
     Raises ValueError, or PhotoError when the picture cannot be read.
     """
-    from .lens_blur.aperture import Aperture
+    from deeplens_dof.lens_blur.aperture import Aperture
 
     if parse_shape(shape) is not None:
         return Aperture.parse(shape)
@@ -299,7 +299,7 @@ def blur(
     free = settings is None and "f_number" not in changes
     settings = replace(settings or Settings(), **changes)
     if isinstance(source, np.ndarray):
-        from .arrays import as_photo, like
+        from deeplens_dof.arrays import as_photo, like
 
         return like(source, _through(as_photo(source), depth, settings).linear)
     photo = source if isinstance(source, Photo) else read(source)
@@ -320,7 +320,7 @@ def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
 
 @lru_cache(maxsize=8)
 def _kernel_of_file(path: str, version: tuple[int, ...]) -> Aperture:
-    from .lens_blur.aperture import Aperture
+    from deeplens_dof.lens_blur.aperture import Aperture
 
     photo = read(path)
     weights = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
@@ -332,7 +332,7 @@ def _kernel_of_file(path: str, version: tuple[int, ...]) -> Aperture:
 
 def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
     """Depth from a file or from the caller, of the photo's size."""
-    from .depth.files import fit_to, read_depth_file
+    from deeplens_dof.depth.files import fit_to, read_depth_file
 
     if not isinstance(depth, (InverseDepth, str, os.PathLike)):
         kind = type(depth).__name__
@@ -348,16 +348,16 @@ def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
 
 def _fine_enough(photo: Photo) -> bool:
     """Whether the photo's file holds depth that is to be preferred to what is predicted."""
-    from .depth.measured import flaw
+    from deeplens_dof.depth.measured import flaw
 
     return photo.depth is not None and flaw(photo.depth.inverse_depth, photo.height, photo.width) is None
 
 
 def _with_its_own_depth(photo: Photo) -> Scene:
     """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
-    from .depth.files import fit_to
-    from .depth.subject import subject_point
-    from .upsample import resize
+    from deeplens_dof.depth.files import fit_to
+    from deeplens_dof.depth.subject import subject_point
+    from deeplens_dof.upsample import resize
 
     own = photo.depth
     if own is None:

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .jobs import PlanError
-from .terminal import Terminal
+from deeplens_dof.jobs import PlanError
+from deeplens_dof.terminal import Terminal
 
 BOKEH = ("blb", "ebb400", "realbokeh", "synthetic", "pairs", "traced")  # benchmarks of `evaluate`
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -74,11 +74,11 @@ def scenes_command(
         try:
             with _learned("scenes"):
                 if pairs:
-                    from .learn.scenes.pairs import make_pairs
+                    from deeplens_dof.learn.scenes.pairs import make_pairs
 
                     made = make_pairs(out, count, seed, workers, held_out, progress)
                 else:
-                    from .learn.scenes.generate import make_scenes
+                    from deeplens_dof.learn.scenes.generate import make_scenes
 
                     made = make_scenes(out, count, seed, workers, progress)
         except RuntimeError as error:  # assets or OpenGL are missing, which its sentence says
@@ -131,12 +131,12 @@ def train_command(
     """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
-        from .learn import blur_loop, light_loop, loop
-        from .learn.blur_recipes import BLUR_RECIPES
-        from .learn.curves import write_curves
-        from .learn.datasets import open_folder
-        from .learn.recipes import RECIPES
-        from .learn.scenes.assets import cache_folder
+        from deeplens_dof.learn import blur_loop, light_loop, loop
+        from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
+        from deeplens_dof.learn.curves import write_curves
+        from deeplens_dof.learn.datasets import open_folder
+        from deeplens_dof.learn.recipes import RECIPES
+        from deeplens_dof.learn.scenes.assets import cache_folder
     from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
         light_loop.LIGHT_RECIPES, light_loop.train_light
     )
@@ -244,9 +244,9 @@ def evaluate_command(
 
     def scored_depth() -> tuple[dict[str, Any], str]:
         with _learned("evaluate"):
-            from .evaluate.report import markdown
-            from .learn.scoring import Wanted, score_depth
-            from .models import MODELS, candidate
+            from deeplens_dof.evaluate.report import markdown
+            from deeplens_dof.learn.scoring import Wanted, score_depth
+            from deeplens_dof.models import MODELS, candidate
 
         network = candidate(model) if model else MODELS["depth"]
         report = score_depth(
@@ -255,8 +255,8 @@ def evaluate_command(
         return report, markdown(report)
 
     def scored_bokeh() -> tuple[dict[str, Any], str]:
-        from .evaluate.report import bokeh_markdown
-        from .evaluate.scoring import Wanted, score_bokeh
+        from deeplens_dof.evaluate.report import bokeh_markdown
+        from deeplens_dof.evaluate.scoring import Wanted, score_bokeh
 
         names = _renderers(renderers)
         source, folder = _bokeh_source(benchmark, folders or [], tell)
@@ -265,7 +265,7 @@ def evaluate_command(
         return report, bokeh_markdown(report)
 
     def work() -> None:
-        from .atomic import write_atomically
+        from deeplens_dof.atomic import write_atomically
 
         report, text = scored_depth() if benchmark == "depth" else scored_bokeh()
         terminal.stage("")
@@ -279,7 +279,7 @@ def evaluate_command(
 
 def _renderers(asked: list[str] | None) -> list[str]:
     """Each once; all there are where none is asked for."""
-    from .evaluate.bokeh import renderer_names
+    from deeplens_dof.evaluate.bokeh import renderer_names
 
     for name in asked or ():
         if name not in renderer_names():
@@ -289,14 +289,14 @@ def _renderers(asked: list[str] | None) -> list[str]:
 
 def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) -> tuple[Any, Path]:
     """The benchmark of that name and its folder; the synthetic one is made where none is named."""
-    from .evaluate.benchmarks import BENCHMARKS
+    from deeplens_dof.evaluate.benchmarks import BENCHMARKS
 
     if len(folders) != 1 and not (name == "synthetic" and not folders):
         raise PlanError(f"evaluate {name} takes one folder, {len(folders)} came; name its folder")
     if name in BENCHMARKS:
         return BENCHMARKS[name], Path(folders[0]).expanduser()
     with _learned("evaluate"):
-        from .learn.scenes.pairs import composed_benchmark, synthetic_folder
+        from deeplens_dof.learn.scenes.pairs import composed_benchmark, synthetic_folder
 
     return composed_benchmark(name), Path(folders[0]).expanduser() if folders else synthetic_folder(tell)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def sentence(name: str, error: Exception) -> str:
     """What went wrong with `name`, on one line, with the name in it."""
-    from .photo.errors import shown
+    from deeplens_dof.photo.errors import shown
 
     name = shown(name)
     text = " ".join(str(error).split())

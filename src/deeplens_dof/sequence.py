@@ -11,14 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .jobs import PICTURES, Input, Job, PlanError, plan
-from .manifest import Output, Record
-from .one_job import Order, check_outputs, failed
-from .places import in_store
-from .settings import Focus, parse_focus
+from deeplens_dof.jobs import PICTURES, Input, Job, PlanError, plan
+from deeplens_dof.manifest import Output, Record
+from deeplens_dof.one_job import Order, check_outputs, failed
+from deeplens_dof.places import in_store
+from deeplens_dof.settings import Focus, parse_focus
 
 if TYPE_CHECKING:
-    from .pipeline import Scene
+    from deeplens_dof.pipeline import Scene
 
 DEPTHS = (".png", ".tif", ".tiff", ".exr", ".npz")
 FROM_PHOTOS = ("auto", "predict", "embedded")  # what --depth may say beside the names of files
@@ -220,7 +220,7 @@ class InOrder:
         key_depths: Sequence[float],
         tell: Callable[[Job, str], None],
     ) -> None:
-        from .pipeline import refocus
+        from deeplens_dof.pipeline import refocus
 
         check_outputs(job)
         tell(job, "depth")
@@ -245,15 +245,15 @@ class _Maker:
 
     def begin(self) -> None:
         """The next frame is the first one."""
-        from .depth.follow import FollowedFocus
-        from .depth.steady import SteadyDepth
+        from deeplens_dof.depth.follow import FollowedFocus
+        from deeplens_dof.depth.steady import SteadyDepth
 
         self.steady, self.focus = SteadyDepth(), FollowedFocus()
 
     def scene(self, number: int) -> tuple[Scene, float]:
         """The frame with steady depth, and the inverse depth of its focus. Raises PhotoError, ValueError or OSError."""
-        from .photo import read
-        from .pipeline import analyse
+        from deeplens_dof.photo import read
+        from deeplens_dof.pipeline import analyse
 
         photo = read(self.film.jobs[number].source)
         scene = analyse(photo, self._depth_source(number))
@@ -268,7 +268,7 @@ class _Maker:
     def depths_of(self, pull: FocusPull, tell: Callable[[Job, str], None]) -> list[float]:
         """Inverse depth of each key, found by going through the frames up to the last key. Where a key's own frame
         cannot be read the next one that can stands for it, or else the last."""
-        from .depth.subject import depth_at
+        from deeplens_dof.depth.subject import depth_at
 
         found: list[float] = []
         scene: Scene | None = None

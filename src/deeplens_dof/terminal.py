@@ -9,9 +9,9 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .jobs import Job, PlanError
-from .manifest import Record
-from .sentences import sentence
+from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.manifest import Record
+from deeplens_dof.sentences import sentence
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

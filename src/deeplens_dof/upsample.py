@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from .cores import cores
+from deeplens_dof.cores import cores
 
 Map = npt.NDArray[np.float32]
 Planes = npt.NDArray[np.float32]  # (N, H, W)

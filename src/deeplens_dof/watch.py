@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .jobs import Job, Plan, PlanError
-from .manifest import Record
+from deeplens_dof.jobs import Job, Plan, PlanError
+from deeplens_dof.manifest import Record
 
 State = tuple[int, int, int]  # of a file: which it is, its size and when it was written
 

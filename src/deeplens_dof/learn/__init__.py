@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .networks.deeplens import DeepLens
+    from deeplens_dof.learn.networks.deeplens import DeepLens
 
 __all__ = ["DeepLens"]
 
@@ -13,7 +13,7 @@ __all__ = ["DeepLens"]
 def __getattr__(name: str) -> Any:
     """`from deeplens_dof.learn import DeepLens` brings torch in; the scenes do without it."""
     if name == "DeepLens":
-        from .networks.deeplens import DeepLens
+        from deeplens_dof.learn.networks.deeplens import DeepLens
 
         return DeepLens
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..shape import SHAPES, numbers_of, parse_shape, shape_text
-from .lens_points import CELLS, cell_centres, even_points
+from deeplens_dof.lens_blur.lens_points import CELLS, cell_centres, even_points
+from deeplens_dof.shape import SHAPES, numbers_of, parse_shape, shape_text
 
 Points = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -9,13 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplens_dof.cores import cores
-
-from . import blocks, paint_kernels
-from .aperture import Aperture
-from .blocks import BLOCK, Blocks
-from .complete import Hidden, complete
-from .layers import FloatArray, Layers, depth_steps, half_size, halve
-from .views import TILE, Lens, Level, Rooms, Shell, TileRenderer, blocks_of, for_tiles, render_shell
+from deeplens_dof.lens_blur import blocks, paint_kernels
+from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.lens_blur.blocks import BLOCK, Blocks
+from deeplens_dof.lens_blur.complete import Hidden, complete
+from deeplens_dof.lens_blur.layers import FloatArray, Layers, depth_steps, half_size, halve
+from deeplens_dof.lens_blur.views import (
+    TILE,
+    Lens,
+    Level,
+    Rooms,
+    Shell,
+    TileRenderer,
+    blocks_of,
+    for_tiles,
+    render_shell,
+)
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size

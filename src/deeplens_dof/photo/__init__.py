@@ -1,14 +1,14 @@
 """Picture files to photos and back: the only place that opens them."""
 
-from .atomic import write_atomically
-from .contents import Compression
-from .embedded import EmbeddedDepth
-from .errors import PhotoError
-from .exif import Camera
-from .limits import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Limits
-from .photo import Photo
-from .read import read
-from .untouched import check_embedding, untouched
+from deeplens_dof.photo.atomic import write_atomically
+from deeplens_dof.photo.contents import Compression
+from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.exif import Camera
+from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Limits
+from deeplens_dof.photo.photo import Photo
+from deeplens_dof.photo.read import read
+from deeplens_dof.photo.untouched import check_embedding, untouched
 
 __all__ = [
     "COMMAND_LINE_LIMITS",

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from .. import atomic
-from .errors import PhotoError, reason, shown
+from deeplens_dof import atomic
+from deeplens_dof.photo.errors import PhotoError, reason, shown
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..color import linear_to_srgb
-from .contents import Contents, Pixels
+from deeplens_dof.color import linear_to_srgb
+from deeplens_dof.photo.contents import Contents, Pixels
 
 
 def rounded_to_8_bits(pixels: Pixels) -> Pixels:

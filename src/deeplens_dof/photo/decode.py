@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import icc, jxl
-from .contents import Decoded, Pixels
-from .errors import PhotoError
-from .header import Header
-from .orientation import upright, upright_image
-from .stored import stored_samples
+from deeplens_dof.photo import icc, jxl
+from deeplens_dof.photo.contents import Decoded, Pixels
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.header import Header
+from deeplens_dof.photo.orientation import upright, upright_image
+from deeplens_dof.photo.stored import stored_samples
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.inverse_depth import InverseDepth
-
-from . import xmp
-from .embedded import EmbeddedDepth
-from .errors import PhotoError
-from .formats import by_content
-from .orientation import upright_point
-from .range_map import BrokenDepthError, RangeMap, from_base64, number, range_map
-from .xmp_tree import Node
+from deeplens_dof.photo import xmp
+from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.formats import by_content
+from deeplens_dof.photo.orientation import upright_point
+from deeplens_dof.photo.range_map import BrokenDepthError, RangeMap, from_base64, number, range_map
+from deeplens_dof.photo.xmp_tree import Node
 
 ORIGIN = "GDepth"
 DEPTH = "http://ns.google.com/photos/1.0/depthmap/"

@@ -6,8 +6,8 @@ import re
 import struct
 from dataclasses import replace
 
-from . import gdepth, ifd, xmp
-from .photo import Photo
+from deeplens_dof.photo import gdepth, ifd, xmp
+from deeplens_dof.photo.photo import Photo
 
 _XMP_ATTRIBUTE = re.compile(rb"""\s[\w.-]+:GPS\w*\s*=\s*("[^"]*"|'[^']*')""")
 _XMP_ELEMENT = re.compile(rb"<([\w.-]+:GPS\w*)(\s[^>]*)?(/>|>.*?</\1\s*>)", re.DOTALL)

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import exr, ifd, jxl, png, raw
-from .contents import Compression
-from .errors import PhotoError
-from .formats import Format
-from .isobmff import items_of
+from deeplens_dof.photo import exr, ifd, jxl, png, raw
+from deeplens_dof.photo.contents import Compression
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.formats import Format
+from deeplens_dof.photo.isobmff import items_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile

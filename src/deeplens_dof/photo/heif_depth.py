@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.inverse_depth import InverseDepth
-
-from .embedded import EmbeddedDepth
-from .focus import focus
-from .heif_samples import samples_of
-from .isobmff import Item, Items
-from .orientation import upright
-from .xmp_facts import Facts, facts, number
+from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.focus import focus
+from deeplens_dof.photo.heif_samples import samples_of
+from deeplens_dof.photo.isobmff import Item, Items
+from deeplens_dof.photo.orientation import upright
+from deeplens_dof.photo.xmp_facts import Facts, facts, number
 
 Map = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .contents import Pixels
+from deeplens_dof.photo.contents import Pixels
 
 
 def samples_of(image: Any) -> tuple[Pixels, bool, bool]:

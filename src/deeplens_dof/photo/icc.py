@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .contents import Pixels
-from .tone import ToneCurve
+from deeplens_dof.photo.contents import Pixels
+from deeplens_dof.photo.tone import ToneCurve
 
 _MOST_TAGS = 200
 _MOST_CURVE_POINTS = 65536
@@ -77,7 +77,7 @@ def grey_to_srgb(grey: Pixels, icc: bytes) -> Pixels:
     found = profile(icc)
     if found is None or found.curves is None:
         return grey
-    from ..color import linear_to_srgb
+    from deeplens_dof.color import linear_to_srgb
 
     table = linear_to_srgb(found.curves[0].table(grey.dtype), grey.dtype)
     return table[grey]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .errors import BoxError
-from .orientation import upright
+from deeplens_dof.photo.errors import BoxError
+from deeplens_dof.photo.orientation import upright
 
 Body = tuple[int, int]  # start and end in the file
 Box = tuple[bytes, Body]  # kind, body

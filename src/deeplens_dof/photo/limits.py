@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import PhotoError, TooLargeError
+from deeplens_dof.photo.errors import PhotoError, TooLargeError
 
 _MEGA = 1_000_000
 _MIB = 1 << 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import dynamic_depth, gdepth, xmp
-from .embedded import EmbeddedDepth
-from .range_map import BrokenDepthError, RangeMap
-from .xmp_tree import Node, tree
+from deeplens_dof.photo import dynamic_depth, gdepth, xmp
+from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.range_map import BrokenDepthError, RangeMap
+from deeplens_dof.photo.xmp_tree import Node, tree
 
 ORIGINS = (gdepth.ORIGIN, dynamic_depth.ORIGIN)
 _MARKS = (gdepth.DEPTH.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import formats, gdepth, icc, xmp
-from .atomic import write_atomically
-from .bit_depth import alpha_as, rounded_to_8_bits
-from .contents import Compression, Contents, Pixels
-from .embedded import EmbeddedDepth
-from .errors import PhotoError, shown
-from .exif import Camera
-from .limits import COMMAND_LINE_LIMITS
-from .phone_depth import ORIGINS
-from .tone import Curves, decoded, encoded
-from .write import file_bytes
+from deeplens_dof.photo import formats, gdepth, icc, xmp
+from deeplens_dof.photo.atomic import write_atomically
+from deeplens_dof.photo.bit_depth import alpha_as, rounded_to_8_bits
+from deeplens_dof.photo.contents import Compression, Contents, Pixels
+from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.errors import PhotoError, shown
+from deeplens_dof.photo.exif import Camera
+from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
+from deeplens_dof.photo.phone_depth import ORIGINS
+from deeplens_dof.photo.tone import Curves, decoded, encoded
+from deeplens_dof.photo.write import file_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -120,7 +120,7 @@ class Photo:
             return pixels
         from PIL import Image
 
-        from .decode import to_srgb
+        from deeplens_dof.photo.decode import to_srgb
 
         converted = to_srgb(Image.fromarray(np.ascontiguousarray(pixels)), self.icc)
         return pixels if converted is None else np.array(converted, np.uint8)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from .contents import Contents, Pixels
+from deeplens_dof.photo.contents import Contents, Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation

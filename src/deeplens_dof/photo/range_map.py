@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.inverse_depth import InverseDepth
-
-from .errors import PhotoError
-from .formats import by_content
-from .header import damaged, header
-from .orientation import upright
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.formats import by_content
+from deeplens_dof.photo.header import damaged, header
+from deeplens_dof.photo.orientation import upright
 
 FloatArray = npt.NDArray[np.float32]
 _KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from .errors import PhotoError, reason, shown
-from .limits import Limits
+from deeplens_dof.photo.errors import PhotoError, reason, shown
+from deeplens_dof.photo.limits import Limits
 
 
 def bytes_of(source: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from . import formats
-from .errors import PhotoError, shown
-from .limits import COMMAND_LINE_LIMITS
-from .photo import Photo
-from .read import read
+from deeplens_dof.photo import formats
+from deeplens_dof.photo.errors import PhotoError, shown
+from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
+from deeplens_dof.photo.photo import Photo
+from deeplens_dof.photo.read import read
 
 
 def untouched(photo: Photo) -> Photo:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from . import exif, heif, xmp_in_jpeg
-from .bit_depth import alpha_as, as_codes, rounded_to_8_bits
-from .contents import Contents
-from .errors import PhotoError
-from .exr import exr_bytes
-from .formats import Format
-from .gdepth import HEAVY
-from .jxl import jxl_bytes
-from .png import png_bytes
-from .tiff import tiff_bytes
+from deeplens_dof.photo import exif, heif, xmp_in_jpeg
+from deeplens_dof.photo.bit_depth import alpha_as, as_codes, rounded_to_8_bits
+from deeplens_dof.photo.contents import Contents
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.exr import exr_bytes
+from deeplens_dof.photo.formats import Format
+from deeplens_dof.photo.gdepth import HEAVY
+from deeplens_dof.photo.jxl import jxl_bytes
+from deeplens_dof.photo.png import png_bytes
+from deeplens_dof.photo.tiff import tiff_bytes
 
 LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
 _DEFAULT_JPEG_QUALITY = 95

@@ -15,14 +15,14 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from .. import __version__
-from . import darkroom, problems
-from .guard import Access, Guard
-from .journal import Journal
-from .limits import ServiceLimits
-from .parameters import BlurQuery, Rendering, declared, settings_of
-from .problems import Problem, described, invalid_parameters
-from .service import Service
+from deeplens_dof import __version__
+from deeplens_dof.serve import darkroom, problems
+from deeplens_dof.serve.guard import Access, Guard
+from deeplens_dof.serve.journal import Journal
+from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.parameters import BlurQuery, Rendering, declared, settings_of
+from deeplens_dof.serve.problems import Problem, described, invalid_parameters
+from deeplens_dof.serve.service import Service
 
 PAGE = Path(__file__).parent / "page"
 PICTURE: dict[int | str, dict[str, Any]] = {

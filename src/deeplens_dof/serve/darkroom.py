@@ -15,15 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..depth.files import Scale, fit_to, read_depth_file, write_grey
-from ..doctor import warm_up
-from ..inverse_depth import InverseDepth
-from ..photo import Photo, read
-from ..photo.gps import without_gps
-from ..pipeline import Scene, Settings, analyse, preview, refocus
-from ..upsample import resize
-from .limits import ServiceLimits
-from .place import Place
+from deeplens_dof.depth.files import Scale, fit_to, read_depth_file, write_grey
+from deeplens_dof.doctor import warm_up
+from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.photo import Photo, read
+from deeplens_dof.photo.gps import without_gps
+from deeplens_dof.pipeline import Scene, Settings, analyse, preview, refocus
+from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.place import Place
+from deeplens_dof.upsample import resize
 
 Size = Literal["preview", "full"]
 Tell = Callable[[str], None]

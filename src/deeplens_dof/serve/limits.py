@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..photo import SERVICE_LIMITS, Limits
+from deeplens_dof.photo import SERVICE_LIMITS, Limits
 
 
 def _limit(default: Any, unit: str, help_: str) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import write_atomically
-from ..depth.files import Scale, codes_of, scale_of
-from ..inverse_depth import InverseDepth
+from deeplens_dof.atomic import write_atomically
+from deeplens_dof.depth.files import Scale, codes_of, scale_of
+from deeplens_dof.inverse_depth import InverseDepth
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,22 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from ..photo import PhotoError
-from ..photo.errors import TooLargeError, UnknownFormatError
-from ..settings import Settings
-from ..workers import MemoryLimitError, Pool, PoolFullError, TimeLimitError, WorkerDiedError, WorkerError
-from . import darkroom
-from .journal import Journal, log
-from .limits import ServiceLimits
-from .problems import GoneError, Problem
-from .store import Store, Stored
+from deeplens_dof.photo import PhotoError
+from deeplens_dof.photo.errors import TooLargeError, UnknownFormatError
+from deeplens_dof.serve import darkroom
+from deeplens_dof.serve.journal import Journal, log
+from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.problems import GoneError, Problem
+from deeplens_dof.serve.store import Store, Stored
+from deeplens_dof.settings import Settings
+from deeplens_dof.workers import (
+    MemoryLimitError,
+    Pool,
+    PoolFullError,
+    TimeLimitError,
+    WorkerDiedError,
+    WorkerError,
+)
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
 _BUSY_SECONDS = 1.0  # a job's time, where none was done yet

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .limits import ServiceLimits
-from .place import Place
-from .problems import Problem
+from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.place import Place
+from deeplens_dof.serve.problems import Problem
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
