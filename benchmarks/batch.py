@@ -26,10 +26,10 @@ from PIL import Image
 
 from deeplens_dof import Settings
 from deeplens_dof.batch import InWorkers
-from deeplens_dof.cores import VARIABLE
 from deeplens_dof.jobs import Input, Job, plan
 from deeplens_dof.manifest import Record
 from deeplens_dof.one_job import Order
+from deeplens_dof.runtime.threads import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results/batch.json"

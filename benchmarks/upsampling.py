@@ -31,12 +31,12 @@ from PIL import Image
 from truths import psnr, truths
 
 import deeplens_dof as dl
-from deeplens_dof.cores import cores
 from deeplens_dof.lens_blur import guided
 from deeplens_dof.lens_blur.halving import halved
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.lens_blur.views import Shell
 from deeplens_dof.models import Model, candidate
+from deeplens_dof.runtime.threads import cores
 
 RESULTS = Path(__file__).parent / "results" / "upsampling.json"
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"

@@ -42,8 +42,8 @@ from contact_sheet import Tile, fitted, laid_out  # noqa: E402
 from judged_photos import JudgedPhoto  # noqa: E402
 
 import deeplens_dof as dl  # noqa: E402
-from deeplens_dof.atomic import write_atomically  # noqa: E402
 from deeplens_dof.models import list_models  # noqa: E402
+from deeplens_dof.runtime.atomic_write import write_atomically  # noqa: E402
 
 RENDERERS = (*rendered.OURS, rendered.DISCS)
 LETTERS = "ABCDEFGH"

@@ -12,8 +12,8 @@ import numpy as np
 import others
 
 import deeplens_dof as dl
-from deeplens_dof.cores import cores
 from deeplens_dof.highlights import settle
+from deeplens_dof.runtime.threads import cores
 
 DISCS = "discs"
 OURS = ("neural", "optical", "paper")

@@ -22,12 +22,14 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof import atomic, cli, manifest, one_job, watch
+from deeplens_dof import cli, manifest, one_job, watch
 from deeplens_dof.batch import Batch, InProcess, InWorkers
 from deeplens_dof.inputs import named
-from deeplens_dof.jobs import Input, Job, PlanError, parse_shard, plan, share
+from deeplens_dof.jobs import Input, Job, parse_shard, plan, share
 from deeplens_dof.manifest import LockedError, Manifest, Output, Record
 from deeplens_dof.one_job import Order, do_job
+from deeplens_dof.runtime import atomic_write
+from deeplens_dof.runtime.errors import PlanError
 
 HEIGHT, WIDTH = 32, 64
 MANIFEST = ".deeplens-manifest.jsonl"
@@ -115,7 +117,7 @@ def copying(job: Job, order: Order, tell: Any = None) -> Record:
     if data == b"bad":
         return one_job.failed(job, ValueError(f"{job.source} is bad"))
     job.out.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_atomically(job.out, lambda file: file.write(data))
+    atomic_write.write_atomically(job.out, lambda file: file.write(data))
     report = f"{os.getpid()} {os.environ.get('DEEPLENS_THREADS')}"
     outputs = tuple(Output.of(path) for path in job.outputs)
     return replace(one_job.skipped(job), state="done", outputs=outputs, error=None, input_sha256=report)
@@ -369,7 +371,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_each(monkeypatch, depth) -> No
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
-    monkeypatch.setattr("deeplens_dof.atomic.os.fsync", full)
+    monkeypatch.setattr("deeplens_dof.runtime.atomic_write.os.fsync", full)
     with Batch(replace(ORDER, depth=depth), Listener(), InProcess(), Path("out")) as batch:
         records = batch.do(every)
     assert states(records) == "dfff"
@@ -378,7 +380,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_each(monkeypatch, depth) -> No
         assert f"{record.input} was not begun: nothing more can be written in 'out': the disk is full" in (
             record.error or ""
         )
-    monkeypatch.setattr("deeplens_dof.atomic.os.fsync", sync)
+    monkeypatch.setattr("deeplens_dof.runtime.atomic_write.os.fsync", sync)
     assert contents("out").keys() == {"a.png"}
     with Batch(replace(ORDER, depth=depth), Listener(), InProcess(), Path("out"), resume=True) as batch:
         assert states(batch.do(every)) == "sddd"
@@ -418,7 +420,7 @@ def test_nothing_of_a_line_is_left_when_the_disk_fills_in_its_middle(monkeypatch
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(monkeypatch) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    host, chance, hour = atomic._host(), "0123456789abcdef", 3600
+    host, chance, hour = atomic_write._host(), "0123456789abcdef", 3600
 
     def left(name: str, age_s: float = 0) -> str:
         path = Path("out", name)
@@ -440,7 +442,7 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(monkeypatch) -> N
     left(f".deeplens-{chance[::-1]}.part", 2 * hour)
     run(jobs_for("a.png"))
     assert contents("out").keys() == {*stay, "a.png"}
-    assert atomic.remove_leftovers(["nowhere", "out/a.png"]) == []
+    assert atomic_write.remove_leftovers(["nowhere", "out/a.png"]) == []
 
 
 # Several processes

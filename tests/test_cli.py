@@ -400,7 +400,7 @@ def test_a_full_disk_leaves_nothing_and_the_old_result(deeplens, depth, monkeypa
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deeplens_dof.atomic.os.fsync", full)
+    monkeypatch.setattr("deeplens_dof.runtime.atomic_write.os.fsync", full)
     ended = deeplens("blur", "in.png", "-o", "out.png", "--depth", depth)
     assert (ended.code, len(ended.sentences)) == (1, 1)
     assert "the disk is full" in ended.err

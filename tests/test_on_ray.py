@@ -19,10 +19,11 @@ from PIL import Image
 import deeplens_dof as dl
 from deeplens_dof import cli
 from deeplens_dof.batch import Batch, Engine, InProcess
-from deeplens_dof.jobs import Input, Job, PlanError, plan
+from deeplens_dof.jobs import Input, Job, plan
 from deeplens_dof.manifest import Record
 from deeplens_dof.on_ray import OnRay
 from deeplens_dof.one_job import Order, do_job
+from deeplens_dof.runtime.errors import PlanError
 
 HEIGHT, WIDTH = 64, 96
 

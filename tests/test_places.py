@@ -14,8 +14,8 @@ from PIL import Image
 import deeplens_dof as dl
 from deeplens_dof import cli, places
 from deeplens_dof.inputs import named
-from deeplens_dof.jobs import PlanError
 from deeplens_dof.places import StorePath, digest, fetch, files_below, in_store, place, put
+from deeplens_dof.runtime.errors import PlanError
 
 fsspec = pytest.importorskip("fsspec")
 HEIGHT, WIDTH = 32, 64

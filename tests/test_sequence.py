@@ -16,7 +16,8 @@ from deeplens_dof import cli
 from deeplens_dof.depth.follow import FollowedFocus
 from deeplens_dof.depth.motion import STILL, camera_motion, largest_px, moved
 from deeplens_dof.depth.steady import SteadyDepth, fit_line
-from deeplens_dof.jobs import PICTURES, PlanError
+from deeplens_dof.jobs import PICTURES
+from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.sequence import FocusPull, numbered
 
 HEIGHT, WIDTH = 72, 108

@@ -19,15 +19,15 @@ from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Protocol
 
-from deeplens_dof.atomic import remove_leftovers
-from deeplens_dof.cores import VARIABLE, cores
-from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.jobs import Job
 from deeplens_dof.manifest import LockedError, Manifest, Record
 from deeplens_dof.one_job import Order, do_job, failed, first_use, skipped
-from deeplens_dof.photo.errors import reason, shown
 from deeplens_dof.places import in_store
+from deeplens_dof.runtime.atomic_write import remove_leftovers
+from deeplens_dof.runtime.errors import PlanError, reason, shown
+from deeplens_dof.runtime.threads import VARIABLE, cores
+from deeplens_dof.runtime.worker_pool import Pool, WorkerError
 from deeplens_dof.store_manifest import StoreManifest
-from deeplens_dof.workers import Pool, WorkerError
 
 
 class Reporter(Protocol):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from deeplens_dof.jobs import PlanError
 from deeplens_dof.places import in_store
+from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Settings, setting_fields
 from deeplens_dof.terminal import BatchProgress, Terminal
 

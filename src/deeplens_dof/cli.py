@@ -12,7 +12,7 @@ import typer
 
 from deeplens_dof import __version__
 from deeplens_dof.blur_command import blur_command
-from deeplens_dof.jobs import PlanError
+from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.school import evaluate_command, scenes_command, train_command
 from deeplens_dof.terminal import Terminal
 

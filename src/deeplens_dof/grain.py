@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.cores import cores
+from deeplens_dof.runtime.threads import cores
 
 FloatImage = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

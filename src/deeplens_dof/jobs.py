@@ -10,12 +10,9 @@ from pathlib import Path, PurePath
 
 from deeplens_dof.photo.formats import PICTURE_SUFFIXES, written_as
 from deeplens_dof.places import place
+from deeplens_dof.runtime.errors import PlanError
 
 PICTURES = PICTURE_SUFFIXES
-
-
-class PlanError(Exception):
-    """The inputs and outputs that were named do not go together."""
 
 
 @dataclass(frozen=True, slots=True)

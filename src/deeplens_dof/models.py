@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from deeplens_dof.cores import VARIABLE, cores
+from deeplens_dof.runtime.threads import VARIABLE, cores
 
 RUNTIMES = ("onnxruntime", "openvino")
 

@@ -15,12 +15,13 @@ from itertools import islice
 from typing import Any
 
 from deeplens_dof.batch import InWorkers, open_worker
-from deeplens_dof.cores import VARIABLE
-from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.jobs import Job
 from deeplens_dof.manifest import Output, Record
 from deeplens_dof.one_job import Order, do_job, failed
 from deeplens_dof.places import place
-from deeplens_dof.workers import WorkerDiedError
+from deeplens_dof.runtime.errors import PlanError
+from deeplens_dof.runtime.threads import VARIABLE
+from deeplens_dof.runtime.worker_pool import WorkerDiedError
 
 Work = Callable[[Job, Order, Callable[[str], None]], Record]
 

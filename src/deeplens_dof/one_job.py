@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from deeplens_dof import __version__
-from deeplens_dof.jobs import Job, PlanError, refuse_clashes, same_place
+from deeplens_dof.jobs import Job, refuse_clashes, same_place
 from deeplens_dof.manifest import Output, Record
 from deeplens_dof.places import fetch, in_store, put
-from deeplens_dof.sentences import sentence
+from deeplens_dof.runtime.errors import PlanError, sentence
 from deeplens_dof.settings import Settings
 from deeplens_dof.shape import parse_shape
 
@@ -253,7 +253,8 @@ def check_outputs(job: Job) -> None:
 
 def _check_place(path: Path) -> None:
     """Raises PhotoError when there is something else than a plain file, or the folder takes no files."""
-    from deeplens_dof.photo.errors import PhotoError, reason, shown
+    from deeplens_dof.photo.errors import PhotoError
+    from deeplens_dof.runtime.errors import reason, shown
 
     try:
         try:

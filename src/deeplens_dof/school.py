@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deeplens_dof.jobs import PlanError
+from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.terminal import Terminal
 
 BOKEH = ("blb", "ebb400", "realbokeh", "synthetic", "pairs", "traced")  # benchmarks of `evaluate`
@@ -265,7 +265,7 @@ def evaluate_command(
         return report, bokeh_markdown(report)
 
     def work() -> None:
-        from deeplens_dof.atomic import write_atomically
+        from deeplens_dof.runtime.atomic_write import write_atomically
 
         report, text = scored_depth() if benchmark == "depth" else scored_bokeh()
         terminal.stage("")

@@ -9,9 +9,9 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.jobs import Job, PlanError
+from deeplens_dof.jobs import Job
 from deeplens_dof.manifest import Record
-from deeplens_dof.sentences import sentence
+from deeplens_dof.runtime.errors import PlanError, sentence
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -12,20 +12,16 @@ Sizes are (height, width); pixel centres lie at +0.5, so that enlarging does not
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from deeplens_dof.cores import cores
+from deeplens_dof.runtime.threads import for_bands
 
 Map = npt.NDArray[np.float32]
 Planes = npt.NDArray[np.float32]  # (N, H, W)
-
-_BAND_ROWS = 64
 
 
 def guided_upsample(
@@ -104,20 +100,6 @@ def resize_picture(rgb: npt.NDArray[np.uint8], height: int, width: int) -> npt.N
         return rgb
     how = Image.Resampling.BOX if _shrinks(rgb.shape, height, width) else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(np.ascontiguousarray(rgb)).resize((width, height), how))
-
-
-def for_bands(work: Callable[[int, int], None], height: int, threads: int | None = None) -> None:
-    """Calls `work(first_row, last_row)` for bands of rows that cover 0..height, in several threads (None: one
-    per core)."""
-    bands = [(first, min(height, first + _BAND_ROWS)) for first in range(0, height, _BAND_ROWS)]
-    count = min(threads or cores(), len(bands))
-    if count <= 1:
-        for band in bands:
-            work(*band)
-        return
-    with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work, *band) for band in bands]:
-            done.result()
 
 
 def _shrinks(shape: tuple[int, ...], height: int, width: int) -> bool:

@@ -437,7 +437,7 @@ def fuzz(
     start: Callable[[], bool] = prepare,
 ) -> list[str]:
     """Runs these mutations in processes of their own; one entry for each that found something."""
-    from deeplens_dof.workers import Pool
+    from deeplens_dof.runtime.worker_pool import Pool
 
     reading: dict[int, str] = {}
     failures = []

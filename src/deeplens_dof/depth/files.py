@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.depth.point_cloud import write_point_cloud
 from deeplens_dof.inverse_depth import InverseDepth, Unit
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 MAX_PIXELS = 200_000_000
 WRITTEN = (".png", ".tif", ".tiff", ".exr", ".npz")

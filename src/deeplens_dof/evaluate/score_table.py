@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplens_dof.atomic import write_atomically
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 FIRST = ("benchmark", "renderer", "picture", "group")
 

@@ -21,11 +21,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.examples import as_photographed, rough
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
 from deeplens_dof.lens_blur.borders import find_borders, first_guess
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 Floats = npt.NDArray[np.float32]
 ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from deeplens_dof.atomic import write_atomically
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 WIDTH, ROW, LEFT, GAP = 720, 130, 60, 34
 

@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.highlights import clippedness
 from deeplens_dof.learn.export import export_blur
-from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, make_clipped
+from deeplens_dof.runtime.atomic_write import write_atomically
+from deeplens_dof.runtime.interrupt import heeding_interrupts
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY, VALIDATE_EVERY = 25, 250

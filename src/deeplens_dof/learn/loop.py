@@ -23,7 +23,6 @@ from deeplens_dof.learn import losses
 from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
 from deeplens_dof.learn.datasets import Folder
 from deeplens_dof.learn.export import export_depth
-from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.pretrained import load_into
 from deeplens_dof.learn.parallel import Alone, Together, processes
@@ -34,6 +33,7 @@ from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.frames import frame_files
 from deeplens_dof.learn.scenes.taught import read_matte
 from deeplens_dof.models import MODELS
+from deeplens_dof.runtime.interrupt import heeding_interrupts
 
 CHECKPOINT_EVERY_S = 180.0
 LOG_EVERY = 20  # iterations

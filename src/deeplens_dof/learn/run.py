@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.parallel import Alone
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 LOSS_SCALE = (
     100.0  # of losses of light, which are small: their gradients are cut where those of other losses are

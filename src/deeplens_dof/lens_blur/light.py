@@ -17,7 +17,7 @@ from numba import njit
 from deeplens_dof.color import linear_to_srgb
 from deeplens_dof.highlights import KNEE, clippedness_of
 from deeplens_dof.models import MODELS, open_session
-from deeplens_dof.upsample import for_bands
+from deeplens_dof.runtime.threads import for_bands
 
 FloatImage = npt.NDArray[np.float32]
 

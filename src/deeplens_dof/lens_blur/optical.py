@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deeplens_dof.cores import cores
 from deeplens_dof.lens_blur import blocks, paint_kernels
 from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.blocks import BLOCK, Blocks
@@ -25,6 +24,7 @@ from deeplens_dof.lens_blur.views import (
     for_tiles,
     render_shell,
 )
+from deeplens_dof.runtime.threads import cores
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size

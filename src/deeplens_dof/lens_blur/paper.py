@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.cores import cores
 from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.guided import doubled
 from deeplens_dof.lens_blur.halving import halved
 from deeplens_dof.models import MODELS, open_session
+from deeplens_dof.runtime.threads import cores
 
 FloatArray = npt.NDArray[np.float32]
 LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from deeplens_dof import atomic
-from deeplens_dof.photo.errors import PhotoError, reason, shown
+from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.runtime import atomic_write
+from deeplens_dof.runtime.errors import reason, shown
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """As `deeplens_dof.atomic.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
+    """As `deeplens_dof.runtime.atomic_write.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
     try:
-        atomic.write_atomically(path, write)
+        atomic_write.write_atomically(path, write)
     except OSError as problem:
         cause = problem.__cause__
         why = reason(cause if isinstance(cause, OSError) else problem)

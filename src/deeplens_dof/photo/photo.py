@@ -15,12 +15,13 @@ from deeplens_dof.photo.atomic import write_atomically
 from deeplens_dof.photo.bit_depth import alpha_as, rounded_to_8_bits
 from deeplens_dof.photo.contents import Compression, Contents, Pixels
 from deeplens_dof.photo.embedded import EmbeddedDepth
-from deeplens_dof.photo.errors import PhotoError, shown
+from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.exif import Camera
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.phone_depth import ORIGINS
 from deeplens_dof.photo.tone import Curves, decoded, encoded
 from deeplens_dof.photo.write import file_bytes
+from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
     from PIL import Image

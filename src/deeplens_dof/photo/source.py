@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
-from deeplens_dof.photo.errors import PhotoError, reason, shown
+from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import Limits
+from deeplens_dof.runtime.errors import reason, shown
 
 
 def bytes_of(source: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits) -> bytes:

@@ -6,10 +6,11 @@ import os
 from dataclasses import replace
 
 from deeplens_dof.photo import formats
-from deeplens_dof.photo.errors import PhotoError, shown
+from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.photo import Photo
 from deeplens_dof.photo.read import read
+from deeplens_dof.runtime.errors import shown
 
 
 def untouched(photo: Photo) -> Photo:

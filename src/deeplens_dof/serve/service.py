@@ -17,13 +17,7 @@ from starlette.requests import Request
 
 from deeplens_dof.photo import PhotoError
 from deeplens_dof.photo.errors import TooLargeError, UnknownFormatError
-from deeplens_dof.serve import darkroom
-from deeplens_dof.serve.journal import Journal, log
-from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import GoneError, Problem
-from deeplens_dof.serve.store import Store, Stored
-from deeplens_dof.settings import Settings
-from deeplens_dof.workers import (
+from deeplens_dof.runtime.worker_pool import (
     MemoryLimitError,
     Pool,
     PoolFullError,
@@ -31,6 +25,12 @@ from deeplens_dof.workers import (
     WorkerDiedError,
     WorkerError,
 )
+from deeplens_dof.serve import darkroom
+from deeplens_dof.serve.journal import Journal, log
+from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.problems import GoneError, Problem
+from deeplens_dof.serve.store import Store, Stored
+from deeplens_dof.settings import Settings
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
 _BUSY_SECONDS = 1.0  # a job's time, where none was done yet

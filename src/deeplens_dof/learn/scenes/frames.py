@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from deeplens_dof.atomic import write_atomically
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.color import srgb_to_linear
 from deeplens_dof.learn.scenes.assets import assets_folder
 from deeplens_dof.learn.scenes.pictures import TextureStack, cutouts, surfaces, training_photos
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

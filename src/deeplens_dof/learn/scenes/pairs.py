@@ -19,13 +19,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from deeplens_dof.atomic import write_atomically
 from deeplens_dof.evaluate.bokeh import Benchmark
 from deeplens_dof.evaluate.composed import COUNT, MADE, SEED, composed
-from deeplens_dof.learn.interrupt import leave_interrupts_to_the_parent
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.compose import Pair, make_pair
 from deeplens_dof.learn.scenes.materials import load_materials
+from deeplens_dof.runtime.atomic_write import write_atomically
+from deeplens_dof.runtime.interrupt import leave_interrupts_to_the_parent
 
 VERSION = 3
 Job = TypeVar("Job")

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import psutil
 
-from deeplens_dof.worker_process import Traceback, serve
+from deeplens_dof.runtime.worker_process import Traceback, serve
 
 _TICK_S = 0.05  # how often a running task is held against its limits
 Tell = Callable[[str], None]

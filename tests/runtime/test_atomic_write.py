@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deeplens_dof.atomic import write_atomically
+from deeplens_dof.runtime.atomic_write import write_atomically
 
 
 def test_a_new_file_has_what_was_written(tmp_path):

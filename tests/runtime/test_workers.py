@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deeplens_dof.workers import (
+from deeplens_dof.runtime.worker_pool import (
     MemoryLimitError,
     Pool,
     PoolFullError,

@@ -1,0 +1,1 @@
+"""The process underneath: threads, workers, interrupts, files that appear whole, errors as sentences."""
