@@ -49,13 +49,13 @@ def rendered_by(renderer: str) -> Render:
 
 
 def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
-    from deeplens_dof.highlights import recover_highlights
+    from deeplens_dof.highlights.rule import recover_highlights
 
     return dl.render(recover_highlights(rgb, 1.0), coc_px, threads=threads)
 
 
 def optical_with_light(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
-    from deeplens_dof.lens_blur.light import learned_light
+    from deeplens_dof.highlights.network import learned_light
 
     return dl.render(learned_light(rgb, 1.0, threads=threads), coc_px, threads=threads)
 

@@ -12,7 +12,7 @@ import numpy as np
 import others
 
 import deeplens_dof as dl
-from deeplens_dof.highlights import settle
+from deeplens_dof.highlights.clipping import settle
 from deeplens_dof.runtime.threads import cores
 
 DISCS = "discs"

@@ -21,7 +21,7 @@ from PIL import Image
 from truths import edge_band, psnr, truths
 
 import deeplens_dof as dl
-from deeplens_dof.highlights import recover_highlights
+from deeplens_dof.highlights.rule import recover_highlights
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPIC_BYTES = 600_000

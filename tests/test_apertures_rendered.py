@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.optics.aperture import Aperture
 
 SIDE, FINE = 161, 5  # of the picture, and samples a side within a pixel
 LIGHT = 1000.0

@@ -91,15 +91,15 @@ def test_arrows_point_down() -> None:
 
 
 def test_the_law_of_arrows_sees_every_kind_of_import() -> None:
-    lines = ["from . import color", "from .depth import files", "import deeplens_dof.cli"]
-    text = "\n".join([*lines, "def f(): from .photo.icc import profile"])
-    found = {own_module(name) for name in imports(ast.parse(text), "deeplens_dof.lens", is_folder=False)}
-    assert {room(name) for name in found if name} == {"color", "depth", "cli", "photo"}
-    inside = imports(ast.parse("from . import icc\nfrom ..color import x"), "deeplens_dof.photo.read", False)
-    assert [own_module(name) for name in inside] == ["deeplens_dof.photo.icc", "deeplens_dof.color"]
-    folder = imports(ast.parse("from .read import read\nfrom .. import lens"), "deeplens_dof.photo", True)
-    assert [own_module(name) for name in folder] == ["deeplens_dof.photo.read", "deeplens_dof.lens"]
-    assert breaks("deeplens_dof.lens", "deeplens_dof.color", HEIGHT)
+    lines = ["from . import settings", "from .depth import files", "import deeplens_dof.cli"]
+    text = "\n".join([*lines, "def f(): from deeplens_dof.photo.icc import profile"])
+    found = {own_module(name) for name in imports(ast.parse(text), "deeplens_dof.models", is_folder=False)}
+    assert {room(name) for name in found if name} == {"settings", "depth", "cli", "photo"}
+    inside = imports(ast.parse("from . import icc\nfrom ..settings import x"), "deeplens_dof.photo.read", False)
+    assert [own_module(name) for name in inside] == ["deeplens_dof.photo.icc", "deeplens_dof.settings"]
+    folder = imports(ast.parse("from .read import read\nfrom .. import models"), "deeplens_dof.photo", True)
+    assert [own_module(name) for name in folder] == ["deeplens_dof.photo.read", "deeplens_dof.models"]
+    assert breaks("deeplens_dof.models", "deeplens_dof.settings", HEIGHT)
     assert breaks("deeplens_dof.photo.read", "deeplens_dof.depth.files", HEIGHT)
     assert not breaks("deeplens_dof.photo.read", "deeplens_dof.photo.icc", HEIGHT)
 

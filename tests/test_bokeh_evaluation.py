@@ -18,8 +18,8 @@ from deeplens_dof.evaluate.bokeh import Run, measure
 from deeplens_dof.evaluate.metrics import edge_band, maximum_filter, psnr, rmse, ssim, ssim_map
 from deeplens_dof.evaluate.report import bokeh_markdown, bokeh_report
 from deeplens_dof.evaluate.scoring import Wanted, score_bokeh
-from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.lens_blur.render import RENDERERS
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 ROOT = Path(__file__).parent.parent
 
@@ -207,7 +207,7 @@ def test_the_best_blur_is_found_between_those_tried() -> None:
 
 
 def test_ebb_searches_the_blur_that_fits_its_truth_best(tmp_path, renderings, known_depth) -> None:
-    from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+    from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
     sharp = srgb_to_linear((samples.shades() * 255).astype(np.uint8))
     true_blur = 2.0  # the focus lies on the far half, so that the near half has this CoC
@@ -316,7 +316,7 @@ def test_traced_scenes_with_broken_files_are_named(tmp_path) -> None:
 def pair(seed: int = 2, held_out: bool = True, error: float = 0.0, shape: str = "disc", near_px: float = 6.0):
     """A pair whose truth is its input, brighter by `error` in sRGB; its near half stands `near_px` out of focus."""
     pytest.importorskip("cv2", reason="composed pairs need cv2: pip install '.[learn]'")
-    from deeplens_dof.color import srgb_to_linear
+    from deeplens_dof.imaging.color import srgb_to_linear
     from deeplens_dof.learn.scenes.compose import Pair
 
     coc = (
@@ -532,7 +532,7 @@ def make_blb_like(monkeypatch):
 
 
 def test_a_set_made_like_blb_follows_its_formulas(make_blb_like, tmp_path) -> None:
-    from deeplens_dof.lens import Lens
+    from deeplens_dof.optics.thin_lens import Lens
 
     depth = np.linspace(1.5, 12, 1920 * 2, dtype=np.float32).reshape(2, 1920)
     facts = make_blb_like.info(depth, 0.035, 0.036, 5, 10)

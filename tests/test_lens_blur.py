@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur.aperture import Aperture, alpha_thresholds
 from deeplens_dof.lens_blur.optical import LARGEST_CELLS, render_optical, shells_for
 from deeplens_dof.lens_blur.views import lens_points_for
+from deeplens_dof.optics.aperture import Aperture, alpha_thresholds
 
 HEIGHT, WIDTH = 150, 200
 

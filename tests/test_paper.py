@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.lens_blur import paper
-from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.models import open_session
+from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 HEIGHT, WIDTH = 96, 136
 

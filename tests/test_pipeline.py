@@ -392,7 +392,7 @@ def test_a_preview_is_the_same_scene_smaller() -> None:
 
 def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.MonkeyPatch) -> None:
     """It depends on the photo and the amount alone, and a preview must not wait for it again."""
-    from deeplens_dof.lens_blur import light
+    from deeplens_dof.highlights import network as light
 
     rgb = np.full((40, 60, 3), 90, np.uint8)
     rgb[15:20, 25:30] = 255

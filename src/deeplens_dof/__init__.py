@@ -12,14 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeplens_dof.color import linear_to_srgb, srgb_to_linear
     from deeplens_dof.depth.files import read_depth_file, write_depth_file
     from deeplens_dof.depth.predict import predict_depth
     from deeplens_dof.depth.steady import SteadyDepth
-    from deeplens_dof.inverse_depth import InverseDepth
-    from deeplens_dof.lens import Lens
-    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
     from deeplens_dof.lens_blur.render import render
+    from deeplens_dof.optics.aperture import Aperture
+    from deeplens_dof.optics.inverse_depth import InverseDepth
+    from deeplens_dof.optics.thin_lens import Lens
     from deeplens_dof.photo import Photo, PhotoError
     from deeplens_dof.photo.read import read
     from deeplens_dof.pipeline import Result, Scene, analyse, blur, preview, refocus
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Aperture": "lens_blur.aperture",
-    "InverseDepth": "inverse_depth",
-    "Lens": "lens",
+    "Aperture": "optics.aperture",
+    "InverseDepth": "optics.inverse_depth",
+    "Lens": "optics.thin_lens",
     "Photo": "photo",
     "PhotoError": "photo",
     "Result": "pipeline",
@@ -39,14 +39,14 @@ _HOMES = {
     "SteadyDepth": "depth.steady",
     "analyse": "pipeline",
     "blur": "pipeline",
-    "linear_to_srgb": "color",
+    "linear_to_srgb": "imaging.color",
     "predict_depth": "depth.predict",
     "preview": "pipeline",
     "read": "photo",
     "read_depth_file": "depth.files",
     "refocus": "pipeline",
     "render": "lens_blur.render",
-    "srgb_to_linear": "color",
+    "srgb_to_linear": "imaging.color",
     "write_depth_file": "depth.files",
 }
 

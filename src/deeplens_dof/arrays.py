@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import linear_to_srgb
+from deeplens_dof.imaging.color import linear_to_srgb
 from deeplens_dof.photo import Photo
 
 _SHAPES = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"

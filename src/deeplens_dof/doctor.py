@@ -64,8 +64,8 @@ def warm_up() -> None:
 
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
-    from deeplens_dof.lens_blur.aperture import Aperture
     from deeplens_dof.lens_blur.render import RENDERERS, render
+    from deeplens_dof.optics.aperture import Aperture
 
     for what, height, width, largest_px in BLURS:
         started = time.monotonic()
@@ -101,7 +101,7 @@ def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
 
     everything: afterwards also with what is off by default.
     """
-    from deeplens_dof.inverse_depth import InverseDepth
+    from deeplens_dof.optics.inverse_depth import InverseDepth
     from deeplens_dof.photo import Photo
     from deeplens_dof.pipeline import Settings, analyse, refocus
 

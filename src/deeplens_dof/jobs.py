@@ -199,7 +199,7 @@ def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = No
 
 def check_shape(shape: str) -> None:
     """Reads the picture of an aperture, once for all photos. Raises PlanError when it cannot be used."""
-    from deeplens_dof.shape import parse_shape
+    from deeplens_dof.optics.aperture_spec import parse_shape
 
     if parse_shape(shape) is None:
         from deeplens_dof.pipeline import aperture_of

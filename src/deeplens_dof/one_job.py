@@ -19,10 +19,10 @@ from typing import Any
 from deeplens_dof import __version__
 from deeplens_dof.jobs import Job, refuse_clashes, same_place
 from deeplens_dof.manifest import Output, Record
+from deeplens_dof.optics.aperture_spec import parse_shape
 from deeplens_dof.places import fetch, in_store, put
 from deeplens_dof.runtime.errors import PlanError, sentence
 from deeplens_dof.settings import Settings
-from deeplens_dof.shape import parse_shape
 
 Tell = Callable[[str], None]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
-from deeplens_dof.lens import Lens, signed_coc_px
+from deeplens_dof.optics.aperture_spec import parse_shape
+from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
 from deeplens_dof.settings import Settings
-from deeplens_dof.shape import parse_shape
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from deeplens_dof.grain import Grain
-    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.imaging.film_grain import Grain
+    from deeplens_dof.optics.aperture import Aperture
 
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
@@ -52,7 +52,7 @@ class Scene:
     @cached_property
     def white(self) -> float:
         """Where the photo clips, in linear light."""
-        from deeplens_dof.highlights import white_of
+        from deeplens_dof.highlights.clipping import white_of
 
         return white_of(self.linear)
 
@@ -61,7 +61,7 @@ class Scene:
         photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
         much as a preview.
         """
-        from deeplens_dof.lens_blur.light import learned_light
+        from deeplens_dof.highlights.network import learned_light
 
         if self.photo.is_float:
             return self.linear
@@ -75,7 +75,7 @@ class Scene:
     @cached_property
     def grain(self) -> Grain:
         """The photo's own noise, as it looks."""
-        from deeplens_dof.grain import measure_grain
+        from deeplens_dof.imaging.film_grain import measure_grain
 
         return measure_grain(self.linear)
 
@@ -206,7 +206,7 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     photo = scene.photo
     if photo.width * photo.height <= most_pixels:
         return scene
-    from deeplens_dof.upsample import resize
+    from deeplens_dof.imaging.resize import resize
 
     scale = math.sqrt(most_pixels / (photo.width * photo.height))
     height, width = (max(1, round(side * scale)) for side in (photo.height, photo.width))
@@ -230,8 +230,8 @@ def refocus(
     say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
     blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
-    from deeplens_dof.grain import with_grain
-    from deeplens_dof.highlights import settle
+    from deeplens_dof.highlights.clipping import settle
+    from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
@@ -262,7 +262,7 @@ def aperture_of(shape: str) -> Aperture:
 
     Raises ValueError, or PhotoError when the picture cannot be read.
     """
-    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.optics.aperture import Aperture
 
     if parse_shape(shape) is not None:
         return Aperture.parse(shape)
@@ -320,7 +320,7 @@ def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
 
 @lru_cache(maxsize=8)
 def _kernel_of_file(path: str, version: tuple[int, ...]) -> Aperture:
-    from deeplens_dof.lens_blur.aperture import Aperture
+    from deeplens_dof.optics.aperture import Aperture
 
     photo = read(path)
     weights = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
@@ -357,7 +357,7 @@ def _with_its_own_depth(photo: Photo) -> Scene:
     """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
     from deeplens_dof.depth.files import fit_to
     from deeplens_dof.depth.subject import subject_point
-    from deeplens_dof.upsample import resize
+    from deeplens_dof.imaging.resize import resize
 
     own = photo.depth
     if own is None:

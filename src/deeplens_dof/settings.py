@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal
 
-from deeplens_dof.shape import USAGE, parse_shape, shape_text
+from deeplens_dof.optics.aperture_spec import USAGE, parse_shape, shape_text
 
 Focus = tuple[float, float] | Literal["subject"]
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from deeplens_dof.depth.files import WRITTEN, fit_to, read_depth_file, write_depth_file
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplens_dof.color import luminance, srgb_to_linear
 from deeplens_dof.depth.colors import coloured
 from deeplens_dof.depth.files import EXPORTED, read_depth_file, write_depth_file
 from deeplens_dof.depth.point_cloud import FARTHEST, write_point_cloud
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.imaging.color import luminance, srgb_to_linear
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from deeplens_dof.depth.predict import full_matte, network_size, predict_coarse, predict_depth
 from deeplens_dof.depth.subject import depth_at, subject_point
-from deeplens_dof.inverse_depth import InverseDepth
 from deeplens_dof.models import MODELS
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deeplens_dof.depth.refine import FROM_SENSOR, refine
-from deeplens_dof.upsample import resize
+from deeplens_dof.imaging.resize import resize
 
 HEIGHT, WIDTH = 300, 400
 COARSE = (150, 200)

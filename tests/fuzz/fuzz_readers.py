@@ -248,7 +248,7 @@ def _depth_files() -> dict[str, Sample]:
     import numpy as np
 
     from deeplens_dof.depth.files import write_depth_file
-    from deeplens_dof.inverse_depth import InverseDepth
+    from deeplens_dof.optics.inverse_depth import InverseDepth
 
     depth = InverseDepth(np.random.default_rng(2).random((18, 24)).astype(np.float32), "1/m")
     found = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 import deeplens_dof as dl
 from deeplens_dof.learn.exact import one_view, render, render_exact, visibility
 from deeplens_dof.learn.surfaces import NOTHING, Surfaces, coc_of
-from deeplens_dof.lens import signed_coc_px
+from deeplens_dof.optics.thin_lens import signed_coc_px
 
 # The camera's fast path against the definition, root mean square in linear light 0..1:
 PLAIN_TOLERANCE = 0.01  # smooth pictures without depth steps (measured: 0.001)

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from deeplens_dof.highlights import KNEE
+from deeplens_dof.highlights.clipping import KNEE
 from deeplens_dof.learn import light_loop
 from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork

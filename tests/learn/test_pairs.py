@@ -11,7 +11,7 @@ from deeplens_dof.learn.scenes import compose, materials, mattes, pairs
 from deeplens_dof.learn.scenes.compose import Composition, Layer, draw, make_pair
 from deeplens_dof.learn.scenes.integrate import SUBPIXELS
 from deeplens_dof.learn.scenes.materials import Materials
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.optics.aperture import Aperture
 
 SIZE, MARGIN = 48, 12
 SAMPLES = (SIZE + 2 * MARGIN) * SUBPIXELS

@@ -7,7 +7,8 @@ import photo_samples as samples
 import pytest
 from PIL import Image
 
-from deeplens_dof import color, photo
+from deeplens_dof import photo
+from deeplens_dof.imaging import color
 from deeplens_dof.photo import Photo, icc
 
 CODES = np.arange(65536) / 65535
@@ -124,7 +125,7 @@ def test_srgb8_leaves_srgb_alone_and_converts_the_rest() -> None:
 
 
 def test_srgb8_agrees_with_the_matrices() -> None:
-    """An oracle: linear light through both matrices, encoded by color.py, where sRGB can show it."""
+    """An oracle: linear light through both matrices, encoded by imaging/color.py, where sRGB can show it."""
     muted = (samples.picture() // 4 + 96).astype(np.uint8)
     picture = Photo(muted, icc=PROFILES["Adobe RGB"][0])
     to_xyz, from_xyz = np.array(samples.ADOBE_COLORANTS).T, np.linalg.inv(np.array(samples.SRGB_COLORANTS).T)

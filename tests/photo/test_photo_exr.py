@@ -12,8 +12,8 @@ import pytest
 
 import deeplens_dof
 from deeplens_dof import photo
-from deeplens_dof.color import srgb_to_linear
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.imaging.color import srgb_to_linear
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Compression, Limits, Photo, PhotoError
 
 ACES = (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, 0.32168, 0.33767)  # AP1

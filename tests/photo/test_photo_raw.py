@@ -14,9 +14,9 @@ from PIL import Image
 
 import deeplens_dof
 from deeplens_dof import photo
-from deeplens_dof.color import srgb_to_linear
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.imaging.color import srgb_to_linear
 from deeplens_dof.jobs import Input, plan
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Limits, Photo, PhotoError, ifd, raw
 from deeplens_dof.photo.boxes import box
 from deeplens_dof.photo.formats import by_content

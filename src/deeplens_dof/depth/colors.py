@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 # sRGB at even steps from far to near; lightness rises evenly, so that it reads in grey too.
 _STOPS = np.array(

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.point_cloud import write_point_cloud
-from deeplens_dof.inverse_depth import InverseDepth, Unit
+from deeplens_dof.optics.inverse_depth import InverseDepth, Unit
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 MAX_PIXELS = 200_000_000
@@ -130,7 +130,7 @@ def fit_to(
             "differ by more than 2 %, so they do not show the same frame; crop or export the depth again"
         )
     from deeplens_dof.depth.refine import FROM_SENSOR, refine
-    from deeplens_dof.upsample import resize
+    from deeplens_dof.imaging.resize import resize
 
     if rgb is None:
         return InverseDepth(resize(depth.values, height, width), depth.unit)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.subject import depth_at
-from deeplens_dof.inverse_depth import InverseDepth
-from deeplens_dof.upsample import resize
+from deeplens_dof.imaging.resize import resize
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 Map = npt.NDArray[np.float32]
 Point = tuple[float, float]

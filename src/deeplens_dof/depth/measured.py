@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 # scripts/make_phone_sheet.py --limits measures where these lie.
 LEAST_LONG_SIDE_PX = 160

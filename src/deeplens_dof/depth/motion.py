@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.upsample import resize
+from deeplens_dof.imaging.resize import resize
 
 Map = npt.NDArray[np.float32]
 Affine = npt.NDArray[np.float64]

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
-from deeplens_dof.lens import FULL_FRAME_WIDTH_MM, Lens
+from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.optics.thin_lens import FULL_FRAME_WIDTH_MM, Lens
 
 FARTHEST = 100.0  # times as far as the nearest point; beyond, and at infinity, points are left out
 _BAND_ROWS = 256

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.refine import refine
-from deeplens_dof.inverse_depth import InverseDepth, normalise
+from deeplens_dof.imaging.guided_filter import guided_upsample
+from deeplens_dof.imaging.resize import resize_picture
 from deeplens_dof.models import MODELS, Model, Session, open_session
-from deeplens_dof.upsample import guided_upsample, resize_picture
+from deeplens_dof.optics.inverse_depth import InverseDepth, normalise
 
 Map = npt.NDArray[np.float32]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.imaging.resize import resize, resize_picture
 from deeplens_dof.runtime.threads import for_bands
-from deeplens_dof.upsample import resize, resize_picture
 
 Map = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

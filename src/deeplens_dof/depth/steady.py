@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.motion import camera_motion, largest_px, moved
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 Map = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.float64]
@@ -153,7 +153,7 @@ def _blurred(rgb: npt.NDArray[np.uint8]) -> Map:
 
 def _histogram(rgb: npt.NDArray[np.uint8]) -> Samples:
     """Shares of 8 x 8 x 8 colours, of the picture made small."""
-    from deeplens_dof.upsample import resize_picture
+    from deeplens_dof.imaging.resize import resize_picture
 
     height, width = (min(side, _SAMPLES) for side in rgb.shape[:2])
     red, green, blue = (resize_picture(rgb, height, width) >> 5).astype(np.intp).reshape(-1, 3).T

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import normalise
-from deeplens_dof.upsample import resize
+from deeplens_dof.imaging.resize import resize
+from deeplens_dof.optics.inverse_depth import normalise
 
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

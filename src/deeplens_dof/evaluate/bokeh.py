@@ -20,8 +20,8 @@ import numpy.typing as npt
 from deeplens_dof.evaluate.lpips import Lpips
 from deeplens_dof.evaluate.metrics import ssim
 from deeplens_dof.evaluate.score_table import Row, ScoreTable
-from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.render import DISC_ONLY, RENDERERS, render
+from deeplens_dof.optics.aperture import Aperture
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]

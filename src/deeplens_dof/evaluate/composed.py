@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
 from deeplens_dof.evaluate.metrics import edge_band, psnr, rmse
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.optics.aperture import Aperture
 
 Floats = npt.NDArray[np.float32]
 SEED, COUNT = 2, 200  # of the synthetic benchmark: held-out pairs 0 .. COUNT - 1 of that seed

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.evaluate.metrics import aligned_inverse_depth, boundary_f1, depth_metrics, spearman
-from deeplens_dof.upsample import resize, resize_picture
+from deeplens_dof.imaging.resize import resize, resize_picture
 
 CACHE = Path("~/.cache/deeplens/evaluation").expanduser()
 _MOTORCYCLE_OFFSET_PX = (

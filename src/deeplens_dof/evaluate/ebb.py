@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.depth.predict import predict_depth
 from deeplens_dof.depth.subject import depth_at
 from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
 from deeplens_dof.evaluate.focus_labels import FILE, read_focus
 from deeplens_dof.evaluate.metrics import psnr, ssim
 from deeplens_dof.evaluate.pictures import PHOTOS, read_srgb
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
 MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole depth
 

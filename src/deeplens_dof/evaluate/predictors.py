@@ -9,8 +9,8 @@ from deeplens_dof.depth.predict import predict_coarse, predict_scene
 from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
 from deeplens_dof.evaluate.report import Subject
+from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.models import Model
-from deeplens_dof.upsample import guided_upsample
 
 POSITION, WHOLE = "vertical position only", "... and refined: predict_depth"
 

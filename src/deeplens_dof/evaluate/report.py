@@ -19,7 +19,7 @@ from deeplens_dof.evaluate.depth import DepthSet, Picture, Predictor, score
 from deeplens_dof.evaluate.machine import machine, versions
 from deeplens_dof.evaluate.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
 from deeplens_dof.evaluate.score_table import Row
-from deeplens_dof.upsample import resize
+from deeplens_dof.imaging.resize import resize
 
 DEPTH_COLUMNS = {
     "spearman": "Spearman",

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
 from deeplens_dof.evaluate.metrics import edge_band, psnr, ssim, ssim_map
 from deeplens_dof.evaluate.pictures import read_json, read_srgb
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

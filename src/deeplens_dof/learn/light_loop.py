@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.highlights import clippedness
+from deeplens_dof.highlights.clipping import clippedness
 from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.parallel import processes

@@ -210,7 +210,7 @@ def read_photo(path: Path) -> Picture:
         from deeplens_dof.photo import read
 
         rgb = read(path).srgb8()
-    from deeplens_dof.upsample import resize_picture
+    from deeplens_dof.imaging.resize import resize_picture
 
     scale = min(1.0, LONGEST_PX / max(rgb.shape[:2]))
     size = max(1, round(rgb.shape[0] * scale)), max(1, round(rgb.shape[1] * scale))

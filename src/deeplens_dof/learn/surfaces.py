@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from deeplens_dof.lens import EASE
+from deeplens_dof.optics.thin_lens import EASE
 
 Array = npt.NDArray[np.float32]
 NOTHING = -1e9  # CoC that stands for "no surface here" in the camera's layers

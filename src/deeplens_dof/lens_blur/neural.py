@@ -15,12 +15,12 @@ import math
 
 import numpy as np
 
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.imaging.resize import resize
 from deeplens_dof.lens_blur.borders import Borders, find_borders, first_guess, taken_apart
 from deeplens_dof.lens_blur.layers import FloatArray, Layers
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.models import MODELS, open_session
-from deeplens_dof.upsample import resize
+from deeplens_dof.optics.aperture import Aperture
 
 LONGEST_PX, LARGEST_PX = 2048, 80.0
 TILE, HALO = 448, 64  # multiples of the network's; what lies farther than the halo hardly reaches its answer

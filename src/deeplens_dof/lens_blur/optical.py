@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplens_dof.lens_blur import blocks, paint_kernels
-from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.blocks import BLOCK, Blocks
 from deeplens_dof.lens_blur.complete import Hidden, complete
 from deeplens_dof.lens_blur.layers import FloatArray, Layers, depth_steps, half_size, halve
@@ -24,6 +23,7 @@ from deeplens_dof.lens_blur.views import (
     for_tiles,
     render_shell,
 )
+from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.threads import cores
 
 SHARP_PX = 0.02  # a CoC below this moves no light

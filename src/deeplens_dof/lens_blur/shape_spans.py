@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.optics.aperture import Aperture
 
 ROWS, COLUMNS = 256, 1024  # of the square [-1, 1]^2
 LEVELS = 8  # of grey that are told apart

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.lens_blur import kernels, paint_kernels, spans, window_kernels
-from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.blocks import BLOCK, Blocks, Survey
 from deeplens_dof.lens_blur.complete import Hidden
 from deeplens_dof.lens_blur.lamps import met_by_lamps
 from deeplens_dof.lens_blur.layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
 from deeplens_dof.lens_blur.shape_spans import shape_spans
+from deeplens_dof.optics.aperture import Aperture
 
 TILE = 192  # cells a side; a constant of the method, so that the result depends on no setting of the machine
 MOST_POINTS, FEWEST_POINTS = 128, 64

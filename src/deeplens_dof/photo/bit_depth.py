@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import linear_to_srgb
+from deeplens_dof.imaging.color import linear_to_srgb
 from deeplens_dof.photo.contents import Contents, Pixels
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

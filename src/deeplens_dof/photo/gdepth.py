@@ -12,7 +12,7 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import xmp
 from deeplens_dof.photo.embedded import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError

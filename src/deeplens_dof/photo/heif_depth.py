@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo.embedded import EmbeddedDepth
 from deeplens_dof.photo.focus import focus
 from deeplens_dof.photo.heif_samples import samples_of

@@ -77,7 +77,7 @@ def grey_to_srgb(grey: Pixels, icc: bytes) -> Pixels:
     found = profile(icc)
     if found is None or found.curves is None:
         return grey
-    from deeplens_dof.color import linear_to_srgb
+    from deeplens_dof.imaging.color import linear_to_srgb
 
     table = linear_to_srgb(found.curves[0].table(grey.dtype), grey.dtype)
     return table[grey]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import FloatImage
+from deeplens_dof.imaging.color import FloatImage
 
 Matrix = npt.NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.formats import by_content
 from deeplens_dof.photo.header import damaged, header

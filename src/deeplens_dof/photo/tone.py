@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.color import FloatImage, linear_to_srgb, srgb_to_linear
+from deeplens_dof.imaging.color import FloatImage, linear_to_srgb, srgb_to_linear
 
 _CODES = 65535
 _NODES = 1 << 18

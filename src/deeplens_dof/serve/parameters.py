@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic import Field as Parameter
 
+from deeplens_dof.optics.aperture_spec import parse_shape
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.settings import Settings, setting_fields
-from deeplens_dof.shape import parse_shape
 
 _EXAMPLES = {"focus": ["subject", "0.4,0.6"], "shape": ["disc", "blades:7:0.3"], "f_number": [1.8]}
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deeplens_dof.depth.files import Scale, codes_of, scale_of
-from deeplens_dof.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 

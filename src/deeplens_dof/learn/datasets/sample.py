@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.upsample import resize_picture
+from deeplens_dof.imaging.resize import resize_picture
 
 Picture = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]

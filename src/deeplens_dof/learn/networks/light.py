@@ -1,6 +1,6 @@
 """The light module: how bright what was clipped may have been, so that lamps blur into bright discs and walls do not glow.
 
-All tensors are (B, C, H, W). The camera's side of it is `lens_blur/light.py`.
+All tensors are (B, C, H, W). The camera's side of it is `highlights/network.py`.
 """
 
 from __future__ import annotations

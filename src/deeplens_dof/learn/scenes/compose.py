@@ -19,7 +19,7 @@ import numpy.typing as npt
 from deeplens_dof.learn.scenes.integrate import SUBPIXELS, integrate
 from deeplens_dof.learn.scenes.materials import Materials, load_materials
 from deeplens_dof.learn.scenes.mattes import any_matte
-from deeplens_dof.lens_blur.aperture import Aperture
+from deeplens_dof.optics.aperture import Aperture
 
 Floats = npt.NDArray[np.float32]
 SIZE = 256

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from deeplens_dof.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.runtime.threads import cores
 
 FloatImage = npt.NDArray[np.float32]

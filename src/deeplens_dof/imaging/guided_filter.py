@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from deeplens_dof.imaging.resize import resize, resize_picture
 from deeplens_dof.runtime.threads import for_bands
 
 Map = npt.NDArray[np.float32]
@@ -78,32 +79,6 @@ def guided_filter(
     else:
         small = np.stack([resize(values[..., c], height, width) for c in range(values.shape[2])], axis=-1)
     return guided_upsample(small, guide, max(1, round(radius / subsampling)), epsilon, threads)
-
-
-def resize(values: Map, height: int, width: int) -> Map:
-    """float32 (h, w) at another size: each new pixel is the mean of the area it covers, or bilinear when
-    enlarged."""
-    from PIL import Image
-
-    if values.shape == (height, width):
-        return np.asarray(values, np.float32)
-    how = Image.Resampling.BOX if _shrinks(values.shape, height, width) else Image.Resampling.BILINEAR
-    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.array(picture.resize((width, height), how), np.float32)
-
-
-def resize_picture(rgb: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """uint8 (h, w, 3) at another size, as `resize` does it."""
-    from PIL import Image
-
-    if rgb.shape[:2] == (height, width):
-        return rgb
-    how = Image.Resampling.BOX if _shrinks(rgb.shape, height, width) else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb)).resize((width, height), how))
-
-
-def _shrinks(shape: tuple[int, ...], height: int, width: int) -> bool:
-    return height <= shape[0] and width <= shape[1]
 
 
 def _check(values: Map, guide: npt.NDArray[Any], radius: int, epsilon: float) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.highlights import CLIPPED, KNEE, clippedness
-from deeplens_dof.lens_blur import light as light_module
-from deeplens_dof.lens_blur.light import learned_light, log_gains
+from deeplens_dof.highlights import network as light_module
+from deeplens_dof.highlights.clipping import CLIPPED, KNEE, clippedness
+from deeplens_dof.highlights.network import learned_light, log_gains
 from deeplens_dof.models import MODELS
 
 HEIGHT, WIDTH = 192, 256

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from deeplens_dof.color import linear_to_srgb
-from deeplens_dof.highlights import KNEE, clippedness_of
+from deeplens_dof.highlights.clipping import KNEE, clippedness_of
+from deeplens_dof.imaging.color import linear_to_srgb
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.runtime.threads import for_bands
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur.lens_points import CELLS, cell_centres, even_points
-from deeplens_dof.shape import SHAPES, numbers_of, parse_shape, shape_text
+from deeplens_dof.optics.aperture_spec import SHAPES, numbers_of, parse_shape, shape_text
+from deeplens_dof.optics.lens_points import CELLS, cell_centres, even_points
 
 Points = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

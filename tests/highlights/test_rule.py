@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof.highlights import KNEE, recover_highlights, settle, white_of
-from deeplens_dof.lens_blur.light import learned_light
+from deeplens_dof.highlights.clipping import KNEE, settle, white_of
+from deeplens_dof.highlights.network import learned_light
+from deeplens_dof.highlights.rule import recover_highlights
 
 HEIGHT, WIDTH = 256, 384
 
@@ -175,7 +176,7 @@ def mean_psnr(amount: float) -> dict[str, float]:
     from pathlib import Path
 
     found: dict[str, float] = {}
-    for meta_file in sorted((Path(__file__).parents[1] / "benchmarks" / "scenes").glob("*/meta.json")):
+    for meta_file in sorted((Path(__file__).parents[2] / "benchmarks" / "scenes").glob("*/meta.json")):
         folder, entries = meta_file.parent, json.loads(meta_file.read_text())["images"]
         inverse_depth = np.load(folder / "disp.npz")["disp"].astype(np.float32)
         rgb = dl.srgb_to_linear(np.array(Image.open(folder / "aif.png").convert("RGB")))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.grain import measure_grain, with_grain
+from deeplens_dof.imaging.film_grain import measure_grain, with_grain
 
 HEIGHT, WIDTH, STEPS = 320, 640, 8
 LEVELS = np.linspace(0.1, 0.9, STEPS)  # sRGB of the steps, from left to right

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from deeplens_dof.upsample import guided_filter, guided_upsample, resize, resize_picture
+from deeplens_dof.imaging.guided_filter import guided_filter, guided_upsample
+from deeplens_dof.imaging.resize import resize, resize_picture
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from deeplens_dof.lens_blur.aperture import Aperture, alpha_thresholds
-from deeplens_dof.shape import SHAPES, parse_shape, shape_text
+from deeplens_dof.optics.aperture import Aperture, alpha_thresholds
+from deeplens_dof.optics.aperture_spec import SHAPES, parse_shape, shape_text
 
 DENSE = 401  # samples a side of the exact integrals
 X, Y = np.meshgrid(*[np.linspace(-1, 1, DENSE)] * 2)

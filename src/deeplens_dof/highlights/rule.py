@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from deeplens_dof.highlights.clipping import KNEE, clippedness_of
+
 FloatImage = npt.NDArray[np.float32]
 Map = npt.NDArray[np.float32]
 
@@ -30,23 +32,9 @@ STRENGTH, SMALL_SHARE, LARGE_SHARE = 4.3, 0.45, 2.4
 TINY_POWER, SURROUND_POWER, DARKEST_SHARE = 0.76, 1.52, 0.26
 LEAST_SLOPE, MOST_STOPS, GLOW_POWER = 0.02, 3.5, 1.5
 ENERGY = 0.12  # what is guessed is a middle of logarithms; the mean of the light lies above it, the more the larger
-KNEE, CLIPPED = (
-    np.float32(0.93),
-    np.float32(0.985),
-)  # of white: codes 247 and 253 of 8 bits, as JPEG frays what was clipped
 _DIAGONAL_CELLS = 500  # of the grid on which the surroundings are looked at, whatever the size of the picture
 _TINY, _SMALL, _LARGE = 1, 4, 15  # half widths of the windows, in cells
 _RIM = 6  # half width of the window in which rims are looked for, in cells
-_LOWEST_WHITE = 0.85
-
-
-def white_of(rgb: FloatImage) -> float:
-    """Where the picture is clipped: at its largest value if many pixels have it and it is no grey, else 1."""
-    top = float(rgb.max())
-    if not _LOWEST_WHITE <= top < CLIPPED:
-        return 1.0
-    at_top, below = _count_top(rgb, np.float32(top))
-    return top if at_top > max(16, 1e-4 * rgb.size, below) else 1.0
 
 
 def recover_highlights(rgb: FloatImage, amount: float, white: float = 1.0) -> FloatImage:
@@ -63,22 +51,6 @@ def recover_highlights(rgb: FloatImage, amount: float, white: float = 1.0) -> Fl
     if stops.max() > 0:
         _raise(out, np.float32(white), np.float32(amount), stops, hue)
     return out
-
-
-def clippedness(rgb: FloatImage, white: float = 1.0) -> FloatImage:
-    """How surely each channel of (H, W, 3) linear light was clipped: 0 below the knee, 1 at white, smooth between."""
-    out = np.empty(rgb.shape, np.float32)
-    _clipped_into(np.ascontiguousarray(rgb, np.float32), np.float32(white), out)
-    return out
-
-
-def settle(linear: FloatImage, rgb: FloatImage, light: FloatImage, coc_px: Map) -> None:
-    """Takes the recovered light out of the rendered picture again where it was not spread, in place.
-
-    linear: `light` blurred; light: `recover_highlights(rgb)`. In focus the photo stays the photo, and between there and
-    1 px of CoC the light comes in little by little.
-    """
-    _settle(linear, rgb, light, coc_px)
 
 
 def surroundings(rgb: FloatImage, white: float = 1.0) -> tuple[Map, Map]:
@@ -170,35 +142,6 @@ def _distance(there: npt.NDArray[np.bool_]) -> Map:
 
 
 @njit(nogil=True, cache=True)
-def _count_top(rgb: FloatImage, top: np.float32) -> tuple[int, int]:
-    """How many pixels have their brightest channel at the top, and how many in the tenth below it."""
-    at_top, below = 0, 0
-    for y in range(rgb.shape[0]):
-        for x in range(rgb.shape[1]):
-            brightest = max(rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2])
-            if brightest >= CLIPPED * top:
-                at_top += 1
-            elif brightest >= np.float32(0.9) * top:
-                below += 1
-    return at_top, below
-
-
-@njit(nogil=True, cache=True)
-def clippedness_of(value: np.float32, white: np.float32) -> np.float32:
-    """How surely a value was clipped: 0 below the knee, 1 at white, smooth between."""
-    into = min(max((value / white - KNEE) / (CLIPPED - KNEE), np.float32(0)), np.float32(1))
-    return into * into * (3 - 2 * into)
-
-
-@njit(nogil=True, cache=True)
-def _clipped_into(values: FloatImage, white: np.float32, out: FloatImage) -> None:
-    for y in range(values.shape[0]):
-        for x in range(values.shape[1]):
-            for k in range(3):
-                out[y, x, k] = clippedness_of(values[y, x, k], white)
-
-
-@njit(nogil=True, cache=True)
 def _survey(rgb: FloatImage, white: np.float32, sums: Map) -> None:
     """sums (h, w, 6): clipped pixels; others, their brightest channel, and their colour weighted by its square."""
     height, width = rgb.shape[:2]
@@ -250,21 +193,3 @@ def _raise(rgb: FloatImage, white: np.float32, amount: np.float32, stops: Map, h
                 if clipped > 0:
                     tint = a * hue[y0, x0, k] + b * hue[y0, x1, k] + c * hue[y1, x0, k] + d * hue[y1, x1, k]
                     rgb[y, x, k] += np.float32(clipped * white * more * tint)
-
-
-@njit(nogil=True, cache=True)
-def _settle(linear: FloatImage, rgb: FloatImage, light: FloatImage, coc_px: Map) -> None:
-    for y in range(rgb.shape[0]):
-        for x in range(rgb.shape[1]):
-            sharp = 1 - abs(coc_px[y, x])
-            if sharp <= 0:
-                continue
-            for k in range(3):
-                more = light[y, x, k] - rgb[y, x, k]
-                if more > 0:
-                    seen = linear[y, x, k]
-                    kept = min(seen, rgb[y, x, k])  # what stands before it may have hidden it
-                    if seen == light[y, x, k] and sharp == 1:
-                        linear[y, x, k] = rgb[y, x, k]
-                    else:
-                        linear[y, x, k] = max(seen - sharp * more, kept)

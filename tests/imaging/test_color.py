@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deeplens_dof.color import linear_to_srgb, luminance, srgb_to_linear
+from deeplens_dof.imaging.color import linear_to_srgb, luminance, srgb_to_linear
 
 
 def srgb_of(linear: np.ndarray) -> np.ndarray:

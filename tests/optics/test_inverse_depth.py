@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplens_dof.inverse_depth import InverseDepth, normalise
+from deeplens_dof.optics.inverse_depth import InverseDepth, normalise
 
 RAMP = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplens_dof.lens import EASE, FULL_FRAME_WIDTH_MM, Lens, signed_coc_px
+from deeplens_dof.optics.thin_lens import EASE, FULL_FRAME_WIDTH_MM, Lens, signed_coc_px
 
-CONVENTIONS = Path(__file__).parents[1] / "docs" / "conventions.md"
+CONVENTIONS = Path(__file__).parents[2] / "docs" / "conventions.md"
 focal_lengths_mm = st.floats(10, 600)
 f_numbers = st.floats(0.7, 64)
 distances_m = st.floats(0.3, 1000)

@@ -1,0 +1,1 @@
+"""Pixels to pixels, without depth: colour, size, guided filter, film grain."""

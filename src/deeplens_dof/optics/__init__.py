@@ -1,0 +1,1 @@
+"""The thin lens and its aperture: arithmetic without files."""
