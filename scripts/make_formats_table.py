@@ -2,7 +2,7 @@
 
     python scripts/make_formats_table.py
 
-The table is that of deeplens_dof/photo/formats.py, and tests/photo/test_format_table.py tries every cell of it.
+The table is that of deeplens_dof/photo/codecs/formats.py, and tests/photo/test_format_table.py tries every cell of it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from deeplens_dof.photo.formats import FORMATS, Format
+from deeplens_dof.photo.codecs.formats import FORMATS, Format
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 COLUMNS = ("read", "write", "depth", "16 bit", "float", "ICC", "EXIF", "XMP", "alpha")
 INTRODUCTION = """\
 # Formats
 
-Made by `python scripts/make_formats_table.py` from the table in `photo/formats.py`; every cell is tried by
+Made by `python scripts/make_formats_table.py` from the table in `photo/codecs/formats.py`; every cell is tried by
 `tests/photo/test_format_table.py`. More on each is in [photos.md](photos.md).
 
 """

@@ -92,16 +92,20 @@ def test_arrows_point_down() -> None:
 
 def test_the_law_of_arrows_sees_every_kind_of_import() -> None:
     lines = ["from . import settings", "from .depth import files", "import deeplens_dof.cli"]
-    text = "\n".join([*lines, "def f(): from deeplens_dof.photo.icc import profile"])
+    text = "\n".join([*lines, "def f(): from deeplens_dof.photo.metadata.icc import profile"])
     found = {own_module(name) for name in imports(ast.parse(text), "deeplens_dof.models", is_folder=False)}
     assert {room(name) for name in found if name} == {"settings", "depth", "cli", "photo"}
-    inside = imports(ast.parse("from . import icc\nfrom ..settings import x"), "deeplens_dof.photo.read", False)
-    assert [own_module(name) for name in inside] == ["deeplens_dof.photo.icc", "deeplens_dof.settings"]
+    text = "from . import exif\nfrom ...settings import x"
+    inside = imports(ast.parse(text), "deeplens_dof.photo.metadata.icc", is_folder=False)
+    assert [own_module(name) for name in inside] == [
+        "deeplens_dof.photo.metadata.exif",
+        "deeplens_dof.settings",
+    ]
     folder = imports(ast.parse("from .read import read\nfrom .. import models"), "deeplens_dof.photo", True)
     assert [own_module(name) for name in folder] == ["deeplens_dof.photo.read", "deeplens_dof.models"]
     assert breaks("deeplens_dof.models", "deeplens_dof.settings", HEIGHT)
     assert breaks("deeplens_dof.photo.read", "deeplens_dof.depth.files", HEIGHT)
-    assert not breaks("deeplens_dof.photo.read", "deeplens_dof.photo.icc", HEIGHT)
+    assert not breaks("deeplens_dof.photo.read", "deeplens_dof.photo.metadata.icc", HEIGHT)
 
 
 def test_no_cycles() -> None:

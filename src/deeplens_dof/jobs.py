@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deeplens_dof.photo.formats import PICTURE_SUFFIXES, written_as
+from deeplens_dof.photo.codecs.formats import PICTURE_SUFFIXES, written_as
 from deeplens_dof.places import place
 from deeplens_dof.runtime.errors import PlanError
 

@@ -237,8 +237,8 @@ def write_depth(
 def check_outputs(job: Job) -> None:
     """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
     from deeplens_dof.depth.files import EXPORTED
-    from deeplens_dof.photo.formats import by_suffix
-    from deeplens_dof.photo.heif import pillow_heif
+    from deeplens_dof.photo.codecs.formats import by_suffix
+    from deeplens_dof.photo.codecs.heif import pillow_heif
 
     for output in job.outputs:
         _check_place(output)

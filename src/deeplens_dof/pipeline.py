@@ -299,7 +299,7 @@ def blur(
     free = settings is None and "f_number" not in changes
     settings = replace(settings or Settings(), **changes)
     if isinstance(source, np.ndarray):
-        from deeplens_dof.arrays import as_photo, like
+        from deeplens_dof.photo.arrays import as_photo, like
 
         return like(source, _through(as_photo(source), depth, settings).linear)
     photo = source if isinstance(source, Photo) else read(source)

@@ -50,11 +50,13 @@ def one_input(data: bytes, tell: Callable[[str], None] = lambda _: None) -> None
 @cache
 def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]]:
     """Name -> reader of bytes, and the exceptions that it declares."""
-    from deeplens_dof.photo import PhotoError, exif, icc, png, xmp
-    from deeplens_dof.photo.dynamic_depth import end_of_jpeg
-    from deeplens_dof.photo.header import webp_is_lossless
-    from deeplens_dof.photo.range_map import BrokenDepthError
-    from deeplens_dof.photo.xmp_tree import tree
+    from deeplens_dof.photo import PhotoError
+    from deeplens_dof.photo.codecs import png
+    from deeplens_dof.photo.codecs.header import webp_is_lossless
+    from deeplens_dof.photo.metadata import exif, icc, xmp
+    from deeplens_dof.photo.metadata.xmp_tree import tree
+    from deeplens_dof.photo.phone_depth.dynamic_depth import end_of_jpeg
+    from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError
 
     depth_files = {
         f"depth {kind}": (lambda data, kind=kind: _depth_file(data, kind), (ValueError,))
@@ -78,8 +80,9 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
 
 def _photo(data: bytes) -> None:
     """Reads, and where that went well does what every photo goes through: colours, original, and writing."""
-    from deeplens_dof.photo import SERVICE_LIMITS, formats, read, untouched
-    from deeplens_dof.photo.gps import without_gps
+    from deeplens_dof.photo import SERVICE_LIMITS, read, untouched
+    from deeplens_dof.photo.codecs import formats
+    from deeplens_dof.photo.remove_gps import without_gps
 
     photo = read(data, limits=SERVICE_LIMITS)
     assert photo.depth is None or photo.depth_problem is None
@@ -104,7 +107,7 @@ def _depth_file(data: bytes, kind: str) -> None:
 
 
 def _xmp(data: bytes) -> None:
-    from deeplens_dof.photo import xmp
+    from deeplens_dof.photo.metadata import xmp
 
     packet = xmp.checked(data)
     xmp.settings_of(data)
@@ -117,7 +120,8 @@ def _xmp(data: bytes) -> None:
 
 def _extended_xmp(data: bytes) -> None:
     """The bytes as a packet to split and join, and as both halves of one."""
-    from deeplens_dof.photo import gdepth, xmp, xmp_in_jpeg
+    from deeplens_dof.photo.metadata import xmp, xmp_in_jpeg
+    from deeplens_dof.photo.phone_depth import gdepth
 
     packet = xmp.checked(data)
     if packet is not None:
@@ -127,15 +131,15 @@ def _extended_xmp(data: bytes) -> None:
 
 
 def _depth_in_xmp(data: bytes) -> None:
-    from deeplens_dof.photo import xmp
-    from deeplens_dof.photo.phone_depth import depth_in
+    from deeplens_dof.photo.metadata import xmp
+    from deeplens_dof.photo.phone_depth.find import depth_in
 
     found = depth_in(data, xmp.checked(data), (48, 32), 6)
     assert found.depth is None or found.problem is None
 
 
 def _exif(data: bytes) -> None:
-    from deeplens_dof.photo import exif
+    from deeplens_dof.photo.metadata import exif
 
     block = exif.block(data)
     assert 1 <= exif.orientation(block) <= 8
@@ -157,7 +161,8 @@ def samples() -> dict[str, Sample]:
     import photo_samples
     from PIL import Image
 
-    from deeplens_dof.photo import Photo, PhotoError, formats
+    from deeplens_dof.photo import Photo, PhotoError
+    from deeplens_dof.photo.codecs import formats
 
     rich = {"exif": photo_samples.exif_block(6), "xmp": photo_samples.XMP, "icc": photo_samples.display_p3()}
     small = Photo(photo_samples.picture(24, 36), **rich)
@@ -186,7 +191,7 @@ def _parts_of_jpegs() -> dict[str, Sample]:
     import photo_samples
     from PIL import Image
 
-    from deeplens_dof.photo import ifd
+    from deeplens_dof.photo.metadata import ifd
 
     image = Image.fromarray(photo_samples.picture(24, 36))
 

@@ -14,7 +14,7 @@ import fuzz_readers
 import pytest
 from fuzz_readers import case, fuzz, one_input, readers, samples
 
-from deeplens_dof.photo import formats
+from deeplens_dof.photo.codecs import formats
 
 
 def test_every_sample_is_whole_and_every_format_has_one() -> None:

@@ -151,7 +151,7 @@ def test_maps_of_another_size_are_fitted_and_of_another_aspect_refused() -> None
 def test_depth_in_a_jpeg_turns_with_its_photo(orientation: int, tmp_path: Path) -> None:
     data_samples.gdepth_jpeg(tmp_path / "a.jpg", orientation=orientation)
     (one,) = open_folder(f"phone:{tmp_path}").samples()
-    from deeplens_dof.photo.orientation import upright
+    from deeplens_dof.photo.metadata.orientation import upright
 
     assert one.inverse_depth == pytest.approx(upright(1 / METRES, orientation), abs=1e-4)
     assert one.rgb.shape[:2] == one.inverse_depth.shape
@@ -167,7 +167,7 @@ def test_gdepth_without_bounds_and_photos_without_depth_are_named(tmp_path: Path
 
 
 def test_long_gdepth_in_an_extended_packet_is_joined(tmp_path: Path) -> None:
-    from deeplens_dof.photo import xmp_in_jpeg
+    from deeplens_dof.photo.metadata import xmp_in_jpeg
 
     path = data_samples.gdepth_jpeg(tmp_path / "a.jpg")
     whole = path.read_bytes()

@@ -61,7 +61,8 @@ def jpeg(
     xmp: bytes, orientation: int = 1, height: int = HEIGHT, width: int = WIDTH, extra: bytes = b""
 ) -> bytes:
     """A JPEG with that packet, in segments of its own where it is long."""
-    from deeplens_dof.photo import gdepth, xmp_in_jpeg
+    from deeplens_dof.photo.metadata import xmp_in_jpeg
+    from deeplens_dof.photo.phone_depth import gdepth
 
     main, segments = xmp_in_jpeg.split(xmp, gdepth.HEAVY)
     image = Image.fromarray(samples.picture(height, width))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deeplens_dof.photo.isobmff import items_of
+from deeplens_dof.photo.codecs.isobmff import items_of
 
 DEPTH = "urn:mpeg:hevc:2015:auxid:2"
 PORTRAIT = "urn:com:apple:photo:2018:aux:portraiteffectsmatte"

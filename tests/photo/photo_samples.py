@@ -47,7 +47,7 @@ def close(a: np.ndarray, b: np.ndarray, levels: float) -> bool:
 
 def exif_block(orientation: int = 1, order: str = "<") -> bytes:
     """Camera, date, exposure and place, as TIFF-structured bytes with a maker note and an IFD1 thumbnail."""
-    from deeplens_dof.photo import ifd
+    from deeplens_dof.photo.metadata import ifd
 
     def rational(*pairs: tuple[int, int]) -> ifd.Entry:
         flat = [n for pair in pairs for n in pair]
@@ -73,7 +73,7 @@ def exif_block(orientation: int = 1, order: str = "<") -> bytes:
 
 def with_thumbnail(exif: bytes, thumbnail: bytes) -> bytes:
     """The block with an IFD1 behind it that holds a JPEG."""
-    from deeplens_dof.photo import ifd
+    from deeplens_dof.photo.metadata import ifd
 
     order = ifd.byte_order(exif)
     assert order is not None

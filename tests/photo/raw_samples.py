@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from deeplens_dof.photo import ifd
+from deeplens_dof.photo.metadata import ifd
 
 BLACK, WHITE = 512, 16_895
 # XYZ (D65) to a camera that sees as sRGB does.

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from deeplens_dof import photo
-from deeplens_dof.photo.dynamic_depth import end_of_jpeg
-from deeplens_dof.photo.orientation import upright
-from deeplens_dof.photo.range_map import BrokenDepthError
+from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.phone_depth.dynamic_depth import end_of_jpeg
+from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError
 
 DEPTH = made.picture_of(made.codes(made.metres()))
 ORIGINAL = samples.file_of(Image.fromarray(samples.picture()), "JPEG", quality=97)

@@ -17,8 +17,9 @@ import pytest
 import raw_samples
 
 from deeplens_dof import photo
-from deeplens_dof.photo import Compression, Photo, PhotoError, ifd
-from deeplens_dof.photo.formats import FORMATS, Format
+from deeplens_dof.photo import Compression, Photo, PhotoError
+from deeplens_dof.photo.codecs.formats import FORMATS, Format
+from deeplens_dof.photo.metadata import ifd
 
 LOSSLESS = Compression(lossless=True)  # where a format can be
 SIZE = (24, 32)

@@ -15,8 +15,10 @@ import pytest
 
 import deeplens_dof as dl
 from deeplens_dof import photo
-from deeplens_dof.photo import EmbeddedDepth, PhotoError, gdepth, untouched, xmp, xmp_in_jpeg
-from deeplens_dof.photo.orientation import upright
+from deeplens_dof.photo import EmbeddedDepth, PhotoError, untouched
+from deeplens_dof.photo.metadata import xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.phone_depth import gdepth
 
 ORIGINAL = samples.file_of(made.opened(made.gdepth_jpeg()), "JPEG", quality=97)
 
@@ -197,14 +199,14 @@ def test_packets_with_entities_are_not_read(doctype: str) -> None:
     packet = made.gdepth_packet(Data="&a;" if "ENTITY" in doctype else "AAAA")
     found = photo.read(made.jpeg(doctype.encode() + packet))
     assert (found.depth, found.xmp) == (None, None)
-    from deeplens_dof.photo.xmp_tree import tree
+    from deeplens_dof.photo.metadata.xmp_tree import tree
 
     with pytest.raises(xmp.PacketError, match="document type or an entity"):
         tree(doctype.encode() + packet)
 
 
 def test_a_packet_of_many_elements_or_levels_is_not_walked() -> None:
-    from deeplens_dof.photo.xmp_tree import tree
+    from deeplens_dof.photo.metadata.xmp_tree import tree
 
     for body in ("<rdf:li/>" * 20_001, "<rdf:li>" * 65 + "</rdf:li>" * 65):
         packet = made.packet(body, Data="AAAA", Near="1", Far="2")
@@ -330,7 +332,7 @@ def test_an_original_that_is_none_of_this_photo_is_not_used() -> None:
 
 
 def test_a_photo_without_its_place_has_no_original_that_knows_it() -> None:
-    from deeplens_dof.photo.gps import without_gps
+    from deeplens_dof.photo.remove_gps import without_gps
 
     placed = samples.file_of(made.opened(ORIGINAL), "JPEG", exif=b"Exif\0\0" + samples.exif_block())
     inside = base64.b64encode(placed)

@@ -18,6 +18,7 @@ from PIL import Image
 from deeplens_dof import photo
 from deeplens_dof.photo import COMMAND_LINE_LIMITS, SERVICE_LIMITS, PhotoError
 from deeplens_dof.photo.errors import TooLargeError
+from deeplens_dof.photo.metadata import exif
 
 pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install '.[heif]'")
 
@@ -155,7 +156,7 @@ def test_only_the_boxes_turn_not_exif() -> None:
     """ISO/IEC 23008-12: the orientation in EXIF is a note of what `irot` and `imir` do."""
     found = read_portrait(exif=CAMERA)
     assert samples.close(found.pixels, samples.picture(HEIGHT, WIDTH), 2)
-    assert photo.exif.orientation(found.exif) == 1  # type: ignore[attr-defined]
+    assert exif.orientation(found.exif) == 1
 
 
 # --- what codes mean -----------------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ def test_mattes() -> None:
 
 
 def exif_with_subject_area(x: int, y: int) -> bytes:
-    from deeplens_dof.photo import ifd
+    from deeplens_dof.photo.metadata import ifd
 
     exif = {
         0x9214: ifd.packed("<", ifd.SHORT, x, y, 40, 40),

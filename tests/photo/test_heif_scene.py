@@ -14,8 +14,8 @@ import pytest
 import deeplens_dof as dl
 from deeplens_dof import cli, pipeline
 from deeplens_dof.depth import measured
-from deeplens_dof.photo.embedded import EmbeddedDepth
-from deeplens_dof.photo.xmp import settings_of
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
+from deeplens_dof.photo.metadata.xmp import settings_of
 
 HEIGHT, WIDTH = 240, 320
 ROWS, COLUMNS = HEIGHT // 2, WIDTH // 2

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_photo_orientation import stored
 
+from deeplens_dof.photo.codecs.isobmff import MOST_BOXES, MOST_NESTING, items_of
 from deeplens_dof.photo.errors import BoxError
-from deeplens_dof.photo.isobmff import MOST_BOXES, MOST_NESTING, items_of
-from deeplens_dof.photo.orientation import upright_point
+from deeplens_dof.photo.metadata.orientation import upright_point
 
 SIZE = ("ispe", struct.pack(">III", 0, 40, 30))
 PHOTO = Part("hvc1", b"picture", (SIZE,))

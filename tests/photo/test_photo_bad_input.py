@@ -19,7 +19,7 @@ from PIL import Image
 
 from deeplens_dof import photo
 from deeplens_dof.photo import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Photo, PhotoError
-from deeplens_dof.photo.formats import READABLE
+from deeplens_dof.photo.codecs.formats import READABLE
 
 
 def whole_files() -> dict[str, bytes]:
@@ -171,7 +171,7 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 
 def tiff_header(width: int, height: int, bits: int) -> bytes:
-    from deeplens_dof.photo import ifd
+    from deeplens_dof.photo.metadata import ifd
 
     tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: 100}
     return ifd.laid_out(

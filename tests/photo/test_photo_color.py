@@ -9,7 +9,8 @@ from PIL import Image
 
 from deeplens_dof import photo
 from deeplens_dof.imaging import color
-from deeplens_dof.photo import Photo, icc
+from deeplens_dof.photo import Photo
+from deeplens_dof.photo.metadata import icc
 
 CODES = np.arange(65536) / 65535
 PROFILES = {

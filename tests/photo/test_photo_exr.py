@@ -169,7 +169,7 @@ def test_pixels_are_laid_into_the_display_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])
 def test_an_orientation_is_applied_once(orientation: int, tmp_path: Path) -> None:
-    from deeplens_dof.photo.orientation import upright
+    from deeplens_dof.photo.metadata.orientation import upright
 
     stored = light()
     data = exr_of(stored, ("R", "G", "B"), tmp_path / "x.exr", Orientation=("int", orientation))
@@ -197,7 +197,9 @@ def test_sizes_are_refused_from_the_header_before_decoding(monkeypatch: pytest.M
     data = bytearray(Photo(light()).to_bytes(format="EXR"))
     at = data.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
     data[at : at + 16] = struct.pack("<4i", 0, 0, 99_999, 99_999)
-    monkeypatch.setattr("deeplens_dof.photo.exr.stored_samples", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(
+        "deeplens_dof.photo.codecs.exr.stored_samples", lambda *_: pytest.fail("it was decoded")
+    )
     with pytest.raises(PhotoError, match="100,000 x 100,000 px"):
         photo.read(bytes(data))
     few = Limits(max_pixels=500, max_side=100, max_bytes=10_000_000)

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.ExifTags import IFD
 
 import deeplens_dof as dl
-from deeplens_dof.photo.gps import without_gps
+from deeplens_dof.photo.remove_gps import without_gps
 
 PACKET = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/"

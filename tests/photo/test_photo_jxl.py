@@ -7,9 +7,10 @@ import photo_samples as samples
 import pytest
 
 from deeplens_dof import photo
-from deeplens_dof.photo import Compression, Limits, Photo, PhotoError, jxl
-from deeplens_dof.photo.boxes import box, boxes
-from deeplens_dof.photo.orientation import upright
+from deeplens_dof.photo import Compression, Limits, Photo, PhotoError
+from deeplens_dof.photo.codecs import jxl
+from deeplens_dof.photo.codecs.boxes import box, boxes
+from deeplens_dof.photo.metadata.orientation import upright
 
 LOSSLESS = Compression(lossless=True)
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
@@ -81,7 +82,7 @@ def test_lossless_stays_lossless_and_lossy_is_close_and_small() -> None:
 
 
 def test_grey_becomes_rgb() -> None:
-    from deeplens_dof.photo.stored import stored_bytes
+    from deeplens_dof.photo.codecs.oiio import stored_bytes
 
     grey = samples.noise(12, 20, np.uint8, 1)
     back = photo.read(stored_bytes(grey, ".jxl", "uint8", ("Y",), {}))
@@ -90,7 +91,7 @@ def test_grey_becomes_rgb() -> None:
 
 
 def test_floats_are_read_at_16_bits() -> None:
-    from deeplens_dof.photo.stored import stored_bytes
+    from deeplens_dof.photo.codecs.oiio import stored_bytes
 
     light = np.linspace(0, 1.2, 600, dtype=np.float32).reshape(10, 20, 3)
     back = photo.read(stored_bytes(light, ".jxl", "float", ("R", "G", "B"), {}))
@@ -119,7 +120,9 @@ def test_files_of_few_bytes_are_whole(side: int) -> None:
 
 def test_sizes_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Photo(samples.picture(), format="JXL").to_bytes()
-    monkeypatch.setattr("deeplens_dof.photo.jxl.stored_samples", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(
+        "deeplens_dof.photo.codecs.jxl.stored_samples", lambda *_: pytest.fail("it was decoded")
+    )
     with pytest.raises(PhotoError, match="megapixels"):
         photo.read(data, limits=Limits(max_pixels=1000, max_side=100, max_bytes=10_000_000))
 

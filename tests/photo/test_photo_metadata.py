@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from deeplens_dof import photo
-from deeplens_dof.photo import Photo, PhotoError, exif, ifd, xmp, xmp_in_jpeg
+from deeplens_dof.photo import Photo, PhotoError
+from deeplens_dof.photo.metadata import exif, ifd, xmp, xmp_in_jpeg
 
 RDF = f"{{{xmp.RDF}}}"
 OURS = f"{{{xmp.NAMESPACE}}}"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from deeplens_dof import photo
+from deeplens_dof.photo.codecs.png import png_bytes
 from deeplens_dof.photo.contents import Contents
-from deeplens_dof.photo.png import png_bytes
 
 ORIENTATIONS = range(1, 9)
 _STORED_FROM_UPRIGHT = {

@@ -17,11 +17,13 @@ from deeplens_dof import photo
 from deeplens_dof.imaging.color import srgb_to_linear
 from deeplens_dof.jobs import Input, plan
 from deeplens_dof.optics.inverse_depth import InverseDepth
-from deeplens_dof.photo import Limits, Photo, PhotoError, ifd, raw
-from deeplens_dof.photo.boxes import box
-from deeplens_dof.photo.formats import by_content
-from deeplens_dof.photo.orientation import upright
-from deeplens_dof.photo.raw_kind import is_raw
+from deeplens_dof.photo import Limits, Photo, PhotoError
+from deeplens_dof.photo.codecs import raw
+from deeplens_dof.photo.codecs.boxes import box
+from deeplens_dof.photo.codecs.formats import by_content
+from deeplens_dof.photo.codecs.raw_kind import is_raw
+from deeplens_dof.photo.metadata import exif, ifd
+from deeplens_dof.photo.metadata.orientation import upright
 
 rawpy = pytest.importorskip("rawpy")
 
@@ -191,7 +193,7 @@ def test_the_exif_of_other_makers_is_found_where_they_keep_it() -> None:
     olympus = b"IIRO" + block[4:]
     for data in (fuji.ljust(160, b"\0") + segment, canon, olympus):
         found, packet = raw._metadata(data)
-        camera = photo.exif.camera(found)
+        camera = exif.camera(found)
         assert (camera.make, camera.model, camera.f_number) == ("Contax", "T2", 2.8)
         assert found is not None
         assert 2 in ifd.tags_of(found, "<").gps

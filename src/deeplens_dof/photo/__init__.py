@@ -2,13 +2,13 @@
 
 from deeplens_dof.photo.atomic import write_atomically
 from deeplens_dof.photo.contents import Compression
-from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.exif import Camera
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, SERVICE_LIMITS, Limits
+from deeplens_dof.photo.metadata.exif import Camera
+from deeplens_dof.photo.original import check_embedding, untouched
 from deeplens_dof.photo.photo import Photo
 from deeplens_dof.photo.read import read
-from deeplens_dof.photo.untouched import check_embedding, untouched
 
 __all__ = [
     "COMMAND_LINE_LIMITS",

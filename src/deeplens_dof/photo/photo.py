@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.photo import formats, gdepth, icc, xmp
 from deeplens_dof.photo.atomic import write_atomically
 from deeplens_dof.photo.bit_depth import alpha_as, rounded_to_8_bits
+from deeplens_dof.photo.codecs import formats
 from deeplens_dof.photo.contents import Compression, Contents, Pixels
-from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.exif import Camera
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
-from deeplens_dof.photo.phone_depth import ORIGINS
+from deeplens_dof.photo.metadata import icc, xmp
+from deeplens_dof.photo.metadata.exif import Camera
+from deeplens_dof.photo.phone_depth import gdepth
+from deeplens_dof.photo.phone_depth.find import ORIGINS
 from deeplens_dof.photo.tone import Curves, decoded, encoded
 from deeplens_dof.photo.write import file_bytes
 from deeplens_dof.runtime.errors import shown
@@ -121,7 +123,7 @@ class Photo:
             return pixels
         from PIL import Image
 
-        from deeplens_dof.photo.decode import to_srgb
+        from deeplens_dof.photo.codecs.decode import to_srgb
 
         converted = to_srgb(Image.fromarray(np.ascontiguousarray(pixels)), self.icc)
         return pixels if converted is None else np.array(converted, np.uint8)

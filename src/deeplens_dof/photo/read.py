@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo import exif, exr, formats, heif, png, raw, xmp, xmp_in_jpeg
+from deeplens_dof.photo.codecs import exr, formats, heif, png, raw
+from deeplens_dof.photo.codecs.decode import from_deep_file, from_jxl, from_pillow
+from deeplens_dof.photo.codecs.header import Header, damaged, header, quiet
 from deeplens_dof.photo.contents import Compression, Decoded
-from deeplens_dof.photo.decode import from_deep_file, from_jxl, from_pillow
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.header import Header, damaged, header, quiet
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
-from deeplens_dof.photo.phone_depth import depth_in
+from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.phone_depth.find import depth_in
+from deeplens_dof.photo.phone_depth.range_map import RangeMap
 from deeplens_dof.photo.photo import Photo
-from deeplens_dof.photo.range_map import RangeMap
 from deeplens_dof.photo.source import bytes_of
 from deeplens_dof.runtime.errors import shown
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from deeplens_dof.photo import exif, heif, xmp_in_jpeg
 from deeplens_dof.photo.bit_depth import alpha_as, as_codes, rounded_to_8_bits
+from deeplens_dof.photo.codecs import heif
+from deeplens_dof.photo.codecs.exr import exr_bytes
+from deeplens_dof.photo.codecs.formats import Format
+from deeplens_dof.photo.codecs.jxl import jxl_bytes
+from deeplens_dof.photo.codecs.png import png_bytes
+from deeplens_dof.photo.codecs.tiff import tiff_bytes
 from deeplens_dof.photo.contents import Contents
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.exr import exr_bytes
-from deeplens_dof.photo.formats import Format
-from deeplens_dof.photo.gdepth import HEAVY
-from deeplens_dof.photo.jxl import jxl_bytes
-from deeplens_dof.photo.png import png_bytes
-from deeplens_dof.photo.tiff import tiff_bytes
+from deeplens_dof.photo.metadata import exif, xmp_in_jpeg
+from deeplens_dof.photo.phone_depth.gdepth import HEAVY
 
 LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
 _DEFAULT_JPEG_QUALITY = 95

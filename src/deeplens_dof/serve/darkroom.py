@@ -20,7 +20,7 @@ from deeplens_dof.doctor import warm_up
 from deeplens_dof.imaging.resize import resize
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read
-from deeplens_dof.photo.gps import without_gps
+from deeplens_dof.photo.remove_gps import without_gps
 from deeplens_dof.pipeline import Scene, Settings, analyse, preview, refocus
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.place import Place

@@ -33,7 +33,7 @@ def _find(folder: Path) -> Found:
 
 
 def _check_pillow_heif(folder: Path) -> None:
-    from deeplens_dof.photo.heif import pillow_heif
+    from deeplens_dof.photo.codecs.heif import pillow_heif
 
     try:
         pillow_heif(str(folder))

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.photo import exif, icc, ifd
 from deeplens_dof.photo.bit_depth import alpha_as
+from deeplens_dof.photo.codecs.oiio import stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents, Decoded
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.orientation import upright
-from deeplens_dof.photo.primaries import REC709, colorants_of, to_rec709
-from deeplens_dof.photo.stored import stored_bytes, stored_samples
+from deeplens_dof.photo.metadata import exif, icc, ifd
+from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.metadata.primaries import REC709, colorants_of, to_rec709
 from deeplens_dof.photo.tone import decoded as light_of
 
 _MAGIC = b"\x76\x2f\x31\x01"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deeplens_dof.photo import gdepth
-from deeplens_dof.photo.range_map import BrokenDepthError, RangeMap, range_map, shortened
-from deeplens_dof.photo.xmp_tree import Node, properties
+from deeplens_dof.photo.metadata.xmp_tree import Node, properties
+from deeplens_dof.photo.phone_depth import gdepth
+from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, range_map, shortened
 
 ORIGIN = "Dynamic Depth"
 _OLD = "http://ns.google.com/photos/1.0/"

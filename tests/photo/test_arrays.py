@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.arrays import as_photo, like
+from deeplens_dof.photo.arrays import as_photo, like
 
 KINDS = [np.uint8, np.uint16, np.float16, np.float32, np.float64, ">u2", ">f4"]
 SHAPES = [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (1, 1), (1, 9, 3), (9, 1, 4)]

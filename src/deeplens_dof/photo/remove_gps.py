@@ -6,7 +6,8 @@ import re
 import struct
 from dataclasses import replace
 
-from deeplens_dof.photo import gdepth, ifd, xmp
+from deeplens_dof.photo.metadata import ifd, xmp
+from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.photo import Photo
 
 _XMP_ATTRIBUTE = re.compile(rb"""\s[\w.-]+:GPS\w*\s*=\s*("[^"]*"|'[^']*')""")

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo import exr, ifd, jxl, png, raw
+from deeplens_dof.photo.codecs import exr, jxl, png, raw
+from deeplens_dof.photo.codecs.formats import Format
+from deeplens_dof.photo.codecs.isobmff import items_of
 from deeplens_dof.photo.contents import Compression
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.formats import Format
-from deeplens_dof.photo.isobmff import items_of
+from deeplens_dof.photo.metadata import ifd
 
 if TYPE_CHECKING:
     from PIL import ImageFile

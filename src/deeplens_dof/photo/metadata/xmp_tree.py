@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pyexpat import ExpatError, ParserCreate
 
-from deeplens_dof.photo.xmp import RDF, PacketError
+from deeplens_dof.photo.metadata.xmp import RDF, PacketError
 
 _MOST_ELEMENTS = 20_000
 _MOST_DEPTH = 64

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from deeplens_dof.photo import exif
+from deeplens_dof.photo.codecs.decode import from_samples
+from deeplens_dof.photo.codecs.heif_samples import samples_of
+from deeplens_dof.photo.codecs.isobmff import XMP_TYPE, Item, Items
 from deeplens_dof.photo.contents import Contents, Decoded, Pixels
-from deeplens_dof.photo.decode import from_samples
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
-from deeplens_dof.photo.heif_samples import samples_of
-from deeplens_dof.photo.isobmff import XMP_TYPE, Item, Items
 from deeplens_dof.photo.limits import Limits
+from deeplens_dof.photo.metadata import exif
 
 if TYPE_CHECKING:
-    from deeplens_dof.photo.embedded import EmbeddedDepth
+    from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 
 _DEFAULT_QUALITY = 90
 
@@ -50,7 +50,7 @@ def pillow_heif(name: str) -> Any:
 
 def read(data: bytes, items: Items, limits: Limits) -> Found:
     """The primary picture and what belongs to it. Raises PhotoError, or what libheif raises of damaged files."""
-    from deeplens_dof.photo.heif_depth import depth_of
+    from deeplens_dof.photo.codecs.heif_depth import depth_of
 
     name = items.name
     module = pillow_heif(name)

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
-from deeplens_dof.photo.embedded import EmbeddedDepth
-from deeplens_dof.photo.focus import focus
-from deeplens_dof.photo.heif_samples import samples_of
-from deeplens_dof.photo.isobmff import Item, Items
-from deeplens_dof.photo.orientation import upright
-from deeplens_dof.photo.xmp_facts import Facts, facts, number
+from deeplens_dof.photo.codecs.heif_samples import samples_of
+from deeplens_dof.photo.codecs.isobmff import Item, Items
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
+from deeplens_dof.photo.metadata.focus import focus
+from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.metadata.xmp_facts import Facts, facts, number
 
 Map = npt.NDArray[np.float32]
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deeplens_dof.photo import exif, ifd
-from deeplens_dof.photo.boxes import boxes
+from deeplens_dof.photo.codecs.boxes import boxes
+from deeplens_dof.photo.codecs.raw_kind import DNG_VERSION, directories
 from deeplens_dof.photo.contents import Decoded
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
-from deeplens_dof.photo.raw_kind import DNG_VERSION, directories
+from deeplens_dof.photo.metadata import exif, ifd
 
 _XMP, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 700, 273, 279, 324, 325
 _FUJI_JPEG = 84  # where RAF has offset and length of its JPEG

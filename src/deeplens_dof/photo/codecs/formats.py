@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from deeplens_dof.photo.codecs.jxl import is_jxl
+from deeplens_dof.photo.codecs.raw_kind import is_raw
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
-from deeplens_dof.photo.jxl import is_jxl
-from deeplens_dof.photo.raw_kind import is_raw
 from deeplens_dof.runtime.errors import shown
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deeplens_dof.photo.errors import BoxError
-from deeplens_dof.photo.orientation import upright
+from deeplens_dof.photo.metadata.orientation import upright
 
 Body = tuple[int, int]  # start and end in the file
 Box = tuple[bytes, Body]  # kind, body

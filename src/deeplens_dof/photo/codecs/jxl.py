@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deeplens_dof.photo.bit_depth import as_codes
-from deeplens_dof.photo.boxes import box, boxes
+from deeplens_dof.photo.codecs.boxes import box, boxes
+from deeplens_dof.photo.codecs.oiio import Stored, stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents
-from deeplens_dof.photo.stored import Stored, stored_bytes, stored_samples
 
 _NAKED, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 _FILE_TYPE = box(b"ftyp", b"jxl \0\0\0\0jxl ")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deeplens_dof.photo import dynamic_depth, gdepth, xmp
-from deeplens_dof.photo.embedded import EmbeddedDepth
-from deeplens_dof.photo.range_map import BrokenDepthError, RangeMap
-from deeplens_dof.photo.xmp_tree import Node, tree
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
+from deeplens_dof.photo.metadata import xmp
+from deeplens_dof.photo.metadata.xmp_tree import Node, tree
+from deeplens_dof.photo.phone_depth import dynamic_depth, gdepth
+from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap
 
 ORIGINS = (gdepth.ORIGIN, dynamic_depth.ORIGIN)
 _MARKS = (gdepth.DEPTH.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.photo.codecs.formats import by_content
+from deeplens_dof.photo.codecs.header import damaged, header
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.formats import by_content
-from deeplens_dof.photo.header import damaged, header
-from deeplens_dof.photo.orientation import upright
+from deeplens_dof.photo.metadata.orientation import upright
 
 FloatArray = npt.NDArray[np.float32]
 _KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {

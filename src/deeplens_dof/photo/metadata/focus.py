@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deeplens_dof.photo import ifd
-from deeplens_dof.photo.orientation import upright_point
-from deeplens_dof.photo.xmp_facts import Facts, number
+from deeplens_dof.photo.metadata import ifd
+from deeplens_dof.photo.metadata.orientation import upright_point
+from deeplens_dof.photo.metadata.xmp_facts import Facts, number
 
 _REGION = "http://www.metadataworkinggroup.com/schemas/regions/"
 _AREA = "http://ns.adobe.com/xmp/sType/Area#"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deeplens_dof.photo import ifd
+from deeplens_dof.photo.metadata import ifd
 
 _SIGNATURES = (
     (0, b"FUJIFILMCCD-RAW"),

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from deeplens_dof.photo import xmp
-from deeplens_dof.photo.xmp_tree import tree
+from deeplens_dof.photo.metadata import xmp
+from deeplens_dof.photo.metadata.xmp_tree import tree
 
 LONGEST_MAIN_BYTES = 65_502
 _HEADER = b"http://ns.adobe.com/xmp/extension/\0"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeplens_dof.photo import icc, jxl
+from deeplens_dof.photo.codecs import jxl
+from deeplens_dof.photo.codecs.header import Header
+from deeplens_dof.photo.codecs.oiio import stored_samples
 from deeplens_dof.photo.contents import Decoded, Pixels
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.header import Header
-from deeplens_dof.photo.orientation import upright, upright_image
-from deeplens_dof.photo.stored import stored_samples
+from deeplens_dof.photo.metadata import icc
+from deeplens_dof.photo.metadata.orientation import upright, upright_image
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,13 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
-from deeplens_dof.photo import xmp
-from deeplens_dof.photo.embedded import EmbeddedDepth
+from deeplens_dof.photo.codecs.formats import by_content
+from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.formats import by_content
-from deeplens_dof.photo.orientation import upright_point
-from deeplens_dof.photo.range_map import BrokenDepthError, RangeMap, from_base64, number, range_map
-from deeplens_dof.photo.xmp_tree import Node
+from deeplens_dof.photo.metadata import xmp
+from deeplens_dof.photo.metadata.orientation import upright_point
+from deeplens_dof.photo.metadata.xmp_tree import Node
+from deeplens_dof.photo.phone_depth.range_map import (
+    BrokenDepthError,
+    RangeMap,
+    from_base64,
+    number,
+    range_map,
+)
 
 ORIGIN = "GDepth"
 DEPTH = "http://ns.google.com/photos/1.0/depthmap/"

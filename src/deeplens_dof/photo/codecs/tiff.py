@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 
-from deeplens_dof.photo import exif, ifd
 from deeplens_dof.photo.contents import Contents, Pixels
+from deeplens_dof.photo.metadata import exif, ifd
 
 _STRIP_BYTES = 1 << 18  # before compression
 _LARGEST_BYTES = (1 << 32) - 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from deeplens_dof.photo import ifd
+from deeplens_dof.photo.metadata import ifd
 
 _PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
