@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deeplens_dof.depth.files import read_depth_file, write_depth_file
     from deeplens_dof.depth.predict import predict_depth
-    from deeplens_dof.depth.steady import SteadyDepth
+    from deeplens_dof.depth.video.stabilise import SteadyDepth
     from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
     from deeplens_dof.lens_blur.render import render
     from deeplens_dof.optics.aperture import Aperture
@@ -36,7 +36,7 @@ _HOMES = {
     "Result": "pipeline",
     "Scene": "pipeline",
     "Settings": "settings",
-    "SteadyDepth": "depth.steady",
+    "SteadyDepth": "depth.video.stabilise",
     "analyse": "pipeline",
     "blur": "pipeline",
     "linear_to_srgb": "imaging.color",

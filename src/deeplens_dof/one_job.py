@@ -209,7 +209,7 @@ def write_depth(
     metres, where the file holds them. picture: where depth in colours goes, to be looked at. Raises PlanError when one of
     them is the photo or the other, PhotoError, ValueError or OSError when something goes wrong.
     """
-    from deeplens_dof.depth.colors import coloured
+    from deeplens_dof.depth.colormap import coloured
     from deeplens_dof.depth.files import write_depth_file
     from deeplens_dof.depth.predict import predict_depth
     from deeplens_dof.photo import Photo, read, untouched

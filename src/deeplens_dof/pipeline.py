@@ -177,7 +177,7 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     """Depth and subject of a photo.
 
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
-    enough (`depth.measured`), and predicts otherwise. An InverseDepth or the path of a depth file is fitted to the
+    enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth or the path of a depth file is fitted to the
     photo, its borders drawn to the picture's edges where its size differs, as embedded depth is. Relative depth
     beyond 0..1 is normalised to it. A photo that holds its own untouched original is refocused from that. Raises
     ValueError or OSError when the given depth cannot be used.
@@ -348,7 +348,7 @@ def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
 
 def _fine_enough(photo: Photo) -> bool:
     """Whether the photo's file holds depth that is to be preferred to what is predicted."""
-    from deeplens_dof.depth.measured import flaw
+    from deeplens_dof.depth.embedded_check import flaw
 
     return photo.depth is not None and flaw(photo.depth.inverse_depth, photo.height, photo.width) is None
 

@@ -246,8 +246,8 @@ class _Maker:
 
     def begin(self) -> None:
         """The next frame is the first one."""
-        from deeplens_dof.depth.follow import FollowedFocus
-        from deeplens_dof.depth.steady import SteadyDepth
+        from deeplens_dof.depth.video.focus_tracking import FollowedFocus
+        from deeplens_dof.depth.video.stabilise import SteadyDepth
 
         self.steady, self.focus = SteadyDepth(), FollowedFocus()
 

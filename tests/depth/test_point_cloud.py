@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplens_dof.depth.colors import coloured
+from deeplens_dof.depth.colormap import coloured
 from deeplens_dof.depth.files import EXPORTED, read_depth_file, write_depth_file
 from deeplens_dof.depth.point_cloud import FARTHEST, write_point_cloud
 from deeplens_dof.imaging.color import luminance, srgb_to_linear

@@ -13,7 +13,7 @@ import pytest
 
 import deeplens_dof as dl
 from deeplens_dof import cli, pipeline
-from deeplens_dof.depth import measured
+from deeplens_dof.depth import embedded_check
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.metadata.xmp import settings_of
 
@@ -80,9 +80,9 @@ def test_embedded_where_there_is_none_is_refused_with_the_reason() -> None:
 
 
 def test_auto_leaves_depth_that_is_too_coarse() -> None:
-    long_side, levels = measured.LEAST_LONG_SIDE_PX, measured.LEAST_LEVELS
+    long_side, levels = embedded_check.LEAST_LONG_SIDE_PX, embedded_check.LEAST_LEVELS
     fine = dl.InverseDepth(codes(long_side * 3 // 4, long_side).astype(np.float32), "relative")
-    assert measured.flaw(fine, 3000, 4000) is None
+    assert embedded_check.flaw(fine, 3000, 4000) is None
     few = np.rint(fine.values / 255 * (levels // 2 - 1))
     flaws = {
         "is only 64 x 48 px": fine.sampled(48, 64),
@@ -91,8 +91,8 @@ def test_auto_leaves_depth_that_is_too_coarse() -> None:
         "the same nearly everywhere": dl.InverseDepth(np.full((120, long_side), 0.5, np.float32), "relative"),
     }
     for words, depth in flaws.items():
-        assert words in (measured.flaw(depth, 3000, 4000) or ""), words
-    assert measured.flaw(fine.sampled(48, 64), 48, 64) is None, "as fine as the photo itself"
+        assert words in (embedded_check.flaw(depth, 3000, 4000) or ""), words
+    assert embedded_check.flaw(fine.sampled(48, 64), 48, 64) is None, "as fine as the photo itself"
     assert dl.analyse(phone_photo(12, 16), "auto").depth_source == "predicted"
 
 

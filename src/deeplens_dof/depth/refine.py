@@ -106,7 +106,7 @@ def _snap(
     matte: Map | None,
 ) -> Map:
     """`depth` at the size of `guide`, its steps moved onto the guide's edges."""
-    from deeplens_dof.depth.snap import affinity_table, snap_rows
+    from deeplens_dof.depth.refine_kernels import affinity_table, snap_rows
 
     height, width = guide.shape[:2]
     large = resize(depth, height, width)
@@ -147,7 +147,7 @@ def _snap(
 def _steps(depth: Map, radius: int, depth_range: float) -> tuple[Map, Map, Map]:
     """Depth behind and before the step round every pixel, and 0..1: how much it is a step and not a slope or
     nothing."""
-    from deeplens_dof.depth.snap import extremes
+    from deeplens_dof.depth.refine_kernels import extremes
 
     low, high = extremes(depth, radius)
     continued = _continued(depth, 2 * radius)

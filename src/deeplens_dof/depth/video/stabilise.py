@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.depth.motion import camera_motion, largest_px, moved
+from deeplens_dof.depth.video.camera_motion import camera_motion, largest_px, moved
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
 Map = npt.NDArray[np.float32]
@@ -137,7 +137,7 @@ def _is_cut(now: Samples, then: Samples, still: Samples, colours_kept: float) ->
 
 def _kept(picture: Map, before: Map) -> Map:
     """How much of the past counts at each pixel, (H, W) 0..1, by the largest change of a channel round it."""
-    from deeplens_dof.depth.snap import extremes
+    from deeplens_dof.depth.refine_kernels import extremes
 
     change = np.abs(picture - before).max(2)
     kept: Map = np.exp(-((extremes(change, _BLUR_PX)[1] / np.float32(_SAME_COLOUR)) ** 2))
