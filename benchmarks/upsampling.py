@@ -4,7 +4,7 @@
 
 PSNR in dB of 8-bit sRGB against the optical renderer at full size with its own reduced resolutions switched off, for x2 and
 x4: the small blur enlarged, the sharp photo laid over it where the CoC is below 1 px, and the guided upsampling
-(`lens_blur/guided.py`). Scenes: benchmarks/scenes, mean of twelve pictures a level, and the least; the photos of
+(`lens_blur/guided_upsample.py`). Scenes: benchmarks/scenes, mean of twelve pictures a level, and the least; the photos of
 examples/photos with predicted depth, focused on what is near, largest CoC 1 % and 3 % of the width. "shipped" is the renderer
 as it is.
 --speed: a picture of 12 megapixels, largest CoC 2 % of its width: seconds, median of five rounds in which each has its turn,
@@ -31,10 +31,10 @@ from PIL import Image
 from truths import psnr, truths
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur import guided
-from deeplens_dof.lens_blur.halving import halved
+from deeplens_dof.lens_blur.baselines import guided_upsample
+from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.optical import render_optical
-from deeplens_dof.lens_blur.views import Shell
+from deeplens_dof.lens_blur.tiles.pyramid import Shell
 from deeplens_dof.models import Model, candidate
 from deeplens_dof.runtime.threads import cores
 
@@ -69,7 +69,7 @@ def ways(model: str | Model, rgb: np.ndarray, coc_px: np.ndarray, times: int) ->
     blurred = render_optical(*small, aperture)
     enlarged = np.maximum(cv2.resize(blurred, rgb.shape[1::-1], interpolation=cv2.INTER_CUBIC), 0)
     share = np.clip(1 - np.abs(coc_px), 0, 1)[..., None]
-    network = guided.render_guided(rgb, coc_px, aperture, doublings=times, model=model)
+    network = guided_upsample.render_guided(rgb, coc_px, aperture, doublings=times, model=model)
     return {"enlarged": enlarged, "laid over": enlarged + share * (rgb - enlarged), "guided": network}
 
 
@@ -102,8 +102,8 @@ def speed(model: str | Model, megapixels: float, threads: int | None) -> dict[st
     work = {
         "one resolution": lambda: render_optical(rgb, coc, disc, threads, shells=ONE_SHELL),
         "shipped": lambda: render_optical(rgb, coc, disc, threads),
-        "x2 guided": lambda: guided.render_guided(rgb, coc, disc, threads, doublings=1, model=model),
-        "x4 guided": lambda: guided.render_guided(rgb, coc, disc, threads, doublings=2, model=model),
+        "x2 guided": lambda: guided_upsample.render_guided(rgb, coc, disc, threads, doublings=1, model=model),
+        "x4 guided": lambda: guided_upsample.render_guided(rgb, coc, disc, threads, doublings=2, model=model),
     }
     clock = time.process_time if threads == 1 else time.perf_counter
     took: dict[str, list[float]] = {name: [] for name in work}

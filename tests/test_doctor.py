@@ -52,7 +52,7 @@ def test_the_scene_to_warm_up_with_has_a_step_a_slope_and_sharp_parts() -> None:
 
 @pytest.mark.parametrize("where", ["beside the code", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"])
 def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_path, monkeypatch) -> None:
-    code = tmp_path / "package" / "lens_blur"
+    code = tmp_path / "package" / "lens_blur" / "layers"
     code.mkdir(parents=True)
     (code / "kernels.py").write_text("")
     os.utime(code / "kernels.py", (1000, 1000))
@@ -63,7 +63,7 @@ def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_pat
     place = code / "__pycache__"
     if where != "beside the code":
         monkeypatch.setenv(where, str(tmp_path / "cache"))
-        place = tmp_path / "cache" / ("numba" if where == "XDG_CACHE_HOME" else "") / "lens_blur_0123abcd"
+        place = tmp_path / "cache" / ("numba" if where == "XDG_CACHE_HOME" else "") / "layers_0123abcd"
     assert one_job.first_use()
     place.mkdir(parents=True)
     index = place / "kernels.mark_steps-16.py311.nbi"

@@ -284,9 +284,16 @@ def first_use() -> bool:
     """Whether numba's index of compiled loops is missing, or older than their source, wherever numba keeps it."""
     code = Path(__file__).parent / "lens_blur"
     caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
-    places = [code / "__pycache__"]
-    for folder in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
-        places += Path(folder).glob(f"{code.name}_*") if folder else []
+    folders = {source.parent for source in code.rglob("*.py")}
+    places = [folder / "__pycache__" for folder in folders]
+    for cache in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
+        places += (
+            [place for folder in folders for place in Path(cache).glob(f"{folder.name}_*")] if cache else []
+        )
     indexes = [index for place in places for index in place.glob("*.nbi")]
-    sources = {source.stem: source.stat().st_mtime for source in code.glob("*.py")}
-    return not any(index.stat().st_mtime >= sources.get(index.name.split(".")[0], 0) for index in indexes)
+    sources = {source.stem: source.stat().st_mtime for source in code.rglob("*.py")}
+    return not any(
+        index.stat().st_mtime >= sources[name]
+        for index in indexes
+        if (name := index.name.split(".")[0]) in sources
+    )

@@ -26,7 +26,7 @@ from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
-from deeplens_dof.lens_blur.borders import find_borders, first_guess
+from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.networks import guided_upsample
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.networks.pretrained import load_blur
-from deeplens_dof.lens_blur import guided, halving
+from deeplens_dof.lens_blur.baselines import guided_upsample as guided
+from deeplens_dof.lens_blur.baselines import halving
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.models import MODELS, Model
 

@@ -4,7 +4,8 @@ behind it.
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
     light        (S, S, 3) as in learn/examples.py
     coc_px       (S, S) as the camera is given it: exact, or wrong as depth is (ROUGH_SHARE)
-    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py),
+    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers
+                 (lens_blur/layers/borders.py),
                  -1 where the pair does not tell, as path-traced ones do not
     front, back  (S, S, 3) the colours of both, linear light
 """
@@ -24,7 +25,7 @@ from torch import Tensor
 from deeplens_dof.learn.examples import as_photographed, rough
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
-from deeplens_dof.lens_blur.borders import find_borders, first_guess
+from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 Floats = npt.NDArray[np.float32]

@@ -4,7 +4,7 @@ An example is made once from a pair and lies beside it: `example_000123.npz` wit
     light        (S, S, 3) what the renderer is given: 8-bit sRGB again, clipped light recovered more or less, or all of it
     coc_px       (S, S) as the renderer is given it: exact, or wrong as depth is (ROUGH_SHARE)
     optical      (S, S, 3) what the optical renderer makes of it
-    half         (S/2, S/2, 3) the same at half the size (`lens_blur/halving.py`)
+    half         (S/2, S/2, 3) the same at half the size (`lens_blur/baselines/halving.py`)
     quarter      (S/4, S/4, 3) and at a quarter
     truth        (S, S, 3) what the lens truly sees
 """
@@ -25,7 +25,7 @@ from deeplens_dof.highlights.rule import recover_highlights
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
-from deeplens_dof.lens_blur.halving import halved
+from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.render import render
 from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.atomic_write import write_atomically

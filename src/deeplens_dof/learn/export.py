@@ -61,7 +61,7 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
 
 
 class _Learnt(nn.Module):
-    """What is learnt of the guided upsampling: the camera does the rest itself (`lens_blur/guided.py`)."""
+    """What is learnt of the guided upsampling: the camera does the rest itself (`lens_blur/baselines/guided_upsample.py`)."""
 
     def __init__(self, network: GuidedUpsample) -> None:
         super().__init__()

@@ -16,8 +16,8 @@ import math
 import numpy as np
 
 from deeplens_dof.imaging.resize import resize
-from deeplens_dof.lens_blur.borders import Borders, find_borders, first_guess, taken_apart
-from deeplens_dof.lens_blur.layers import FloatArray, Layers
+from deeplens_dof.lens_blur.layers.borders import Borders, find_borders, first_guess, taken_apart
+from deeplens_dof.lens_blur.layers.layers import FloatArray, Layers
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.optics.aperture import Aperture

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
-from deeplens_dof.lens_blur import blocks, paint_kernels
-from deeplens_dof.lens_blur.blocks import BLOCK, Blocks
-from deeplens_dof.lens_blur.complete import Hidden, complete
-from deeplens_dof.lens_blur.layers import FloatArray, Layers, depth_steps, half_size, halve
-from deeplens_dof.lens_blur.views import (
-    TILE,
+from deeplens_dof.lens_blur.layers.inpaint import Hidden, complete
+from deeplens_dof.lens_blur.layers.layers import FloatArray, Layers, depth_steps, half_size, halve
+from deeplens_dof.lens_blur.tiles import block_stats, view_kernels
+from deeplens_dof.lens_blur.tiles.block_plan import STILL_PX, WHOLE_PX, Ways, shells_for
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK
+from deeplens_dof.lens_blur.tiles.pyramid import TILE, Level, Shell
+from deeplens_dof.lens_blur.tiles.tile_renderer import (
     Lens,
-    Level,
     Rooms,
-    Shell,
     TileRenderer,
     blocks_of,
     for_tiles,
@@ -27,54 +25,9 @@ from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.threads import cores
 
 SHARP_PX = 0.02  # a CoC below this moves no light
-SHARPEST_SHELL_PX = 8.0  # what is blurred less is rendered at full size
-LARGEST_CELLS = 32.0  # CoC radius in cells that a shell may hold
-SHELL_RATIO = 4
-WHOLE_PX = 34.0  # where no CoC is larger, blocks are rendered at full size with everything in them
 LARGE_PICTURE_PX = (
     4_000_000  # what is hidden is completed at a quarter of a larger picture's size, else at half
 )
-STILL_PX = 1.0  # a surface with a smaller CoC looks the same from every lens point
-
-
-def shells_for(largest_px: float, is_disc: bool = True) -> list[Shell]:
-    """How radii up to `largest_px` are shared among resolutions, the sharpest first.
-
-    A shell begins at no less than 2 cells of CoC, where its cells are fine enough to be invisible; at twice that for
-    shapes with corners and holes.
-    """
-    inner = SHARPEST_SHELL_PX if is_disc else 2 * SHARPEST_SHELL_PX
-    if largest_px <= inner:
-        return [Shell(1, 0.0, math.inf)]
-    factor = 2 if largest_px <= 2 * LARGEST_CELLS else SHELL_RATIO
-    shells = [Shell(1, 0.0, inner)]
-    while largest_px / factor > LARGEST_CELLS:
-        shells.append(Shell(factor, inner, inner * SHELL_RATIO))
-        factor, inner = factor * SHELL_RATIO, inner * SHELL_RATIO
-    return [*shells, Shell(factor, inner, math.inf)]
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How each block of the photo is rendered at full size: whole, with all surfaces in one view, or only its sharp
-    shell, by views where busy and by spans elsewhere. met: where views are needed at all."""
-
-    whole: Blocks
-    busy: Blocks
-    met: Blocks
-
-    @classmethod
-    def of(cls, photo: Level, whole_px: float, pool: Executor) -> Ways:
-        """Blocks where surfaces of several shells move before each other are whole, unless a CoC above whole_px comes by."""
-        met = photo.busy(slice(None), pool)
-        if len(photo.bounds) == 1:
-            return cls(np.zeros(met.shape, np.uint8), met.astype(np.uint8), met.astype(np.uint8))
-        survey = photo.survey
-        moving = (blocks.least_beside(survey.smallest) < photo.bounds[2]) & (survey.largest >= STILL_PX)
-        moving |= photo.met_by_steps(slice(1, 2))
-        whole = met & moving & (photo.reach <= whole_px)
-        busy = photo.met_by_steps(slice(0, 2)) & ~whole
-        return cls(whole.astype(np.uint8), busy.astype(np.uint8), met.astype(np.uint8))
 
 
 def render_optical(
@@ -114,8 +67,8 @@ def render_optical(
                 hidden = _completed(layers, apart, pool)
             level = Level.of_layers(layers, hidden, bounds, pool)
             rows, columns = level.survey.low.shape
-            wanted = blocks.pooled(1 - ways.whole, shell.factor, rows, columns, margin=1)
-            busy = blocks.pooled(ways.met & (1 - ways.whole), shell.factor, rows, columns) & level.busy(
+            wanted = block_stats.pooled(1 - ways.whole, shell.factor, rows, columns, margin=1)
+            busy = block_stats.pooled(ways.met & (1 - ways.whole), shell.factor, rows, columns) & level.busy(
                 slice(number + 2, number + 3), pool
             )
             totals.append((shell, render_shell(level, shell, busy, lens, wanted, rooms, pool)))
@@ -149,5 +102,5 @@ def _finish(
     for shell, total in totals:
         skip = whole | (renderer.level.reach[here] + shell.factor < shell.inner)
         if not skip.all():
-            paint_kernels.join_shell(renderer.total, skip, BLOCK, total, shell.factor, top, left)
-    paint_kernels.divide(renderer.total, out)
+            view_kernels.join_shell(renderer.total, skip, BLOCK, total, shell.factor, top, left)
+    view_kernels.divide(renderer.total, out)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from deeplens_dof.highlights.clipping import settle
 from deeplens_dof.highlights.network import learned_light
+from deeplens_dof.lens_blur.baselines.deeplens2018 import render_paper
 from deeplens_dof.lens_blur.neural import render_neural
 from deeplens_dof.lens_blur.optical import render_optical
-from deeplens_dof.lens_blur.paper import render_paper
 from deeplens_dof.optics.aperture import Aperture
 
 FloatArray = npt.NDArray[np.float32]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.block import HalfSizeUNet
 from deeplens_dof.learn.tone import from_tone, to_tone
-from deeplens_dof.lens_blur.borders import REACH_PX
+from deeplens_dof.lens_blur.layers.borders import REACH_PX
 
 MULTIPLE_PX = 16  # sides of what the network takes
 _SMALL = 0.3  # what is added to the colours is
@@ -37,8 +37,8 @@ class NeuralLensBlur(HalfSizeUNet):
         """(B, 7, H, W): alpha of the near surface 0..1, its colour, and the colour behind it, linear light.
 
         light: (B, 3, H, W). near_light, far_light: a first guess of both colours. sides: (B, 4, H, W), the first guess of
-        alpha, the CoC of the near and of the far surface, and the distance to the border; all of `lens_blur/borders.py`. H
-        and W are multiples of MULTIPLE_PX.
+        alpha, the CoC of the near and of the far surface, and the distance to the border; all of `lens_blur/layers/borders.py`.
+        H and W are multiples of MULTIPLE_PX.
         """
         guessed, near_px, far_px, distance = sides.chunk(4, 1)
         gap = near_px - far_px

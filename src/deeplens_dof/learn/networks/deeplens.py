@@ -26,7 +26,7 @@ from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 from deeplens_dof.learn.tone import to_tone
-from deeplens_dof.lens_blur.borders import COVERED, OPEN, OWN_SHARE, find_borders, first_guess
+from deeplens_dof.lens_blur.layers.borders import COVERED, OPEN, OWN_SHARE, find_borders, first_guess
 from deeplens_dof.models import MODELS
 from deeplens_dof.optics.aperture import Aperture
 

@@ -1,7 +1,7 @@
 """The guided upsampling module: a blur that was rendered small, and the sharp photo, to the blur at twice the size.
 
 Applied again for x4 and more. All light is linear, all tensors (B, C, H, W), CoC in px of the larger picture. The camera
-does the same in `lens_blur/guided.py`; the names of the steps are the same there.
+does the same in `lens_blur/baselines/guided_upsample.py`; the names of the steps are the same there.
 
 1. The small blur is enlarged; what the photo has beyond its own enlarged half, its detail, is added as far as a blur of that
    CoC leaves it: `blurred_detail`, with kernels that are learnt, from pixels of the same surface only.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur import paper
+from deeplens_dof.lens_blur.baselines import deeplens2018
 from deeplens_dof.models import open_session
 from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.optics.inverse_depth import InverseDepth
@@ -37,7 +37,7 @@ def untaught(tmp_path_factory):
     from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
 
     torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("paper") / "paper.onnx"
+    path = tmp_path_factory.mktemp("paper") / "deeplens2018.onnx"
     export_blur(PaperLensBlur(8), path)
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
@@ -46,9 +46,11 @@ def untaught(tmp_path_factory):
 def session(untaught, monkeypatch) -> Spied:
     spied = Spied(untaught)
     monkeypatch.setattr(
-        paper, "open_session", lambda name, threads: spied if name == "paper" else open_session(name, threads)
+        deeplens2018,
+        "open_session",
+        lambda name, threads: spied if name == "paper" else open_session(name, threads),
     )
-    monkeypatch.setattr(paper, "MODELS", {"paper": SimpleNamespace(multiple_px=8)})
+    monkeypatch.setattr(deeplens2018, "MODELS", {"paper": SimpleNamespace(multiple_px=8)})
     return spied
 
 
@@ -64,7 +66,7 @@ def step(shape, near: float, far: float) -> np.ndarray:
 
 
 def rendered(rgb, coc) -> np.ndarray:
-    return paper.render_paper(rgb, coc, Aperture.disc())
+    return deeplens2018.render_paper(rgb, coc, Aperture.disc())
 
 
 def test_what_is_in_focus_comes_back_bit_for_bit(session, picture):
@@ -75,7 +77,7 @@ def test_what_is_in_focus_comes_back_bit_for_bit(session, picture):
 
 def test_other_shapes_than_the_disc_are_refused_in_a_sentence(session, picture):
     with pytest.raises(ValueError, match="knows the disc alone, and the aperture is blades; take the shape"):
-        paper.render_paper(picture, step(picture.shape, 3, 0), Aperture.parse("blades:6"))
+        deeplens2018.render_paper(picture, step(picture.shape, 3, 0), Aperture.parse("blades:6"))
 
 
 def test_light_above_white_counts_as_white(session, picture):
@@ -101,7 +103,7 @@ def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, nea
     blurred = rendered(picture, step(picture.shape, near, 0.0))
     (asked,) = session.asked
     assert asked.shape == size
-    assert paper.LARGEST_PX / 2 < asked.max() <= paper.LARGEST_PX
+    assert deeplens2018.LARGEST_PX / 2 < asked.max() <= deeplens2018.LARGEST_PX
     assert blurred.shape == picture.shape
     assert blurred.dtype == np.float32
     assert np.isfinite(blurred).all()
@@ -113,7 +115,7 @@ def test_tiles_do_not_show(session, picture, monkeypatch, size, near):
     part = np.ascontiguousarray(np.tile(picture, (2, 1, 1))[: size[0], : size[1]])
     coc = step(part.shape, near, -3.0)
     whole = rendered(part, coc)
-    monkeypatch.setattr(paper, "TILE", 32)
+    monkeypatch.setattr(deeplens2018, "TILE", 32)
     assert rendered(part, coc) == pytest.approx(whole, abs=2e-5)
 
 
@@ -125,8 +127,8 @@ def test_the_halo_is_as_wide_as_what_the_network_sees(session, picture):
     changed[:, 160:168] = 0
     difference = np.abs(rendered(wide, coc) - rendered(changed, coc)).max((0, 2))
     reached = np.flatnonzero(difference)
-    assert 20 < 160 - reached.min() <= paper.HALO
-    assert 20 < reached.max() - 167 <= paper.HALO
+    assert 20 < 160 - reached.min() <= deeplens2018.HALO
+    assert 20 < reached.max() - 167 <= deeplens2018.HALO
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur import kernels
-from deeplens_dof.lens_blur.borders import REACH_PX, find_borders, first_guess, taken_apart
-from deeplens_dof.lens_blur.complete import Hidden
+from deeplens_dof.lens_blur.layers import kernels
+from deeplens_dof.lens_blur.layers.borders import REACH_PX, find_borders, first_guess, taken_apart
+from deeplens_dof.lens_blur.layers.inpaint import Hidden
 from deeplens_dof.lens_blur.optical import render_optical
 
 HEIGHT, WIDTH = 80, 120

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur import guided_kernels
-from deeplens_dof.lens_blur.guided_kernels import KERNEL_RADIUS, TAPS
-from deeplens_dof.lens_blur.halving import halved
-from deeplens_dof.lens_blur.optical import SHELL_RATIO, render_optical, shells_for
-from deeplens_dof.lens_blur.views import POINTS_FOR_LAMPS, Shell
+from deeplens_dof.lens_blur.baselines import guided_kernels
+from deeplens_dof.lens_blur.baselines.guided_kernels import KERNEL_RADIUS, TAPS
+from deeplens_dof.lens_blur.baselines.halving import halved
+from deeplens_dof.lens_blur.optical import render_optical
+from deeplens_dof.lens_blur.tiles.block_plan import SHELL_RATIO, shells_for
+from deeplens_dof.lens_blur.tiles.pyramid import Shell
+from deeplens_dof.lens_blur.tiles.tile_renderer import POINTS_FOR_LAMPS
 from deeplens_dof.models import Model, Session, open_session
 from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.threads import cores

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from deeplens_dof.lens_blur import kernels
-from deeplens_dof.lens_blur.layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
+from deeplens_dof.lens_blur.layers import kernels
+from deeplens_dof.lens_blur.layers.layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
 
 REACH_PX = 24.0  # how far from a step a border is looked at
 CLIMB_PX = 10  # pixels over which a soft step may rise

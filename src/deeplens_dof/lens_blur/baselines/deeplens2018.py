@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.lens_blur.guided import doubled
-from deeplens_dof.lens_blur.halving import halved
+from deeplens_dof.lens_blur.baselines.guided_upsample import doubled
+from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.threads import cores

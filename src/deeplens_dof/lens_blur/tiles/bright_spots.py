@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur.blocks import BLOCK, FloatArray
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK, FloatArray
 
 BRIGHTER = 6.0  # than its surroundings is a spot whose disc has an edge to be seen
 SAME_CELLS, SAME_SHARE = 0.5, 0.04  # CoC that differ by less, in cells or of the spot's own, are the same

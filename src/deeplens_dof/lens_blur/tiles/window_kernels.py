@@ -16,7 +16,7 @@ import math
 import numba as nb
 import numpy as np
 
-from deeplens_dof.lens_blur.kernels import NOTHING, unmix_pixel
+from deeplens_dof.lens_blur.layers.kernels import NOTHING, unmix_pixel
 
 FINE_CELLS = 8.0  # CoC up to which bins are a quarter of a cell wide; beyond it they are half a cell wide
 LARGEST_CELLS = 500.0  # CoC that has a bin

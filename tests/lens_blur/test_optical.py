@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur.optical import LARGEST_CELLS, render_optical, shells_for
-from deeplens_dof.lens_blur.views import lens_points_for
+from deeplens_dof.lens_blur.optical import render_optical
+from deeplens_dof.lens_blur.tiles.block_plan import LARGEST_CELLS, shells_for
+from deeplens_dof.lens_blur.tiles.tile_renderer import lens_points_for
 from deeplens_dof.optics.aperture import Aperture, alpha_thresholds
 
 HEIGHT, WIDTH = 150, 200
@@ -151,7 +152,7 @@ def test_twice_the_light_gives_twice_the_picture() -> None:
 
 def test_resolutions_agree() -> None:
     """Shells at reduced size against everything at full size."""
-    from deeplens_dof.lens_blur.views import Shell
+    from deeplens_dof.lens_blur.tiles.pyramid import Shell
 
     rgb = np.kron(picture(8, 30, 40), np.ones((5, 5, 1), np.float32))
     coc = two_planes(22.0, -24.0)[0] + np.linspace(-2, 2, WIDTH, dtype=np.float32)
@@ -226,7 +227,7 @@ def test_shells_cover_every_radius_once(largest: float, is_disc: bool) -> None:
 
 def test_a_lamp_on_a_slanted_surface_leaves_no_step() -> None:
     """Its disc crosses from one shell into the next; against everything at full size in one view."""
-    from deeplens_dof.lens_blur.views import Shell
+    from deeplens_dof.lens_blur.tiles.pyramid import Shell
 
     rgb = np.full((HEIGHT, WIDTH, 3), 0.05, np.float32)
     rgb[70:74, 98:102] = 30.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur import kernels
+from deeplens_dof.lens_blur.layers import kernels
 
 FloatArray = npt.NDArray[np.float32]
 

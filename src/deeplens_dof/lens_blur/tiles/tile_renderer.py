@@ -16,35 +16,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur import kernels, paint_kernels, spans, window_kernels
-from deeplens_dof.lens_blur.blocks import BLOCK, Blocks, Survey
-from deeplens_dof.lens_blur.complete import Hidden
-from deeplens_dof.lens_blur.lamps import met_by_lamps
-from deeplens_dof.lens_blur.layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
-from deeplens_dof.lens_blur.shape_spans import shape_spans
+from deeplens_dof.lens_blur.layers.layers import ALPHA_PRIOR, STEP_PX, FloatArray
+from deeplens_dof.lens_blur.tiles import gather_kernels, view_kernels, window_kernels
+from deeplens_dof.lens_blur.tiles.aperture_spans import shape_spans
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK, Blocks
+from deeplens_dof.lens_blur.tiles.pyramid import TILE, Level, Shell
 from deeplens_dof.optics.aperture import Aperture
 
-TILE = 192  # cells a side; a constant of the method, so that the result depends on no setting of the machine
 MOST_POINTS, FEWEST_POINTS = 128, 64
 SOFTENED_CELLS = (4.0, 8.0, 16.0)  # CoC from which surfaces are evened out once, twice, three times
-BORDER_CELLS = 2.0  # by which the border of a surface may be off
 # A spot n times as bright as its surroundings needs so many lens points times n, but no more than these to a cell.
 POINTS_PER_CONTRAST, POINTS_PER_CELL, POINTS_FOR_LAMPS = 8.0, 0.6, 1024
-# 4 x variance (cells^2) that reduced cells and their interpolation add to a blur
-_SPREAD = 4 * (1 / 12 + 1 / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """CoC radii inner..outer (photo px), rendered at 1/factor of the size."""
-
-    factor: int
-    inner: float
-    outer: float
-
-    def constants(self) -> tuple[float, ...]:
-        shrink = _SPREAD if self.factor > 1 else 0.0
-        return (float(self.factor), self.inner, min(self.outer, 1e8), shrink)
 
 
 def lens_points_for(radius_cells: float) -> int:
@@ -70,60 +52,6 @@ class Lens:
         lamps = min(32 * math.ceil(float(wanted.max()) / 32), POINTS_FOR_LAMPS)
         count = max(lens_points_for(float(radius.max())), lamps)
         return self.aperture.points(min(count, self.most_points or count))
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One resolution of the photo, ready to be rendered: its layers, what they hide, what its blocks hold.
-
-    layers is None at full size, where pixels are taken apart as they are met. bounds: |CoC| in photo pixels at which the
-    ranges of the survey begin. reach: of `Survey.reach`.
-    """
-
-    factor: int
-    colour: FloatArray
-    coc_px: FloatArray
-    steps: npt.NDArray[np.uint8]
-    hidden: Hidden
-    layers: Layers | None
-    bounds: tuple[float, ...]
-    survey: Survey
-    reach: FloatArray
-
-    @classmethod
-    def of_photo(
-        cls,
-        rgb: FloatArray,
-        coc_px: FloatArray,
-        steps: npt.NDArray[np.uint8],
-        hidden: Hidden,
-        bounds: tuple[float, ...],
-        pool: Executor,
-    ) -> Level:
-        survey = Survey.of(steps, coc_px, hidden.coc, hidden.deep_coc, hidden.factor, bounds, 1, TILE, pool)
-        return cls(1, rgb, coc_px, steps, hidden, None, bounds, survey, survey.reach(1))
-
-    @classmethod
-    def of_layers(cls, layers: Layers, hidden: Hidden, bounds: tuple[float, ...], pool: Executor) -> Level:
-        steps = depth_steps(layers.front_coc)
-        steps[layers.back_coc != kernels.NOTHING] = 1
-        survey = Survey.of(
-            steps, layers.front_coc, hidden.coc, hidden.deep_coc, 1, bounds, layers.factor, TILE, pool
-        )
-        reach = survey.reach(layers.factor)
-        return cls(
-            layers.factor, layers.front, layers.front_coc, steps, hidden, layers, bounds, survey, reach
-        )
-
-    def busy(self, ranges: slice, pool: Executor) -> npt.NDArray[np.bool_]:
-        """The blocks that views render: where light of these ranges of `bounds` meets a depth step, or a bright spot's
-        another CoC."""
-        lamps = met_by_lamps(self.colour, self.coc_px, self.factor, self.survey.low.shape, pool)
-        return self.met_by_steps(ranges) | lamps
-
-    def met_by_steps(self, ranges: slice) -> npt.NDArray[np.bool_]:
-        """The blocks in which light of these ranges of `bounds` meets a depth step."""
-        return self.survey.met_by_steps(ranges, self.factor, STEP_PX, BORDER_CELLS)
 
 
 @dataclass(slots=True)
@@ -178,8 +106,8 @@ class TileRenderer:
         if self.sums.shape[0] < side:
             self.sums = np.empty((side, side + 1, 3), np.float32)
         if most > 0.5 * shell.factor:
-            spans.running_sums(level.colour, top - reach, left - reach, side, side, self.sums)
-        spans.blur_plain(
+            gather_kernels.running_sums(level.colour, top - reach, left - reach, side, side, self.sums)
+        gather_kernels.blur_plain(
             level.colour, level.coc_px, skip.astype(np.uint8), BLOCK, self.sums, shell.constants(), self.shape.first,
             self.shape.spans, self._barrel(top, left), top, left, reach, self.total,
         )  # fmt: skip
@@ -243,7 +171,7 @@ class TileRenderer:
         points = self.lens.points(room.sums)
         y, x = first_row * BLOCK, first_column * BLOCK
         target = self.total[y : y + part.shape[0] * BLOCK, x : x + part.shape[1] * BLOCK]
-        paint_kernels.mean_of_views(
+        view_kernels.mean_of_views(
             room.surfaces, room.through, room.ordered, row_start, room.bin_coc, used, first_near, shell.inner > 0, rows,
             reach, points, self._barrel(at[0] * BLOCK, at[1] * BLOCK), part, BLOCK, target,
         )  # fmt: skip

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.lens_blur import kernels
-from deeplens_dof.lens_blur.layers import STEP_PX, FloatArray, Layers
+from deeplens_dof.lens_blur.layers import kernels
+from deeplens_dof.lens_blur.layers.layers import STEP_PX, FloatArray, Layers
 
 MARGIN_CELLS = 3.0
 SMOOTHING_ROUNDS = 6

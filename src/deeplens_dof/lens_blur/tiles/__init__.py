@@ -1,0 +1,1 @@
+"""How a picture is rendered: blocks, resolutions, tiles, and the kernels that each of them takes."""
