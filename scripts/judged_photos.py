@@ -1,4 +1,4 @@
-"""The real photos of the blinded sheet. None of them was trained on: `learn/split.py` is asked about each.
+"""The real photos of the blinded sheet. None of them was trained on: `datasets/split.py` is asked about each.
 
 They lie in five places; `PLACES` says of each how its photos are got and whose they are.
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deeplens_dof.datasets.cache import assets_folder
+from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.evaluate.depth import CACHE
-from deeplens_dof.learn.scenes.assets import assets_folder
-from deeplens_dof.learn.split import may_train_on
 from deeplens_dof.settings import Focus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,7 +111,7 @@ def at_hand(tell: Callable[[str], None], photos: tuple[JudgedPhoto, ...] = PHOTO
     for photo in photos:
         if may_train_on(photo.path, assets_folder()):
             raise ValueError(
-                f"{photo.name} ({photo.path}) may be trained on (learn/split.py), expected a photo for evaluation"
+                f"{photo.name} ({photo.path}) may be trained on (datasets/split.py), expected a photo for evaluation"
             )
         if photo.path.is_file():
             yield photo

@@ -11,7 +11,7 @@ teach more than more pictures of each, and what is blurred by less than 3 px dif
 than the truth's own noise. Sets that are complete are kept, a set that was stopped goes on with what is missing.
 
 What the tool's random scenes are made of is replaced, so that nothing is trained on that evaluates: photos and surfaces are
-those that `learn/split.py` allows (the tool's own are the evaluation photos astronaut, coffee, chelsea and rocket), models
+those that `datasets/split.py` allows (the tool's own are the evaluation photos astronaut, coffee, chelsea and rocket), models
 that stand in the evaluation scenes are left out. Every tenth set (seeds that end in 9) is made of photos, surfaces and
 models that the others never show. Seeds below 1000 are refused: they belong to evaluation.
 """

@@ -244,8 +244,8 @@ def test_photos_are_enough_and_for_evaluation_only() -> None:
     from judged_photos import PHOTOS, PLACES
     from make_blinded_sheet import FEWEST_PHOTOS
 
-    from deeplens_dof.learn.scenes.assets import assets_folder
-    from deeplens_dof.learn.split import may_train_on
+    from deeplens_dof.datasets.cache import assets_folder
+    from deeplens_dof.datasets.split import may_train_on
 
     assert len(PHOTOS) == len({photo.name for photo in PHOTOS}) >= FEWEST_PHOTOS
     assert not any(set(photo.name) & set(" ,/") for photo in PHOTOS)

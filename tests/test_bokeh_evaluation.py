@@ -315,9 +315,8 @@ def test_traced_scenes_with_broken_files_are_named(tmp_path) -> None:
 
 def pair(seed: int = 2, held_out: bool = True, error: float = 0.0, shape: str = "disc", near_px: float = 6.0):
     """A pair whose truth is its input, brighter by `error` in sRGB; its near half stands `near_px` out of focus."""
-    pytest.importorskip("cv2", reason="composed pairs need cv2: pip install '.[learn]'")
+    from deeplens_dof.datasets.pairs import Pair
     from deeplens_dof.imaging.color import srgb_to_linear
-    from deeplens_dof.learn.scenes.compose import Pair
 
     coc = (
         np.where(np.arange(samples.WIDTH) < 12, near_px, 0.0)
@@ -332,7 +331,7 @@ def pair(seed: int = 2, held_out: bool = True, error: float = 0.0, shape: str = 
 
 def test_composed_pairs_are_scored_in_srgb_with_both_inputs(deeplens, tmp_path) -> None:
     made = pair(error=0.1)
-    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+    from deeplens_dof.datasets.pairs import pair_path, write_pair
 
     write_pair(pair_path(tmp_path / "p", 0), made)
     (tmp_path / "p" / "000" / "pair_000001.npz").write_bytes(b"nothing")
@@ -355,7 +354,7 @@ def test_composed_pairs_are_scored_in_srgb_with_both_inputs(deeplens, tmp_path) 
 
 def test_slight_blur_is_scored_apart(deeplens, tmp_path) -> None:
     slight, strong = pair(error=0.1, near_px=7.0), pair(error=0.2, near_px=7.5)
-    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+    from deeplens_dof.datasets.pairs import pair_path, write_pair
 
     for index, made in enumerate((slight, strong)):
         write_pair(pair_path(tmp_path / "p", index), made)
@@ -368,7 +367,7 @@ def test_slight_blur_is_scored_apart(deeplens, tmp_path) -> None:
 
 def test_a_renderer_that_knows_discs_alone_is_scored_with_them(deeplens, tmp_path, monkeypatch) -> None:
     made = pair(shape="blades:6")
-    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+    from deeplens_dof.datasets.pairs import pair_path, write_pair
 
     write_pair(pair_path(tmp_path / "p", 0), made)
     asked = {}
@@ -385,7 +384,7 @@ def test_a_renderer_that_knows_discs_alone_is_scored_with_them(deeplens, tmp_pat
 
 def test_the_synthetic_benchmark_takes_its_own_split_alone(deeplens, tmp_path) -> None:
     made = pair()
-    from deeplens_dof.learn.scenes.pairs import pair_path, write_pair
+    from deeplens_dof.datasets.pairs import pair_path, write_pair
 
     write_pair(pair_path(tmp_path / "p", 0), made)
     write_pair(pair_path(tmp_path / "p", 1), pair(seed=1))

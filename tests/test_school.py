@@ -44,7 +44,7 @@ def deeplens(capfd, monkeypatch, tmp_path):
 @pytest.fixture
 def frames(tmp_path) -> Path:
     """Eight frames of waves, brightness being inverse depth."""
-    from deeplens_dof.learn.scenes.frames import Frame, frame_path, write_frame
+    from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
 
     rows, columns = np.mgrid[0:84, 0:112]
     for index in range(8):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplens_dof.learn import split
+from deeplens_dof.datasets import split
 
 cv2 = pytest.importorskip("cv2")
 NEAR_PX, FAR_PX = 24, 6
@@ -140,7 +140,7 @@ def test_what_is_written_is_read_as_measured_depth(
     from fetch_evaluation_data import Package
     from stereo_sets import Hole, StereoSet
 
-    from deeplens_dof.learn.datasets import open_folder
+    from deeplens_dof.datasets.folder import open_folder
 
     files = {}
     (tmp_path / "sources").mkdir()

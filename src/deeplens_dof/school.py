@@ -131,12 +131,12 @@ def train_command(
     """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
+        from deeplens_dof.datasets.cache import cache_folder
+        from deeplens_dof.datasets.folder import open_folder
         from deeplens_dof.learn import blur_loop, light_loop, loop
         from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
         from deeplens_dof.learn.curves import write_curves
-        from deeplens_dof.learn.datasets import open_folder
         from deeplens_dof.learn.recipes import RECIPES
-        from deeplens_dof.learn.scenes.assets import cache_folder
     from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
         light_loop.LIGHT_RECIPES, light_loop.train_light
     )
@@ -293,12 +293,12 @@ def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) ->
 
     if len(folders) != 1 and not (name == "synthetic" and not folders):
         raise PlanError(f"evaluate {name} takes one folder, {len(folders)} came; name its folder")
-    if name in BENCHMARKS:
+    if folders:
         return BENCHMARKS[name], Path(folders[0]).expanduser()
     with _learned("evaluate"):
-        from deeplens_dof.learn.scenes.pairs import composed_benchmark, synthetic_folder
+        from deeplens_dof.learn.scenes.pairs import synthetic_folder
 
-    return composed_benchmark(name), Path(folders[0]).expanduser() if folders else synthetic_folder(tell)
+    return BENCHMARKS[name], synthetic_folder(tell)
 
 
 class _Pace:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "photo"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "samples"))
 
 Nested = Callable[[bytes], bytes]
 _MOST_PIXELS_WRITTEN = 100_000

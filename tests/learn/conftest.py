@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
 pytest.importorskip("cv2", reason="the school needs opencv-python-headless: pip install '.[learn]'")
 
+from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.figures import animal, hand, person
-from deeplens_dof.learn.scenes.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.furniture import Model
 from deeplens_dof.learn.scenes.library import Library, Piece
 from deeplens_dof.learn.scenes.shapes import primitive_shapes

@@ -15,6 +15,7 @@ import pytest
 import torch
 from made_pairs import SIDE, made_pair, scene, write_pairs
 
+from deeplens_dof.datasets.pairs import Pair, pair_files
 from deeplens_dof.learn import blur_loop, border_examples
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
 from deeplens_dof.learn.border_examples import load_borders, make_border_example
@@ -23,8 +24,6 @@ from deeplens_dof.learn.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
-from deeplens_dof.learn.scenes.compose import Pair
-from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeplens_dof.datasets.pairs import pair_files, read_pair
 from deeplens_dof.learn.scenes import compose, materials, mattes, pairs
 from deeplens_dof.learn.scenes.compose import Composition, Layer, draw, make_pair
 from deeplens_dof.learn.scenes.integrate import SUBPIXELS
@@ -133,7 +134,7 @@ def test_pairs_depend_on_seed_and_number_alone_and_survive_their_files(
     )
     assert pairs.make_pairs(tmp_path, 2, 1) == {"made": 2, "kept": 0}
     assert pairs.make_pairs(tmp_path, 3, 1) == {"made": 1, "kept": 2}
-    kept = pairs.read_pair(pairs.pair_files(tmp_path)[0])
+    kept = read_pair(pair_files(tmp_path)[0])
     assert kept.bokeh == pytest.approx(first.bokeh, rel=1e-3, abs=1e-3)
     assert kept.coc_px == pytest.approx(first.coc_px, rel=1e-3, abs=1e-2)
     assert kept.facts["shape"] == first.facts["shape"]
@@ -143,7 +144,7 @@ def test_a_file_that_is_no_pair_is_named(tmp_path: Path):
     broken = tmp_path / "pair_000000.npz"
     broken.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ValueError, match=r"pair_000000.npz is not a pair .* run that again"):
-        pairs.read_pair(broken)
+        read_pair(broken)
     with pytest.raises(ValueError, match=r"holds no pairs; make some with `deeplens scenes"):
         pairs.pair_files(tmp_path)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.learn import loop
 from deeplens_dof.learn.recipes import RECIPES
-from deeplens_dof.learn.scenes.assets import assets_folder
 from deeplens_dof.learn.scenes.generate import make_scenes
 
 SPEARMAN_AT_LEAST = 0.42  # reached 0.485 (docs/training.md); a flat map has 0

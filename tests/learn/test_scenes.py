@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeplens_dof.datasets.frames import Frame, frame_files, frame_path, read_frame, write_frame
 from deeplens_dof.learn.scenes import generate, nearby
-from deeplens_dof.learn.scenes.frames import Frame, frame_files, frame_path, read_frame, write_frame
 from deeplens_dof.learn.scenes.library import Library
 from deeplens_dof.learn.scenes.stage import Look, Stage, camera
 from deeplens_dof.learn.scenes.vertices import placed, rotation
@@ -130,7 +130,7 @@ def test_the_same_dice_give_the_same_pixels(tiny_library: Library) -> None:
 @pytest.mark.slow
 def test_a_frame_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
     pytest.importorskip("moderngl", reason="drawing needs moderngl: pip install '.[learn]'")
-    from deeplens_dof.learn.scenes.assets import assets_folder
+    from deeplens_dof.datasets.cache import assets_folder
 
     if not (assets_folder() / "sweethome3d-furniture" / "SOURCE.json").exists():
         pytest.skip("the assets are not there: python -m deeplens_dof.learn.scenes.assets")

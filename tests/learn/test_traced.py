@@ -10,7 +10,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 
-from deeplens_dof.learn.scenes.pairs import pair_files, read_pair
+from deeplens_dof.datasets.pairs import pair_files, read_pair
 from deeplens_dof.learn.scenes.traced import main, make_traced_pairs
 
 SIDE = 256

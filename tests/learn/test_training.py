@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn import loop, rates
 from deeplens_dof.learn.data import Source
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.recipes import RECIPES
-from deeplens_dof.learn.scenes.frames import frame_files
 
 TOY = RECIPES["depth-toy"]
 
@@ -73,8 +73,8 @@ def test_unknown_recipes_and_too_few_frames_are_refused(frames_folder: Path, tmp
 
 def test_training_lowers_the_loss(frames_folder: Path, tmp_path: Path) -> None:
     """Forty steps on one batch: brightness is depth there, so even the toy learns it."""
+    from deeplens_dof.datasets.frames import frame_files
     from deeplens_dof.learn.data import Source, batch
-    from deeplens_dof.learn.scenes.frames import frame_files
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]
@@ -211,8 +211,8 @@ def test_curves_show_the_last_value_of_a_repeated_step(tmp_path: Path) -> None:
 def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
+    from deeplens_dof.datasets.frames import frame_files
     from deeplens_dof.learn.data import Source, batch
-    from deeplens_dof.learn.scenes.frames import frame_files
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]

@@ -162,9 +162,9 @@ def test_folders_of_heic_photos_are_done(phone_file: Path) -> None:
 
 
 def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
-    from deeplens_dof.learn.datasets import Entry
-    from deeplens_dof.learn.datasets.phone import LAYOUT
-    from deeplens_dof.learn.datasets.sample import DatasetError
+    from deeplens_dof.datasets.folder import Entry
+    from deeplens_dof.datasets.phone import LAYOUT
+    from deeplens_dof.datasets.sample import DatasetError
 
     one = LAYOUT.read(Entry("phone", "pug.heic", (phone_file,)))
     own = dl.read(phone_file).depth

@@ -7,13 +7,13 @@ where only the optics differ. The depth is true.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.pairs import VERSION, pair_files, read_pair
 from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
 from deeplens_dof.evaluate.metrics import edge_band, psnr, rmse
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
@@ -33,33 +33,12 @@ PROTOCOL = (
 )
 
 
-class Pair(Protocol):
-    """What is read of a pair: linear light (S, S, 3), signed CoC (S, S), and how it was made."""
-
-    @property
-    def rgb(self) -> Floats: ...
-    @property
-    def bokeh(self) -> Floats: ...
-    @property
-    def coc_px(self) -> Floats: ...
-    @property
-    def facts(self) -> dict[str, Any]: ...
-
-
-def composed(
-    name: str,
-    pair_files: Callable[[Path], list[Path]],
-    read_pair: Callable[[Path], Pair],
-    made: dict[str, Any] | None = None,
-) -> Benchmark:
-    """The benchmark of that name. pair_files, read_pair: of `learn.scenes.pairs`. made: take the first COUNT files, whose
-    facts have to be these."""
+def composed(name: str, made: dict[str, Any] | None = None) -> Benchmark:
+    """The benchmark of that name. made: take the first COUNT files, whose facts have to be these."""
 
     def listing(folder: Path) -> Listing:
         files = pair_files(folder)[: None if made is None else COUNT]
-        return Listing(
-            [_entry(path, kind, read_pair, made or {}) for kind in (CLIPPED, LINEAR) for path in files], []
-        )
+        return Listing([_entry(path, kind, made or {}) for kind in (CLIPPED, LINEAR) for path in files], [])
 
     facts = ", ".join(f"{key} {value}" for key, value in (made or {}).items())
     split = f"; pairs 0 to {COUNT - 1} of {facts}" if made else ""
@@ -81,7 +60,7 @@ def shown(linear: Floats) -> Floats:
     return np.asarray(np.clip(encoded, 0, 1), np.float32)
 
 
-def _entry(path: Path, kind: str, read_pair: Callable[[Path], Pair], made: dict[str, Any]) -> Entry:
+def _entry(path: Path, kind: str, made: dict[str, Any]) -> Entry:
     def read() -> Case:
         pair = read_pair(path)
         facts = pair.facts
@@ -111,3 +90,7 @@ def _score(picture: Floats, case: Case) -> dict[str, float]:
         "psnr_slight": whole if slight else math.nan,
         "rmse_slight": error if slight else math.nan,
     }
+
+
+PAIRS = composed("pairs")  # of any folder
+SYNTHETIC = composed("synthetic", MADE | {"version": VERSION})  # the split that a seed makes anywhere

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from deeplens_dof.datasets.pairs import largest_coc_px, pair_files
 from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import LOSS_SCALE, Run
-from deeplens_dof.learn.scenes.pairs import largest_coc_px, pair_files
 from deeplens_dof.runtime.atomic_write import write_atomically
 from deeplens_dof.runtime.interrupt import heeding_interrupts
 

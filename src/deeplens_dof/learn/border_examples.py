@@ -22,9 +22,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from deeplens_dof.datasets.pairs import Pair, read_pair
 from deeplens_dof.learn.examples import as_photographed, rough
-from deeplens_dof.learn.scenes.compose import Pair, scene_of
-from deeplens_dof.learn.scenes.pairs import made_by, read_pair
+from deeplens_dof.learn.scenes.compose import scene_of
+from deeplens_dof.learn.scenes.pairs import made_by
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 from deeplens_dof.runtime.atomic_write import write_atomically
 

@@ -21,10 +21,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from deeplens_dof.datasets.pairs import Pair, read_pair
 from deeplens_dof.highlights.rule import recover_highlights
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.learn.scenes.compose import Pair
-from deeplens_dof.learn.scenes.pairs import made_by, read_pair
+from deeplens_dof.learn.scenes.pairs import made_by
 from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.render import render
 from deeplens_dof.optics.aperture import Aperture

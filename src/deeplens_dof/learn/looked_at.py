@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from deeplens_dof.datasets.cache import assets_folder
+from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.evaluate.depth import CACHE
-from deeplens_dof.learn.scenes.assets import assets_folder
-from deeplens_dof.learn.split import may_train_on
 
 ENDINGS = (".jpg", ".png", ".heic", ".hif")
 # Where they come from: scikit-image (`[dev]`), scripts/fetch_evaluation_data.py, and the parts of the assets of training

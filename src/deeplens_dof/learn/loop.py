@@ -19,9 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deeplens_dof.datasets.cache import assets_folder, cache_folder
+from deeplens_dof.datasets.folder import Folder
+from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn import losses
 from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
-from deeplens_dof.learn.datasets import Folder
 from deeplens_dof.learn.export import export_depth
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.pretrained import load_into
@@ -29,8 +31,6 @@ from deeplens_dof.learn.parallel import Alone, Together, processes
 from deeplens_dof.learn.rates import groups, set_rates, set_trainable, spans
 from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
 from deeplens_dof.learn.run import Run
-from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
-from deeplens_dof.learn.scenes.frames import frame_files
 from deeplens_dof.learn.scenes.taught import read_matte
 from deeplens_dof.models import MODELS
 from deeplens_dof.runtime.interrupt import heeding_interrupts

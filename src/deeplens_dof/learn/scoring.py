@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.cache import assets_folder
+from deeplens_dof.datasets.folder import OnError, open_folder
+from deeplens_dof.datasets.frames import frame_files, read_frame
+from deeplens_dof.datasets.phone import HEIC
+from deeplens_dof.datasets.sample import PICTURES
+from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.depth.predict import gives_a_matte
 from deeplens_dof.evaluate.bokeh import thinned
 from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
 from deeplens_dof.evaluate.predictors import predicted_subject, predictors
 from deeplens_dof.evaluate.report import Subject, depth_rows, matte_row
 from deeplens_dof.learn import looked_at
-from deeplens_dof.learn.datasets import OnError, open_folder
-from deeplens_dof.learn.datasets.phone import HEIC
-from deeplens_dof.learn.datasets.sample import PICTURES
-from deeplens_dof.learn.scenes.assets import assets_folder
-from deeplens_dof.learn.scenes.frames import frame_files, read_frame
-from deeplens_dof.learn.split import may_train_on
 from deeplens_dof.models import MODELS, Model, open_session
 
 Tell = Callable[[str], None]
@@ -193,7 +193,7 @@ def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
                 continue
             if may_train_on(path, assets_folder()):
                 tell(
-                    f"skipped: {path.name} may be trained on (deeplens_dof/learn/split.py): it tells nothing"
+                    f"skipped: {path.name} may be trained on (deeplens_dof/datasets/split.py): it tells nothing"
                 )
                 continue
             found.setdefault(path.stem, path)

@@ -37,7 +37,7 @@ class NeuralLensBlur(HalfSizeUNet):
         """(B, 7, H, W): alpha of the near surface 0..1, its colour, and the colour behind it, linear light.
 
         light: (B, 3, H, W). near_light, far_light: a first guess of both colours. sides: (B, 4, H, W), the first guess of
-        alpha, the CoC of the near and of the far surface, and the distance to the border; all of `lens_blur/layers/borders.py`.
+        alpha, the CoC of the near and of the far surface, and the distance to the border, of `lens_blur/layers/borders.py`.
         H and W are multiples of MULTIPLE_PX.
         """
         guessed, near_px, far_px, distance = sides.chunk(4, 1)

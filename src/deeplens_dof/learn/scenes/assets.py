@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from deeplens_dof.datasets.cache import assets_folder
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,6 @@ PACKAGES = (
     Package("opencv-doc", "deb", "opencv-doc", "4.6", "usr/share/doc/opencv-doc/examples", "BSD-3-Clause",
     {}),
 )  # fmt: skip
-
-
-def cache_folder() -> Path:
-    """Where assets, frames and runs lie: $DEEPLENS_CACHE, or ~/.cache/deeplens."""
-    return Path(os.environ.get("DEEPLENS_CACHE", "~/.cache/deeplens")).expanduser()
-
-
-def assets_folder() -> Path:
-    """The folder that `fetch` fills."""
-    return cache_folder() / "assets"
 
 
 def fetch(assets: Path | None = None, packages: Sequence[Package] = PACKAGES) -> None:

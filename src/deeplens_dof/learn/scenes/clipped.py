@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.pairs import pair_files
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.lamps import glare, hang_lamps
 from deeplens_dof.learn.scenes.materials import Materials, is_held_out, load_materials
-from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.scenes.pictures import skies, sky_names
 
 Floats = npt.NDArray[np.float32]

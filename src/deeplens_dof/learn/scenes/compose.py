@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.pairs import Pair
 from deeplens_dof.learn.scenes.integrate import SUBPIXELS, integrate
 from deeplens_dof.learn.scenes.materials import Materials, load_materials
 from deeplens_dof.learn.scenes.mattes import any_matte
@@ -99,18 +99,6 @@ class Composition:
         """Of the surface that each pixel shows, (size, size), 0..1."""
         planes = np.stack([layer.inverse_depth(self.size) for layer in self.layers])
         return np.asarray(np.take_along_axis(planes, self.surfaces()[None].astype(np.intp), 0)[0])
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What a lens blur learns from. rgb, bokeh: linear light (S, S, 3), may exceed 1. coc_px: signed CoC (S, S) in px.
-    surface: which surface a pixel shows (S, S), 0 the nearest. facts: seed, index, shape, focus, blur_px."""
-
-    rgb: Floats
-    bokeh: Floats
-    coc_px: Floats
-    surface: npt.NDArray[np.uint8]
-    facts: dict[str, Any]
 
 
 def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -> Pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deeplens_dof.learn.scenes.assets import assets_folder
+from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.learn.scenes.furniture import PACKS, catalogue
 
 

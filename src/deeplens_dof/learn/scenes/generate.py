@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes import closeups, nearby, outdoors, portraits, rooms
-from deeplens_dof.learn.scenes.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.library import LIBRARY_VERSION, Library, load_library
 from deeplens_dof.learn.scenes.photographic import contact_shadow, exposed, random_defocus
 from deeplens_dof.learn.scenes.raster import Drawing, Rasteriser

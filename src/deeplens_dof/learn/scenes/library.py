@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
+from deeplens_dof.datasets.cache import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.furniture import Model, read_packs
 from deeplens_dof.learn.scenes.vertices import VERTEX, Mesh
 

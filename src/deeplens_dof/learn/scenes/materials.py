@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.imaging.color import srgb_to_linear
-from deeplens_dof.learn.scenes.assets import assets_folder
 from deeplens_dof.learn.scenes.pictures import TextureStack, cutouts, surfaces, training_photos
 from deeplens_dof.runtime.atomic_write import write_atomically
 

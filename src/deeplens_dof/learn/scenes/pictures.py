@@ -1,6 +1,6 @@
 """Flat ingredients of the scenes: surface textures, HDR skies, photo backdrops and cut-out subjects.
 
-Every file is opened through the list of what may be trained on (`learn/split.py`).
+Every file is opened through the list of what may be trained on (`datasets/split.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from deeplens_dof.learn.scenes.assets import assets_folder
-from deeplens_dof.learn.split import TRAINING, require_training
+from deeplens_dof.datasets.cache import assets_folder
+from deeplens_dof.datasets.split import TRAINING, require_training
 
 Bytes = npt.NDArray[Any]
 TEXTURE_SIZE, CUTOUT_SIZE = 256, 512

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deeplens_dof.learn import split
+from deeplens_dof.datasets import split
+
+pytest.importorskip("cv2", reason="the assets need opencv-python-headless: pip install '.[learn]'")
+
 from deeplens_dof.learn.scenes import pictures
 from deeplens_dof.learn.scenes.assets import PACKAGES
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deeplens_dof.learn.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.layout import Found, Layout, Role, paired
-from deeplens_dof.learn.datasets.sample import (
-    PICTURES,
-    DatasetError,
-    Entry,
-    Sample,
-    from_metres,
-    read_rgb,
-    sample,
-)
+from deeplens_dof.datasets.layout import Found, Layout, Role, paired
+from deeplens_dof.datasets.sample import PICTURES, DatasetError, Entry, Sample, from_metres, read_rgb, sample
 
 KIND = "megadepth"
 EXPECTED = "imgs/NAME.jpg and depths/NAME.h5 (an array `depth`) in every dense*/ folder, at any depth"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from data_samples import HEIGHT, HOLE, METRES, WIDTH
 
-from deeplens_dof.learn.datasets import LAYOUTS, open_folder
-from deeplens_dof.learn.datasets.sample import DatasetError, sample
+from deeplens_dof.datasets.folder import LAYOUTS, open_folder
+from deeplens_dof.datasets.sample import DatasetError, sample
 
 NEEDS = {"nyuv2 labelled": "h5py", "megadepth": "h5py"}
 DEPTHS = [name for name in data_samples.ALL if name != "masks"]
@@ -187,9 +187,9 @@ def test_long_gdepth_in_an_extended_packet_is_joined(tmp_path: Path) -> None:
 
 def test_an_iphone_photo_gives_its_disparity() -> None:
     pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install '.[heif]'")
+    from deeplens_dof.datasets.folder import Entry
+    from deeplens_dof.datasets.phone import LAYOUT
     from deeplens_dof.evaluate.depth import CACHE
-    from deeplens_dof.learn.datasets import Entry
-    from deeplens_dof.learn.datasets.phone import LAYOUT
 
     if not (CACHE / "pug.heic").is_file():
         pytest.skip("pug.heic is not there: python scripts/fetch_evaluation_data.py")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.sample import DatasetError, DepthUnit, Map, Picture
+from deeplens_dof.datasets.sample import DatasetError, DepthUnit, Map, Picture
 
 
 def depth_of_jpeg(path: Path) -> tuple[Picture, Map, DepthUnit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +108,7 @@ def check_aspect(name: str, photo: tuple[int, int], other: tuple[int, int]) -> N
         )
 
 
-def nearest(values: npt.NDArray, height: int, width: int) -> npt.NDArray:
+def nearest(values: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
     """(h, w) at another size, each pixel from the one whose place it has."""
     rows, columns = values.shape[:2]
     if (rows, columns) == (height, width):
@@ -118,7 +118,7 @@ def nearest(values: npt.NDArray, height: int, width: int) -> npt.NDArray:
     return np.ascontiguousarray(values[down[:, None], across])
 
 
-def from_metres(depth: npt.NDArray, valid: Mask | None = None) -> tuple[Map, Mask]:
+def from_metres(depth: npt.NDArray[Any], valid: Mask | None = None) -> tuple[Map, Mask]:
     """Inverse depth and where it is known, of depths along the optical axis; NaN, infinity, 0 and less are
     unknown."""
     depth = np.asarray(depth, np.float32)
@@ -136,7 +136,7 @@ def read_rgb(path: Path) -> Picture:
     return np.ascontiguousarray(read(path).srgb8())
 
 
-def read_codes(path: Path) -> npt.NDArray:
+def read_codes(path: Path) -> npt.NDArray[Any]:
     """The numbers of a grey picture as they are stored, uint8 or uint16 (H, W); of a colour one its first channel.
 
     Raises DatasetError for a file that is none.

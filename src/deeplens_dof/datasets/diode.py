@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.learn.datasets.layout import Found, Layout, any_below, below
-from deeplens_dof.learn.datasets.sample import DatasetError, Entry, Sample, from_metres, read_rgb, sample
+from deeplens_dof.datasets.layout import Found, Layout, any_below, below
+from deeplens_dof.datasets.sample import DatasetError, Entry, Sample, from_metres, read_rgb, sample
 
 KIND = "diode"
 EXPECTED = (
@@ -47,7 +48,7 @@ def _read(entry: Entry) -> Sample:
     return sample(entry.name, read_rgb(photo), inverse, known, "1/m")
 
 
-def read_map(path: Path) -> npt.NDArray:
+def read_map(path: Path) -> npt.NDArray[Any]:
     """A .npy file of numbers (H, W) or (H, W, 1), without pickles. Raises DatasetError."""
     try:
         values = np.load(path, allow_pickle=False)
@@ -60,7 +61,7 @@ def read_map(path: Path) -> npt.NDArray:
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "fiub" or values.size == 0:
         raise DatasetError(f"{path} holds {values.dtype} {values.shape}, expected numbers (height, width)")
-    return values
+    return np.asarray(values)
 
 
 LAYOUT = Layout(KIND, EXPECTED, _marks, _find, _read)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.layout import Found, Layout, any_below, below
-from deeplens_dof.learn.datasets.sample import (
+from deeplens_dof.datasets.layout import Found, Layout, any_below, below
+from deeplens_dof.datasets.sample import (
     PICTURES,
     DatasetError,
     Entry,

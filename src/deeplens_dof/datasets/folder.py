@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from deeplens_dof.learn import split
-from deeplens_dof.learn.datasets import diode, hrwsi, megadepth, nyuv2, phone, plain
-from deeplens_dof.learn.datasets.layout import Layout, listing
-from deeplens_dof.learn.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets import diode, hrwsi, megadepth, nyuv2, phone, plain, split
+from deeplens_dof.datasets.layout import Layout, listing
+from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
 
 OnError = Literal["skip", "refuse"]
 Tell = Callable[[str], None]
@@ -79,7 +78,7 @@ def open_folder(
 ) -> Folder:
     """The folder named `KIND:DIR`, or `DIR` alone where its kind shows by its layout.
 
-    on_error: what becomes of broken and foreign files. for_training: evaluation pictures (learn/split.py) count as
+    on_error: what becomes of broken and foreign files. for_training: evaluation pictures (datasets/split.py) count as
     foreign. Raises DatasetError for an unknown kind, another layout, no sample, and with "refuse" for any such file.
     """
     kind, path = _parsed(named)

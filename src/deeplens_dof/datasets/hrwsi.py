@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.layout import Found, Layout, Role, paired
-from deeplens_dof.learn.datasets.sample import (
+from deeplens_dof.datasets.layout import Found, Layout, Role, paired
+from deeplens_dof.datasets.sample import (
     PICTURES,
     Entry,
     Sample,

@@ -62,7 +62,7 @@ def require_training(path: Path, assets: Path) -> Path:
     """The path itself, when it may be trained on. Raises EvaluationOnlyError otherwise."""
     if not may_train_on(path, assets):
         raise EvaluationOnlyError(
-            f"{path.name} is not in the list of training pictures (deeplens_dof/learn/split.py), so it is "
+            f"{path.name} is not in the list of training pictures (deeplens_dof/datasets/split.py), so it is "
             "for evaluation "
             f"only; expected a file of {', '.join(TRAINING)} below {assets} that the list names"
         )
@@ -79,7 +79,7 @@ def evaluation_only(path: Path, folder: Path) -> str | None:
     for pattern in EVALUATION:
         if any(fnmatch(stem, pattern) for stem in stems):
             return (
-                f"{path} has the name of an evaluation picture ({pattern} in deeplens_dof/learn/split.py), which is "
+                f"{path} has the name of an evaluation picture ({pattern} in deeplens_dof/datasets/split.py), which is "
                 "never trained on"
             )
     inner = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()

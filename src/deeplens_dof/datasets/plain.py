@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.diode import read_map
-from deeplens_dof.learn.datasets.layout import Found, Layout, Role, paired
-from deeplens_dof.learn.datasets.sample import (
+from deeplens_dof.datasets.diode import read_map
+from deeplens_dof.datasets.layout import Found, Layout, Role, paired
+from deeplens_dof.datasets.sample import (
     PICTURES,
     DatasetError,
     DepthUnit,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplens_dof.learn.datasets.gdepth import depth_of_jpeg
-from deeplens_dof.learn.datasets.layout import Found, Layout, below
-from deeplens_dof.learn.datasets.sample import DatasetError, Entry, Sample, sample
+from deeplens_dof.datasets.gdepth import depth_of_jpeg
+from deeplens_dof.datasets.layout import Found, Layout, below
+from deeplens_dof.datasets.sample import DatasetError, Entry, Sample, sample
 from deeplens_dof.photo import PhotoError
 
 KIND = "phone"
