@@ -27,11 +27,11 @@ from PIL import Image, ImageDraw
 from deeplens_dof.depth.predict import predict_coarse, predict_depth
 from deeplens_dof.depth.refine import refine
 from deeplens_dof.depth.subject import subject_point
-from deeplens_dof.evaluate.depth import CACHE
-from deeplens_dof.evaluate.report import markdown
+from deeplens_dof.evaluate.depth.measured_photos import CACHE
+from deeplens_dof.evaluate.depth.report import markdown
+from deeplens_dof.evaluate.depth.score import Wanted, score_depth
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
-from deeplens_dof.learn.scoring import Wanted, score_depth
 
 ROOT = Path(__file__).resolve().parents[1]
 # The crop that shows the borders: x, y of its centre and its side as a share of the short side.

@@ -18,10 +18,11 @@ from depth import machine
 
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.frames import frame_files, read_frame
-from deeplens_dof.evaluate.predictors import WHOLE
+from deeplens_dof.evaluate.depth.predictors import WHOLE
+from deeplens_dof.evaluate.depth.score import Wanted, score_depth
 from deeplens_dof.learn import loop
 from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
-from deeplens_dof.learn.scoring import Wanted, score_depth
+from deeplens_dof.learn.scenes.pictures import SubjectTeacher
 from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"
@@ -89,7 +90,7 @@ def scores(weights: Path, threads: int) -> dict[str, float]:
     """Spearman of the refined depth on each real photo and, where scripts/fetch_stereo_sets.py brought them, mean and
     median over the stereo photos; the matte's mean IoU with U2-Net."""
     model = candidate(weights)
-    report = score_depth(Wanted(model=model, threads=threads))
+    report = score_depth(Wanted(model=model, threads=threads, teacher=SubjectTeacher))
     found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
     if STEREO.is_dir():
         stereo = score_depth(Wanted(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))

@@ -1,4 +1,4 @@
-"""The path-traced scenes of this folder; `deeplens_dof.evaluate.traced` reads and scores them."""
+"""The path-traced scenes of this folder; `deeplens_dof.evaluate.bokeh.traced` reads and scores them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplens_dof.evaluate import metrics, traced
+from deeplens_dof.evaluate import metrics
+from deeplens_dof.evaluate.bokeh import traced
+from deeplens_dof.evaluate.bokeh.traced import Truth, score
 from deeplens_dof.evaluate.metrics import edge_band
-from deeplens_dof.evaluate.traced import Truth, score
 
 SCENES = Path(__file__).parent / "scenes"
 

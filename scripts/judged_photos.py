@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.datasets.split import may_train_on
-from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.evaluate.depth.measured_photos import CACHE
 from deeplens_dof.settings import Focus
 
 ROOT = Path(__file__).resolve().parents[1]

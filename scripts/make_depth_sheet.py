@@ -2,7 +2,8 @@
 
     python scripts/make_depth_sheet.py [--model FILE] [--out FILE]
 
-Which photos, and where they come from, is told in learn/looked_at.py. Those that are not there are named and left out.
+Which photos, and where they come from, is told in evaluate/depth/held_out_photos.py. Those that are not there are named and
+left out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from deeplens_dof.depth.predict import predict_scene
 from deeplens_dof.depth.subject import subject_point
-from deeplens_dof.learn.looked_at import photos
-from deeplens_dof.learn.scoring import read_photo
+from deeplens_dof.evaluate.depth.held_out_photos import photos
+from deeplens_dof.evaluate.depth.score import read_photo
 from deeplens_dof.models import MODELS, candidate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from deeplens_dof.depth.files import fit_to
-from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.evaluate.depth.measured_photos import CACHE
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, PhotoError, read
 from deeplens_dof.pipeline import Scene, Settings, analyse, as_shot, preview, refocus

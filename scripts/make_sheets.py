@@ -27,7 +27,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import deeplens_dof as dl
-from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -244,19 +244,19 @@ def evaluate_command(
 
     def scored_depth() -> tuple[dict[str, Any], str]:
         with _learned("evaluate"):
-            from deeplens_dof.evaluate.report import markdown
-            from deeplens_dof.learn.scoring import Wanted, score_depth
+            from deeplens_dof.evaluate.depth.report import markdown
+            from deeplens_dof.evaluate.depth.score import Wanted, score_depth
             from deeplens_dof.models import MODELS, candidate
 
         network = candidate(model) if model else MODELS["depth"]
         report = score_depth(
-            Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell)
+            Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
         )
         return report, markdown(report)
 
     def scored_bokeh() -> tuple[dict[str, Any], str]:
-        from deeplens_dof.evaluate.report import bokeh_markdown
-        from deeplens_dof.evaluate.scoring import Wanted, score_bokeh
+        from deeplens_dof.evaluate.bokeh.report import bokeh_markdown
+        from deeplens_dof.evaluate.bokeh.score import Wanted, score_bokeh
 
         names = _renderers(renderers)
         source, folder = _bokeh_source(benchmark, folders or [], tell)
@@ -277,9 +277,15 @@ def evaluate_command(
     _end(terminal.guard(f"evaluate {benchmark}", work))
 
 
+def _teacher() -> Any:
+    from deeplens_dof.learn.scenes.pictures import SubjectTeacher
+
+    return SubjectTeacher()
+
+
 def _renderers(asked: list[str] | None) -> list[str]:
     """Each once; all there are where none is asked for."""
-    from deeplens_dof.evaluate.bokeh import renderer_names
+    from deeplens_dof.evaluate.bokeh.measure import renderer_names
 
     for name in asked or ():
         if name not in renderer_names():
@@ -289,7 +295,7 @@ def _renderers(asked: list[str] | None) -> list[str]:
 
 def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) -> tuple[Any, Path]:
     """The benchmark of that name and its folder; the synthetic one is made where none is named."""
-    from deeplens_dof.evaluate.benchmarks import BENCHMARKS
+    from deeplens_dof.evaluate.bokeh.score import BENCHMARKS
 
     if len(folders) != 1 and not (name == "synthetic" and not folders):
         raise PlanError(f"evaluate {name} takes one folder, {len(folders)} came; name its folder")

@@ -189,7 +189,7 @@ def test_an_iphone_photo_gives_its_disparity() -> None:
     pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install '.[heif]'")
     from deeplens_dof.datasets.folder import Entry
     from deeplens_dof.datasets.phone import LAYOUT
-    from deeplens_dof.evaluate.depth import CACHE
+    from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
     if not (CACHE / "pug.heic").is_file():
         pytest.skip("pug.heic is not there: python scripts/fetch_evaluation_data.py")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deeplens_dof.evaluate.depth import DepthSet, load_sets, score, vertical_position
+from deeplens_dof.evaluate.depth.measured_photos import DepthSet, load_sets, score, vertical_position
 
 
 @pytest.fixture

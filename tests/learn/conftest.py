@@ -1,8 +1,6 @@
-"""What the tests of the school share: a library of a few shapes, and small frames made without graphics."""
+"""What the tests of training share: a library of a few shapes, made without graphics."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ import pytest
 pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
 pytest.importorskip("cv2", reason="the school needs opencv-python-headless: pip install '.[learn]'")
 
-from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.figures import animal, hand, person
 from deeplens_dof.learn.scenes.furniture import Model
 from deeplens_dof.learn.scenes.library import Library, Piece
@@ -69,27 +66,3 @@ def tiny_library() -> Library:
         pieces=pieces,
         shapes=shapes,
     )
-
-
-@pytest.fixture(scope="session")
-def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty frames: brightness is inverse depth, so that a network could learn them; the nearest part is the
-    subject.
-    """
-    folder = tmp_path_factory.mktemp("frames")
-    rng = np.random.default_rng(3)
-    for index in range(20):
-        upright = index % 3 == 0
-        height, width = (112, 84) if upright else (84, 112)
-        rows, columns = np.mgrid[0:height, 0:width]
-        waves = np.sin(rows / rng.uniform(8, 25) + rng.uniform(0, 6)) + np.cos(
-            columns / rng.uniform(8, 25) + rng.uniform(0, 6)
-        )
-        inverse = (waves - waves.min() + 0.1).astype(np.float32)
-        rgb = np.repeat(np.rint(inverse / inverse.max() * 255).astype(np.uint8)[..., None], 3, 2)
-        subject = ((inverse > np.percentile(inverse, 80)) * 255).astype(np.uint8) if index % 2 else None
-        write_frame(
-            frame_path(folder, index),
-            Frame(rgb, inverse, subject, {"seed": 3, "index": index, "kind": "test"}),
-        )
-    return folder

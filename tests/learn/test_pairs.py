@@ -146,7 +146,7 @@ def test_a_file_that_is_no_pair_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match=r"pair_000000.npz is not a pair .* run that again"):
         read_pair(broken)
     with pytest.raises(ValueError, match=r"holds no pairs; make some with `deeplens scenes"):
-        pairs.pair_files(tmp_path)
+        pair_files(tmp_path)
 
 
 def test_the_split_goes_by_name_and_leaves_the_larger_part_for_training():

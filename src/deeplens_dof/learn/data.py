@@ -27,7 +27,7 @@ from deeplens_dof.datasets.folder import Folder
 from deeplens_dof.datasets.frames import Frame, read_frame
 from deeplens_dof.datasets.sample import DatasetError
 from deeplens_dof.datasets.sample import Sample as Measured
-from deeplens_dof.evaluate.matte import is_one_clear_subject
+from deeplens_dof.evaluate.depth.matte import is_one_clear_subject
 from deeplens_dof.learn.scenes.taught import read_matte
 
 # Photos with one clear subject (the rest of the training list is landscapes, drawings and patterns).

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import VERSION, pair_path, write_pair
-from deeplens_dof.evaluate.composed import COUNT, SEED
+from deeplens_dof.evaluate.bokeh.composed import COUNT, SEED
 from deeplens_dof.learn.scenes.compose import make_pair
 from deeplens_dof.learn.scenes.materials import load_materials
 from deeplens_dof.runtime.interrupt import leave_interrupts_to_the_parent

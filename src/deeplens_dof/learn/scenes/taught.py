@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.datasets.frames import Frame, frame_files, read_frame
-from deeplens_dof.evaluate.matte import is_one_clear_subject, matte_scores
+from deeplens_dof.evaluate.depth.matte import is_one_clear_subject, matte_scores
 from deeplens_dof.learn.scenes.pictures import SubjectTeacher
 from deeplens_dof.runtime.atomic_write import write_atomically
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.pictures import read_exr_depth, read_exr_rgb, read_json
 from deeplens_dof.evaluate.metrics import psnr, ssim
-from deeplens_dof.evaluate.pictures import read_exr_depth, read_exr_rgb, read_json
 
 Floats = npt.NDArray[np.float32]
 GAMMA = 2.2

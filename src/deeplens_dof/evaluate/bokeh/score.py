@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deeplens_dof.evaluate.bokeh import Benchmark, OnError, Run, Tell, measure
-from deeplens_dof.evaluate.lpips import Lpips
-from deeplens_dof.evaluate.report import bokeh_report
-from deeplens_dof.evaluate.score_table import ScoreTable
+from deeplens_dof.evaluate.bokeh.blb import BLB
+from deeplens_dof.evaluate.bokeh.composed import PAIRS, SYNTHETIC
+from deeplens_dof.evaluate.bokeh.ebb import EBB
+from deeplens_dof.evaluate.bokeh.lpips import Lpips
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, OnError, Run, Tell, measure
+from deeplens_dof.evaluate.bokeh.realbokeh import REALBOKEH
+from deeplens_dof.evaluate.bokeh.report import bokeh_report
+from deeplens_dof.evaluate.bokeh.score_table import ScoreTable
+from deeplens_dof.evaluate.bokeh.traced import TRACED
+
+BENCHMARKS: dict[str, Benchmark] = {
+    each.name: each for each in (BLB, EBB, REALBOKEH, TRACED, PAIRS, SYNTHETIC)
+}
 
 
 @dataclass(frozen=True, slots=True)

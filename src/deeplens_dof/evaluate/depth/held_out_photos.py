@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.datasets.split import may_train_on
-from deeplens_dof.evaluate.depth import CACHE
+from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
 ENDINGS = (".jpg", ".png", ".heic", ".hif")
 # Where they come from: scikit-image (`[dev]`), scripts/fetch_evaluation_data.py, and the parts of the assets of training

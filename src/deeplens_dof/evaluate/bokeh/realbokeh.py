@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
-from deeplens_dof.evaluate.ebb import score
-from deeplens_dof.evaluate.focus_labels import FILE, read_focus
-from deeplens_dof.evaluate.pictures import read_json, read_srgb
+from deeplens_dof.evaluate.bokeh.ebb import score
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.photo import read
 from deeplens_dof.pipeline import Scene, Settings, analyse

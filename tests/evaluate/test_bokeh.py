@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from deeplens_dof import cli
-from deeplens_dof.evaluate import blb, bokeh, ebb, realbokeh, traced
-from deeplens_dof.evaluate.benchmarks import BENCHMARKS
-from deeplens_dof.evaluate.bokeh import Run, measure
+from deeplens_dof.evaluate.bokeh import blb, ebb, realbokeh, traced
+from deeplens_dof.evaluate.bokeh import measure as bokeh
+from deeplens_dof.evaluate.bokeh.measure import Run, measure
+from deeplens_dof.evaluate.bokeh.report import bokeh_markdown, bokeh_report
+from deeplens_dof.evaluate.bokeh.score import BENCHMARKS, Wanted, score_bokeh
 from deeplens_dof.evaluate.metrics import edge_band, maximum_filter, psnr, rmse, ssim, ssim_map
-from deeplens_dof.evaluate.report import bokeh_markdown, bokeh_report
-from deeplens_dof.evaluate.scoring import Wanted, score_bokeh
 from deeplens_dof.lens_blur.render import RENDERERS
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -435,7 +435,7 @@ def test_a_table_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch) -> N
     def full(self, row) -> None:
         raise OSError("no space left on the disk")
 
-    monkeypatch.setattr("deeplens_dof.evaluate.score_table.ScoreTable.add", full)
+    monkeypatch.setattr("deeplens_dof.evaluate.bokeh.score_table.ScoreTable.add", full)
     told: list[str] = []
     wanted = Wanted(("none",), tmp_path / "s.csv", tell=told.append)
     with pytest.raises(OSError, match="no space left"):

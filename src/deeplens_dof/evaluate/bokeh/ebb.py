@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from deeplens_dof.depth.predict import predict_depth
 from deeplens_dof.depth.subject import depth_at
-from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
-from deeplens_dof.evaluate.focus_labels import FILE, read_focus
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.pictures import PHOTOS, read_srgb
 from deeplens_dof.evaluate.metrics import psnr, ssim
-from deeplens_dof.evaluate.pictures import PHOTOS, read_srgb
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
 MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole depth

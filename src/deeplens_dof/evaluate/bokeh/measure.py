@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.lpips import Lpips
+from deeplens_dof.evaluate.bokeh.lpips import Lpips
+from deeplens_dof.evaluate.bokeh.score_table import Row, ScoreTable
 from deeplens_dof.evaluate.metrics import ssim
-from deeplens_dof.evaluate.score_table import Row, ScoreTable
 from deeplens_dof.lens_blur.render import DISC_ONLY, RENDERERS, render
 from deeplens_dof.optics.aperture import Aperture
 

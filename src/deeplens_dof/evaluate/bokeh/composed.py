@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.datasets.pairs import VERSION, pair_files, read_pair
-from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
 from deeplens_dof.evaluate.metrics import edge_band, psnr, rmse
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.optics.aperture import Aperture

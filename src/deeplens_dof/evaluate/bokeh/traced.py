@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.evaluate.metrics import edge_band, psnr, ssim, ssim_map
-from deeplens_dof.evaluate.pictures import read_json, read_srgb
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
 Floats = npt.NDArray[np.float32]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from deeplens_dof.depth.predict import predict_coarse, predict_scene
 from deeplens_dof.depth.subject import subject_point
-from deeplens_dof.evaluate.depth import Picture, Predictor, vertical_position
-from deeplens_dof.evaluate.report import Subject
+from deeplens_dof.evaluate.depth.measured_photos import Picture, Predictor, vertical_position
+from deeplens_dof.evaluate.depth.report import Subject
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.models import Model
 
