@@ -163,7 +163,7 @@ def _centre_prior(height: int, width: int) -> Map:
 def _best_region(interest: Map, near: Map) -> Mask:
     """The connected region of high interest, of one thing's depths, with the largest sum; less so along the border."""
     regions = _regions(interest > _otsu(interest.ravel()), near)
-    ledge = _border(*interest.shape, _LEDGE)
+    ledge = _border(interest.shape[0], interest.shape[1], _LEDGE)
     return max(
         regions, key=lambda region: float(interest[region].sum()) * (1 - float(ledge[region].mean())) ** 2
     )

@@ -59,7 +59,7 @@ class Place:
         file = self.folder / "matte.npy"
         if not file.exists():
             return None
-        matte = np.load(file, allow_pickle=False).astype(np.float32) / np.float32(255)
+        matte: npt.NDArray[np.float32] = np.load(file, allow_pickle=False) * np.float32(1 / 255)
         now, first = (np.load(self.folder / name, allow_pickle=False) for name in ("depth.npy", "first.npy"))
         matte[np.abs(now.astype(np.int32) - first) > _REPAIRED] = 0
         return matte
