@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -292,6 +293,42 @@ def test_what_is_no_film_is_refused(tmp_path, names, asked, sentence) -> None:
         (tmp_path / name).touch()
     with pytest.raises(PlanError, match=sentence):
         numbered([tmp_path / asked], PICTURES)
+
+
+def test_a_matte_that_flickers_is_steadied_and_gone_at_a_cut() -> None:
+    rng = np.random.default_rng(4)
+    rgb, depth, ball = scene_at(0)
+    steady, seen = SteadyDepth(), []
+    for _ in range(12):
+        matte = np.clip(ball + 0.2 * rng.standard_normal(ball.shape), 0, 1).astype(np.float32)
+        steady.update(rgb, dl.InverseDepth(depth, "relative"), matte)
+        seen.append((matte, steady.matte.copy()))
+    given, kept = (flicker([pair[i] for pair in seen[6:]]).mean() for i in (0, 1))
+    assert kept < 0.4 * given
+    steady.update(255 - rgb[::-1], dl.InverseDepth(1 - depth[::-1], "relative"), None)
+    assert steady.matte is None
+
+
+def test_a_followed_subject_stays_sharp_while_its_depth_trembles() -> None:
+    rgb, depth, ball = scene_at(0)
+    photo = dl.read(png_bytes(rgb))
+    y, x = (float(c.mean() / s) for c, s in zip(np.nonzero(ball), ball.shape, strict=True))
+    scene = dl.Scene(photo, dl.InverseDepth(depth, "relative"), (x, y), "predicted", ball.astype(np.float32))
+    own = float(depth[ball][0])
+    background = []
+    for trembling in (-0.04, -0.02, 0.0, 0.03):
+        coc = scene.coc_px(
+            dl.Settings(focus_range=0.0, f_number=1.0), focus_depth=own + trembling, focus_point=(x, y)
+        )
+        assert np.abs(coc[ball]).max() < 1e-3
+        background.append(float(coc[~ball].mean()))
+    assert np.diff(background).max() < 0  # that follows the focus, as with a lens
+
+
+def png_bytes(rgb: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(rgb.astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 @pytest.fixture
