@@ -64,6 +64,65 @@ def test_sharpness_moves_to_where_the_focus_is(scene) -> None:
     assert (near.coc_px[:, : WIDTH // 2] == 0).all()
 
 
+def subject_before_a_wall(relief: float = 0.3, confidence: float = 1.0) -> tuple[dl.Scene, np.ndarray]:
+    """A scene whose subject, in the middle, comes nearer downwards by `relief`; and its mask."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] / np.float32([HEIGHT, WIDTH])[:, None, None]
+    mask = (np.abs(x - 0.5) < 0.25) & (np.abs(y - 0.5) < 0.4)
+    depth = np.where(mask, 0.7 + relief * (y - 0.5), 0.1).astype(np.float32)
+    photo, matte = dl.Photo(stripes()), mask.astype(np.float32)
+    found = dl.InverseDepth(depth, "relative")
+    return dl.Scene(photo, found, (0.5, 0.5), "predicted", matte, confidence), mask
+
+
+@pytest.mark.parametrize("focus", ["subject", (0.5, 0.3), (0.4, 0.7)])
+def test_the_subject_is_sharp_as_a_whole_and_the_background_blurred_by_the_lens(focus) -> None:
+    scene, mask = subject_before_a_wall()
+    held = scene.coc_px(dl.Settings(focus=focus, **WIDE_OPEN))
+    plane = scene.coc_px(dl.Settings(focus=focus, subject_sharp=0.0, **WIDE_OPEN))
+    assert not held[mask].any()
+    assert np.abs(plane[mask]).max() > 0.5
+    assert np.array_equal(held[~mask], plane[~mask])
+
+
+def test_a_focus_beside_the_subject_holds_nothing() -> None:
+    scene, mask = subject_before_a_wall()
+    wall = {"focus": (0.1, 0.5), **WIDE_OPEN}
+    held, plane = (scene.coc_px(dl.Settings(subject_sharp=share, **wall)) for share in (1.0, 0.0))
+    assert np.array_equal(held, plane)
+    assert (held[mask] > 1).all()
+
+
+def test_where_nothing_stands_out_the_blur_is_gentle_unless_a_point_is_given() -> None:
+    (clear, mask), (vague, _) = (subject_before_a_wall(confidence=share) for share in (1.0, 0.0))
+    for settings, share in (
+        (dl.Settings(**WIDE_OPEN), pipeline.GENTLEST),
+        (dl.Settings(subject_sharp=0.0, **WIDE_OPEN), 1.0),
+        (dl.Settings(focus=(0.5, 0.5), **WIDE_OPEN), 1.0),
+    ):
+        np.testing.assert_allclose(
+            vague.coc_px(settings)[~mask], share * clear.coc_px(settings)[~mask], rtol=1e-5
+        )
+
+
+def test_measured_relief_of_the_subject_is_blurred_as_a_lens_does() -> None:
+    predicted, mask = subject_before_a_wall()
+    measured = replace(predicted, depth_source="embedded")
+    settings = dl.Settings(focus_range=0.0, **WIDE_OPEN)
+    plane = measured.coc_px(replace(settings, subject_sharp=0.0))
+    np.testing.assert_allclose(measured.coc_px(settings)[mask], plane[mask], atol=0.1)
+    assert not predicted.coc_px(settings)[mask].any()
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 1.0], ids=["NaN", "nothing", "everything"])
+def test_a_matte_that_says_nothing_gives_a_picture_all_the_same(value) -> None:
+    scene, mask = subject_before_a_wall()
+    matte = np.full(mask.shape, value, np.float32)
+    result = dl.refocus(replace(scene, matte=matte), dl.Settings(**WIDE_OPEN))
+    assert np.isfinite(result.coc_px).all()
+    assert (result.coc_px[~mask] < -1).all()
+    assert contrast(result.image)[0] < contrast(scene.photo.pixels)[0]
+
+
 def test_half_the_f_number_is_twice_the_circle_of_confusion(scene) -> None:
     settings = dl.Settings(focus=NEAR, f_number=4.0)
     wider = dl.Settings(focus=NEAR, f_number=2.0)
@@ -79,12 +138,15 @@ def test_the_circle_of_confusion_is_that_of_the_lens(scene) -> None:
 
 def test_everything_within_the_focus_range_is_the_photo_itself(scene) -> None:
     result = dl.refocus(scene, dl.Settings(focus=NEAR, focus_range=1.0, **WIDE_OPEN))
-    farther = dl.refocus(scene, dl.Settings(focus=NEAR, focus_range=0.5, **WIDE_OPEN))
-    assert farther.coc_px.min() < 0, "a band that reaches to the middle leaves the far plane blurred"
+    narrow = dl.refocus(scene, dl.Settings(focus=NEAR, focus_range=0.5, **WIDE_OPEN))
+    assert narrow.coc_px.min() < 0, "a band that reaches to the middle leaves the far plane blurred"
     whole = dl.Settings(focus=(0.5, 0.5), focus_range=1.0, **WIDE_OPEN)
     constant = dl.analyse(scene.photo, dl.InverseDepth(np.full((HEIGHT, WIDTH), 0.4, np.float32), "relative"))
     assert np.array_equal(dl.refocus(constant, whole).image, scene.photo.pixels)
-    assert np.abs(result.coc_px).max() < np.abs(farther.coc_px).max()
+    far = np.abs(narrow.coc_px) == np.abs(narrow.coc_px).max()
+    plane = scene.coc_px(dl.Settings(focus=NEAR, focus_range=0.0, **WIDE_OPEN))
+    for band in (result, narrow):  # a band takes no blur off what lies outside it
+        np.testing.assert_allclose(band.coc_px[far], plane[far], atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16], ids=["8 bit", "16 bit"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -295,9 +296,48 @@ def test_what_is_no_film_is_refused(tmp_path, names, asked, sentence) -> None:
         numbered([tmp_path / asked], PICTURES)
 
 
+def test_a_matte_that_flickers_is_steadied_and_gone_at_a_cut() -> None:
+    rng = np.random.default_rng(4)
+    rgb, depth, ball = scene_at(0)
+    steady, seen = SteadyDepth(), []
+    for _ in range(12):
+        matte = np.clip(ball + 0.2 * rng.standard_normal(ball.shape), 0, 1).astype(np.float32)
+        steady.update(rgb, dl.InverseDepth(depth, "relative"), matte)
+        seen.append((matte, steady.matte.copy()))
+    given, kept = (flicker([pair[i] for pair in seen[6:]]).mean() for i in (0, 1))
+    assert kept < 0.4 * given
+    steady.update(255 - rgb[::-1], dl.InverseDepth(1 - depth[::-1], "relative"), None)
+    assert steady.matte is None
+
+
+def test_a_followed_subject_stays_sharp_while_its_depth_trembles() -> None:
+    rgb, depth, ball = scene_at(0)
+    photo = dl.read(png_bytes(rgb))
+    y, x = (float(c.mean() / s) for c, s in zip(np.nonzero(ball), ball.shape, strict=True))
+    scene = dl.Scene(photo, dl.InverseDepth(depth, "relative"), (x, y), "predicted", ball.astype(np.float32))
+    own = float(depth[ball][0])
+    background = []
+    for trembling in (-0.04, -0.02, 0.0, 0.03):
+        coc = scene.coc_px(
+            dl.Settings(focus_range=0.0, f_number=1.0), focus_depth=own + trembling, focus_point=(x, y)
+        )
+        assert np.abs(coc[ball]).max() < 1e-3
+        background.append(float(coc[~ball].mean()))
+    assert np.diff(background).max() < 0  # that follows the focus, as with a lens
+
+
+def png_bytes(rgb: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(rgb.astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
 @pytest.fixture
 def film(tmp_path, monkeypatch) -> Path:
-    """Six striped frames in in/, whose predicted depth trembles: the left half near, the right half far."""
+    """Six striped frames in in/, whose predicted depth trembles: the left half near, the right half far.
+
+    As with a network, the answer depends on the frame alone, which a grey corner tells.
+    """
     monkeypatch.chdir(tmp_path)
     x = np.arange(WIDTH)
     stripes = np.broadcast_to((x // 2 % 2 * 127 + 64)[None, :, None], (HEIGHT, WIDTH, 3)).astype(np.uint8)
@@ -305,12 +345,13 @@ def film(tmp_path, monkeypatch) -> Path:
     exif[0x010F] = "Maker"
     Path("in").mkdir()
     for number in range(8, 14):
-        Image.fromarray(stripes).save(f"in/shot.{number:04d}.jpg", quality=95, exif=exif)
-    rng = np.random.default_rng(9)
+        numbered_stripes = stripes.copy()
+        numbered_stripes[:8, :8] = 16 * number
+        Image.fromarray(numbered_stripes).save(f"in/shot.{number:04d}.jpg", quality=95, exif=exif)
     plane = np.repeat(np.float32([[0.9, 0.1]]), WIDTH // 2, 1).repeat(HEIGHT, 0)
 
     def predicted(rgb: np.ndarray) -> tuple[dl.InverseDepth, None]:
-        return answer(plane, rng, 0.2, 0.0), None
+        return answer(plane, np.random.default_rng(round(float(rgb[2:6, 2:6].mean()) / 16)), 0.2, 0.0), None
 
     monkeypatch.setattr("deeplens_dof.depth.predict.predict_scene", predicted)
     return tmp_path

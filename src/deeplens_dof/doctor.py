@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -114,7 +115,7 @@ def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
     depth = InverseDepth(
         np.where(ball, np.float32(1), x / width * np.float32(0.1)).astype(np.float32), "relative"
     )
-    scene = analyse(photo, depth)
+    scene = replace(analyse(photo, depth), matte=ball.astype(np.float32))
     result = refocus(scene, Settings(focus=(0.5, 0.5), f_number=0.7, lens_mm=85.0))
     inside = np.hypot(x - width / 2, y - height / 2) < height / 8
     if not np.array_equal(result.image[inside], photo.pixels[inside]):

@@ -20,9 +20,13 @@ from deeplens_dof.settings import Settings
 if TYPE_CHECKING:
     from PIL import Image
 
+    from deeplens_dof.depth.subject_relief import SubjectWeight
     from deeplens_dof.imaging.film_grain import Grain
     from deeplens_dof.optics.aperture import Aperture
 
+WIDEST_TRANSITION = 0.1  # of the depth range: beyond the band in focus the blur has set in fully by then
+GENTLEST = 0.5  # of the blur, where nothing stands out that the focus could be on
+NETWORKS = ("predicted", "repaired")  # sources of depth whose relief within a subject is not to be trusted
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
 DepthSource = InverseDepth | str | os.PathLike[str]
@@ -33,8 +37,9 @@ class Scene:
     """A photo and what was found out about it: the expensive half, done once.
 
     inverse_depth: of the photo's size. subject: (x, y), 0..1, what the focus is on unless told otherwise.
-    matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one. depth_source:
-    "predicted", "embedded" (it came in the photo's file), "given" or the depth file's name.
+    depth_source: "predicted", "embedded" (it came in the photo's file), "given" or the depth file's name.
+    matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
+    subject_confidence: 0..1, how clearly something stands out as the subject.
     """
 
     photo: Photo = field(repr=False)
@@ -42,7 +47,11 @@ class Scene:
     subject: tuple[float, float]
     depth_source: str = "predicted"
     matte: FloatArray | None = field(default=None, repr=False)
+    subject_confidence: float = 1.0
     _light: dict[float, FloatArray] = field(default_factory=dict, init=False, repr=False)
+    _weights: dict[tuple[float, float], SubjectWeight | None] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @cached_property
     def linear(self) -> FloatArray:
@@ -89,22 +98,62 @@ class Scene:
 
         return depth_at(self.inverse_depth.values, self.focus_point(settings))
 
-    def coc_px(self, settings: Settings, focus_depth: float | None = None) -> FloatArray:
-        """Signed circle of confusion of every pixel under these settings, float32 (H, W) in px.
+    def subject_weight(self, point: tuple[float, float]) -> SubjectWeight | None:
+        """The part of the matte that belongs to the thing at a point (x, y), 0..1; None without a matte.
 
-        focus_depth: inverse depth that is sharp, in the unit of `inverse_depth`; None is that of the focus point.
+        The latest is kept.
+        """
+        from deeplens_dof.depth.subject_relief import subject_weight
+
+        if self.matte is None:
+            return None
+        if point not in self._weights:
+            depth, measured = self.inverse_depth.values, self.depth_source not in NETWORKS
+            found = subject_weight(depth, self.matte, point, self.depth_range, measured)
+            self._weights.clear()
+            self._weights[point] = found
+        return self._weights[point]
+
+    @cached_property
+    def depth_range(self) -> float:
+        """Inverse depth from the far to the near of the scene, in the unit of `inverse_depth`."""
+        return 1.0 if self.inverse_depth.unit == "relative" else _spread(self.inverse_depth.values)
+
+    def coc_px(
+        self,
+        settings: Settings,
+        focus_depth: float | None = None,
+        focus_point: tuple[float, float] | None = None,
+    ) -> FloatArray:
+        """Signed circle of confusion of every pixel under these settings.
+
+        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says. Where
+        nothing stands out as a subject, a focus on the "subject" blurs less.
+
+        Args:
+            settings: focus and lens.
+            focus_depth: inverse depth that is in focus, in the unit of `inverse_depth`; None is that of the focus point.
+            focus_point: (x, y), 0..1, of the subject that is held; None is the settings' focus.
+
+        Returns:
+            float32 (H, W) in px, positive nearer than the focus.
         """
         from deeplens_dof.depth.subject import depth_at
+        from deeplens_dof.depth.subject_relief import flattened
 
-        depth = self.inverse_depth.in_metres(settings.nearest_m)
-        relative = self.inverse_depth.unit == "relative"
-        if focus_depth is None:
-            focus = depth_at(depth, self.focus_point(settings))
-        else:
-            focus = focus_depth / settings.nearest_m if relative else focus_depth
-        lens = Lens(settings.lens_mm, settings.f_number)
-        full_range = 1 / settings.nearest_m if relative else _spread(depth)
-        return signed_coc_px(depth, focus, lens.blur_px(self.photo.width), settings.focus_range * full_range)
+        depth = self.inverse_depth.values
+        point = focus_point or self.focus_point(settings)
+        focus = depth_at(depth, point) if focus_depth is None else focus_depth
+        subject = self.subject_weight(point) if settings.subject_sharp > 0 else None
+        if subject is not None:
+            depth = flattened(depth, subject.near(focus), settings.subject_sharp)
+        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(self.photo.width)
+        if self.inverse_depth.unit == "relative":
+            blur_px /= settings.nearest_m
+        if settings.focus == "subject" and focus_depth is None:
+            blur_px *= 1 - settings.subject_sharp * (1 - GENTLEST) * (1 - self.subject_confidence)
+        width = settings.focus_range * self.depth_range
+        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,15 +211,8 @@ class Result:
         )
 
     def overlay(self) -> npt.NDArray[np.uint8]:
-        """What is in focus, uint8 (H, W, 3): the grey photo, green where sharp, blue nearer, red farther."""
-        grey = self.scene.photo.srgb8().mean(2, keepdims=True) * 0.6
-        blur = np.clip(np.abs(self.coc_px) / max(1e-3 * max(self.coc_px.shape), 1.0), 0, 1)[..., None]
-        green, blue, red = (
-            np.array(rgb, np.float32) for rgb in ((60, 220, 90), (60, 110, 255), (255, 80, 60))
-        )
-        tint = (1 - blur) * green + blur * np.where(self.coc_px[..., None] > 0, blue, red)
-        shown: npt.NDArray[np.uint8] = np.clip(0.65 * grey + 0.35 * tint, 0, 255).astype(np.uint8)
-        return shown
+        """`focus_overlay` of the result."""
+        return focus_overlay(self.scene.photo, self.coc_px)
 
 
 def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
@@ -183,7 +225,7 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     ValueError or OSError when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
-    from deeplens_dof.depth.subject import subject_point
+    from deeplens_dof.depth.subject import find_subject
 
     photo = untouched(photo)
     matte = None
@@ -194,7 +236,8 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     else:
         inverse_depth = _given(depth, photo)
         source = "given" if isinstance(depth, InverseDepth) else os.path.basename(os.fspath(depth))
-    return Scene(photo, inverse_depth, subject_point(inverse_depth.values, matte), source, matte)
+    subject = find_subject(inverse_depth.values, matte)
+    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence)
 
 
 def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
@@ -222,20 +265,21 @@ def refocus(
     settings: Settings | None = None,
     *,
     focus_depth: float | None = None,
+    focus_point: tuple[float, float] | None = None,
     lens_points: int | None = None,
 ) -> Result:
     """The scene through this lens, focused there. Cheap: may be called many times on one scene.
 
-    focus_depth: as `Scene.coc_px` takes it, instead of the settings' focus. lens_points: as `render` takes them; 32,
-    say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
-    blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
+    focus_depth, focus_point: as `Scene.coc_px` takes them, instead of the settings' focus. lens_points: as `render` takes
+    them; 32, say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a
+    lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
     from deeplens_dof.highlights.clipping import settle
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
     settings = settings or Settings()
-    coc_px = scene.coc_px(settings, focus_depth)
+    coc_px = scene.coc_px(settings, focus_depth, focus_point)
     if (largest_px := float(np.abs(coc_px).max())) > LARGEST_COC_PX:
         raise ValueError(
             f"these settings blur by {largest_px:,.0f} px, expected at most {LARGEST_COC_PX:,.0f} px; "
@@ -255,6 +299,19 @@ def refocus(
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
     return Result(scene.photo, settings, linear, coc_px, scene)
+
+
+def focus_overlay(photo: Photo, coc_px: FloatArray) -> npt.NDArray[np.uint8]:
+    """The parts of a photo in focus, uint8 (H, W, 3): the grey photo, green where sharp, blue nearer, red farther.
+
+    coc_px: (H, W), signed. A circle of confusion of a thousandth of the long side, at least 1 px, has the full colour.
+    """
+    grey = photo.srgb8().mean(2, keepdims=True) * 0.6
+    blur = np.clip(np.abs(coc_px) / max(1e-3 * max(coc_px.shape), 1.0), 0, 1)[..., None]
+    green, blue, red = (np.array(rgb, np.float32) for rgb in ((60, 220, 90), (60, 110, 255), (255, 80, 60)))
+    tint = (1 - blur) * green + blur * np.where(coc_px[..., None] > 0, blue, red)
+    shown: npt.NDArray[np.uint8] = np.clip(0.65 * grey + 0.35 * tint, 0, 255).astype(np.uint8)
+    return shown
 
 
 def aperture_of(shape: str) -> Aperture:
@@ -356,7 +413,7 @@ def _fine_enough(photo: Photo) -> bool:
 def _with_its_own_depth(photo: Photo) -> Scene:
     """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
     from deeplens_dof.depth.files import fit_to
-    from deeplens_dof.depth.subject import subject_point
+    from deeplens_dof.depth.subject import find_subject
     from deeplens_dof.imaging.resize import resize
 
     own = photo.depth
@@ -368,7 +425,10 @@ def _with_its_own_depth(photo: Photo) -> Scene:
     if found.unit == "relative":
         found = InverseDepth(found.normalised(), "relative")
     matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)
-    return Scene(photo, found, own.focus or subject_point(found.values, matte), "embedded", matte)
+    subject = find_subject(found.values, matte)
+    if own.focus:
+        return Scene(photo, found, own.focus, "embedded", matte)
+    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence)
 
 
 def _spread(depth: FloatArray) -> float:

@@ -56,14 +56,24 @@ class FocusPull:
 
     def at(self, frame: float, depths: Sequence[float]) -> float:
         """Inverse depth of the focus in that frame; depths: of the keys, in their order."""
+        index, way = self._way(frame)
+        return depths[index] + (depths[min(index + 1, len(depths) - 1)] - depths[index]) * way
+
+    def held(self, frame: float) -> tuple[Focus, float]:
+        """The key whose subject is held whole in that frame, and how much, 0..1: not at all half-way between two keys."""
+        index, way = self._way(frame)
+        nearest = index if way < 0.5 else index + 1
+        return self.keys[nearest][1], abs(1 - 2 * way)
+
+    def _way(self, frame: float) -> tuple[int, float]:
+        """The key before the frame, and how far the focus is on its way to the next one, 0..1."""
         numbers = [number for number, _ in self.keys]
         for index in range(1, len(numbers)):
             if frame < numbers[index]:
                 before, after = numbers[index - 1], numbers[index]
                 way = max(0.0, (frame - before) / (after - before))
-                way *= way * (3 - 2 * way)
-                return depths[index - 1] + (depths[index] - depths[index - 1]) * way
-        return depths[-1]
+                return index - 1, way * way * (3 - 2 * way)
+        return len(numbers) - 1, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +238,14 @@ class InOrder:
         scene, focus = maker.scene(number)
         if maker.steady.cut and number > min(self.film.jobs):
             self.say(f"a new shot begins at {job.source.name}")
+        settings, point = maker.order.settings, maker.focus.point
         if self.pull and key_depths:
             focus = self.pull.at(number, key_depths)
+            key, share = self.pull.held(number)
+            point = scene.focus_point(replace(settings, focus=key))
+            settings = replace(settings, subject_sharp=settings.subject_sharp * share)
         tell(job, "blur")
-        result = refocus(scene, maker.order.settings, focus_depth=focus)
+        result = refocus(scene, settings, focus_depth=focus, focus_point=point)
         tell(job, "writing")
         job.out.parent.mkdir(parents=True, exist_ok=True)
         result.save(job.out, strip_metadata=maker.order.strip_metadata)
@@ -258,7 +272,8 @@ class _Maker:
 
         photo = read(self.film.jobs[number].source)
         scene = analyse(photo, self._depth_source(number))
-        steady = self.steady.update(photo.srgb8(), scene.inverse_depth)
+        steady = self.steady.update(photo.srgb8(), scene.inverse_depth, scene.matte)
+        scene = replace(scene, matte=self.steady.matte)
         if self.film.depths is None:  # files are taken as they are
             scene = replace(scene, inverse_depth=steady)
         if self.steady.cut:

@@ -41,6 +41,13 @@ class Settings:
         "R",
         limits=(0.0, 1.0),
     )
+    subject_sharp: float = _setting(
+        1.0,
+        "How much of the subject in focus is kept sharp as a whole: 1 all of it, 0 only its part within the focus range.",
+        "0..1",
+        "",
+        (0.0, 1.0),
+    )
     f_number: float = _setting(1.8, "Aperture: the smaller, the more blur.", "N", "f/", (0.7, 64.0))
     lens_mm: float = _setting(50.0, "Focal length, as on a full-frame camera.", "MM", "mm", (8.0, 1200.0))
     nearest_m: float = _setting(

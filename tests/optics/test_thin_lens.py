@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplens_dof.optics.thin_lens import EASE, FULL_FRAME_WIDTH_MM, Lens, signed_coc_px
+from deeplens_dof.optics.thin_lens import FULL_FRAME_WIDTH_MM, TRANSITION, Lens, signed_coc_px, transition_of
 
 CONVENTIONS = Path(__file__).parents[2] / "docs" / "conventions.md"
 focal_lengths_mm = st.floats(10, 600)
@@ -61,32 +61,38 @@ def test_positive_is_nearer_and_the_blur_grows_with_the_distance_from_the_focus(
     np.testing.assert_allclose(coc[0, [0, 40, 100]], [-24, 0, 36], atol=1e-5)
 
 
-@given(st.floats(0, 1), st.floats(0, 0.5))
-def test_the_focus_range_is_sharp_and_the_blur_begins_at_its_edges(focus: float, focus_range: float) -> None:
-    depth = np.linspace(0, 1, 201, dtype=np.float32)
-    coc = signed_coc_px(depth, focus, 100.0, focus_range)
-    plain = signed_coc_px(depth, focus, 100.0)
-    beyond = np.abs(plain) - 100 * focus_range / 2
-    assert not coc[beyond < -1e-4].any()
-    from_the_edge = np.sign(plain) * np.maximum(beyond, 0)
-    stretch = 100 * EASE * focus_range
-    past = beyond >= stretch
-    np.testing.assert_allclose(coc[past], from_the_edge[past], atol=1e-4)
-    assert (np.abs(coc) <= np.abs(from_the_edge) + 1e-4).all()
-    assert np.abs(coc - from_the_edge).max() <= 4 / 27 * stretch + 1e-4
+@given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.floats(0, 0.3), st.just(math.inf)))
+def test_the_focus_range_is_sharp_and_takes_no_blur_off_what_lies_outside(
+    focus: float, focus_range: float, widest: float
+) -> None:
+    depth = np.linspace(-1, 2, 601, dtype=np.float32)
+    coc = signed_coc_px(depth, focus, 100.0, focus_range, widest)
+    plane = signed_coc_px(depth, focus, 100.0)
+    off = np.abs(plane) / 100
+    half, transition = focus_range / 2, transition_of(focus_range, widest)
+    assert transition <= widest
+    assert not coc[off < half - 1e-6].any() or transition < 1e-6
+    beyond = off > half + transition + 1e-6
+    np.testing.assert_allclose(coc[beyond], plane[beyond], atol=1e-4)
+    assert (np.abs(coc) <= np.abs(plane) + 1e-4).all()
+    assert (coc * plane >= 0).all()
 
 
-@given(st.floats(0.1, 0.9), st.floats(0.01, 0.5), st.floats(1, 100))
-def test_the_blur_sets_in_without_a_kink(focus: float, focus_range: float, blur_px: float) -> None:
+@given(st.floats(0.1, 0.9), st.floats(0.01, 0.9), st.floats(1, 100), st.floats(0.3, 1.0))
+def test_the_blur_sets_in_without_a_kink(
+    focus: float, focus_range: float, blur_px: float, narrower: float
+) -> None:
     """Where the focus range ends the slope of the CoC grows from 0 bit by bit, and the CoC never falls."""
-    offset = np.linspace(-1.5, 1.5, 3001) * focus_range
-    coc = signed_coc_px(np.float32(focus + offset), focus, blur_px, focus_range).astype(float)
+    widest = narrower * TRANSITION * focus_range
+    offset = np.linspace(-1.5, 1.5, 6001) * focus_range
+    coc = signed_coc_px(np.float32(focus + offset), focus, blur_px, focus_range, widest).astype(float)
     unit = blur_px * focus_range  # CoC over the width of the band
     assert (np.diff(coc) >= -1e-5 * unit / focus_range).all()
-    slope = (coc[20:] - coc[:-20]) / (0.02 * unit)
-    assert np.abs(np.diff(slope)).max() < 0.03 + 1e-4 / focus_range  # a kink would be a step of 0.05 a sample
-    assert slope.max() < 4 / 3 + 0.01 + 1e-4 / focus_range
-    np.testing.assert_allclose(coc[[0, -1]], [-unit, unit], rtol=1e-3)
+    slope = (coc[40:] - coc[:-40]) / (0.02 * unit)
+    steepest = 1 + 1.5 * (0.5 / (TRANSITION * narrower) + 1)  # of smoothstep, times the CoC there
+    assert slope.max() < steepest + 1e-3 / focus_range
+    assert np.abs(np.diff(slope)).max() < 0.05 * steepest / narrower + 1e-3 / focus_range
+    np.testing.assert_allclose(coc[[0, -1]], [-1.5 * unit, 1.5 * unit], rtol=1e-3)
 
 
 def test_without_a_focus_range_the_circle_of_confusion_is_a_straight_line() -> None:
@@ -125,6 +131,7 @@ def test_impossible_blur_is_a_sentence() -> None:
         ((0.5, -1.0), "blur_px is -1.0"),
         ((0.5, math.inf), "blur_px is inf"),
         ((0.5, 1.0, -0.1), "focus_range is -0.1"),
+        ((0.5, 1.0, 0.1, math.nan), "widest_transition is nan"),
     ):
         with pytest.raises(ValueError, match=words):
             signed_coc_px(depth, *arguments)

@@ -61,8 +61,20 @@ def test_a_photo_is_sent_once_and_refocused(client, photo) -> None:
 
 def test_a_predicted_photo_says_so(client) -> None:
     facts = client.post("/v1/photos", files={"file": picture()}).json()
-    assert set(facts) == {"id", "width", "height", "subject", "depth_source"}
+    assert set(facts) == {"id", "width", "height", "subject", "subject_confidence", "depth_source"}
     assert facts["depth_source"] == "predicted"
+
+
+def test_the_overlay_shows_the_parts_in_focus(client, photo) -> None:
+    answer = client.get(f"/v1/photos/{photo['id']}/overlay", params={**FOCUS_LEFT, "size": "full"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    shown = opened(answer.content).astype(int)
+    assert shown.shape == (160, 240, 3)
+    red, green, _ = np.moveaxis(shown, 2, 0)
+    assert (green[:, 10:100] > red[:, 10:100]).mean() > 0.9  # in focus
+    assert (red[:, 140:230] > green[:, 140:230]).mean() > 0.9  # farther
+    assert client.get(f"/v1/photos/{photo['id']}/overlay", params={"focus": "2,2"}).status_code == 422
+    assert client.get("/v1/photos/nothing/overlay").status_code == 404
 
 
 def test_a_smaller_f_number_blurs_more(client, photo) -> None:

@@ -291,6 +291,30 @@ def test_several_photos_share_their_settings(page) -> None:
     assert page.locator("#save-all").is_visible()
 
 
+def overlay_green(page, x: float, y: float) -> bool:
+    """Whether the overlay is green at a point of 0..1."""
+    red, green, blue = page.evaluate(
+        "([x, y]) => { const c = document.getElementById('overlay'); return [...c.getContext('2d')"
+        ".getImageData(x * c.width, y * c.height, 1, 1).data].slice(0, 3); }",
+        [x, y],
+    )
+    return green > max(red, blue)
+
+
+def test_the_overlay_of_the_focus_shows_the_held_subject(page) -> None:
+    open_photo(page, PORTRAIT)
+    with page.expect_response(lambda answer: "/overlay?" in answer.url):
+        page.keyboard.press("f")
+    page.wait_for_timeout(300)
+    assert overlay_green(page, 0.45, 0.25), "the face"
+    assert overlay_green(page, 0.45, 0.85), "the suit"
+    assert not overlay_green(page, 0.95, 0.1), "the background"
+    with page.expect_response(lambda answer: "/overlay?" in answer.url and "subject_sharp=0&" in answer.url):
+        slide(page, "subject_sharp", 0)
+    page.wait_for_timeout(300)
+    assert not overlay_green(page, 0.95, 0.1)
+
+
 def test_views_and_keys(page) -> None:
     open_photo(page, CUP)
     page.focus("#view")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from deeplens_dof.optics.thin_lens import EASE
+from deeplens_dof.optics.thin_lens import TRANSITION
 
 Array = npt.NDArray[np.float32]
 NOTHING = -1e9  # CoC that stands for "no surface here" in the camera's layers
@@ -81,10 +81,10 @@ def coc_of(
         _each(value, inverse_depth) for value in (focus_inverse_depth, blur_px, focus_range)
     )
     offset = inverse_depth - focus
-    beyond = offset - torch.minimum(torch.maximum(offset, -width / 2), width / 2)
-    stretch = EASE * width
-    into = torch.where(stretch > 0, beyond.abs() / stretch.clamp(min=1e-30), 1.0).clamp(max=1)
-    return blur * beyond * into * (2 - into)
+    transition = TRANSITION * width
+    along = (offset.abs() - width / 2) / transition.clamp(min=1e-30)
+    along = torch.where(transition > 0, along, 1.0).clamp(0, 1)
+    return blur * offset * along * along * (3 - 2 * along)
 
 
 def _each(value: Tensor | float, like: Tensor) -> Tensor:

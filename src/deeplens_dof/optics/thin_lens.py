@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 FULL_FRAME_WIDTH_MM = 36.0
-EASE = 0.25  # stretch beyond each end of the focus range in which the blur sets in, as a share of the range
+TRANSITION = 0.5  # of the focus range: how far beyond each of its ends the blur sets in
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,26 @@ def signed_coc_px(
     focus_inverse_depth: float,
     blur_px: float,
     focus_range: float = 0.0,
+    widest_transition: float = math.inf,
 ) -> npt.NDArray[np.float32]:
     """Signed radius of the circle of confusion of every pixel.
 
-    inverse_depth: (H, W), in any unit; focus_inverse_depth and focus_range in the same unit, blur_px in px
-    per that unit. Everything within `focus_range / 2` of the focus is sharp, and outside it the circle is
-    measured from the nearer edge of that band. It sets in without a kink: within `EASE * focus_range` of
-    that edge it is smaller, by at most 4/27 of the stretch, and beyond exact. Returns float32 (H, W),
-    positive nearer than the focus. Raises ValueError when focus, blur_px or focus_range is not finite, or one
-    of the latter two is negative.
+    It is 0 within `focus_range / 2` of the focus. Beyond, it rises to that of the plane in focus,
+    `blur_px * (inverse_depth - focus_inverse_depth)`, over `transition_of(focus_range, widest_transition)`, by
+    smoothstep, so that it has no kink and a wide band takes no blur off what lies outside.
+
+    Args:
+        inverse_depth: (H, W), in any unit.
+        focus_inverse_depth: what is in focus, in the same unit.
+        blur_px: at least 0, in px per that unit.
+        focus_range: width of the band that is sharp, at least 0, in that unit.
+        widest_transition: at least 0, in that unit.
+
+    Returns:
+        float32 (H, W), positive nearer than the focus.
+
+    Raises:
+        ValueError: the focus, blur_px or focus_range is not finite, or one but the focus is negative.
     """
     if not math.isfinite(focus_inverse_depth):
         raise ValueError(f"the focus is at inverse depth {focus_inverse_depth!r}, expected a finite number")
@@ -72,13 +83,20 @@ def signed_coc_px(
         raise ValueError(f"blur_px is {blur_px!r}, expected a finite number of at least 0")
     if not (math.isfinite(focus_range) and focus_range >= 0):
         raise ValueError(f"focus_range is {focus_range!r}, expected a finite number of at least 0")
+    if not widest_transition >= 0:
+        raise ValueError(f"widest_transition is {widest_transition!r}, expected a number of at least 0")
     offset = np.asarray(inverse_depth, np.float32) - np.float32(focus_inverse_depth)
-    if focus_range > 0:
-        half = np.float32(focus_range / 2)
-        beyond = offset - np.clip(offset, -half, half)
-        stretch = np.float32(EASE * focus_range)
-        if stretch > 0:  # of a range too small for a float32 there is none
-            into = np.fmin(np.abs(beyond) / stretch, np.float32(1))
-            beyond *= into * (2 - into)  # t -> t^2 (2 - t): slope 0 at the edge, 1 at the end of the stretch
-        offset = beyond
+    transition = np.float32(transition_of(focus_range, widest_transition))
+    if transition > 0:  # of a range too small for a float32 there is none
+        along = np.abs(offset)
+        along -= np.float32(focus_range / 2)
+        along /= transition
+        np.clip(along, 0, 1, out=along)
+        along *= along * (3 - 2 * along)
+        offset *= along
     return np.float32(blur_px) * offset
+
+
+def transition_of(focus_range: float, widest: float) -> float:
+    """Stretch beyond each end of the band in which the blur sets in: half of the band's width, `widest` at most."""
+    return min(TRANSITION * focus_range, widest)

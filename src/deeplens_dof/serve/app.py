@@ -148,6 +148,20 @@ async def put_depth(request: Request, id: str) -> Response:
 
 
 @api.get(
+    "/photos/{id}/overlay",
+    summary="The parts in focus under these settings, as a PNG: green sharp, blue nearer, red farther",
+    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    response_class=Response,
+)
+async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
+    settings, size = settings_of(query), query.size
+    service = service_of(request)
+    with service.store.use(id) as stored:
+        data = await service.job(request, darkroom.overlay, stored.place, settings, size, full=size == "full")
+    return Response(data, media_type="image/png")
+
+
+@api.get(
     "/photos/{id}/original",
     summary="The photo as it came, upright",
     responses={**PICTURE, **described(*EVERYWHERE, 404)},

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from deeplens_dof.depth.files import Scale, fit_to, read_depth_file, write_grey
 from deeplens_dof.doctor import warm_up
@@ -21,7 +22,7 @@ from deeplens_dof.imaging.resize import resize
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read
 from deeplens_dof.photo.remove_gps import without_gps
-from deeplens_dof.pipeline import Scene, Settings, analyse, preview, refocus
+from deeplens_dof.pipeline import NETWORKS, Scene, Settings, analyse, focus_overlay, preview, refocus
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.place import Place
 
@@ -61,7 +62,8 @@ class Darkroom:
         if full is None:
             facts = place.facts()
             subject = (float(facts["subject"][0]), float(facts["subject"][1]))
-            full = Scene(self.photo(place), place.depth(), subject, facts["depth_source"])
+            source, confidence = facts["depth_source"], facts["subject_confidence"]
+            full = Scene(self.photo(place), place.depth(), subject, source, place.matte(), confidence)
         scene = full if size == "full" else preview(full, self.limits.preview_pixels)
         return self.keep(place, size, scene)
 
@@ -90,7 +92,12 @@ def analyse_photo(room: Darkroom, tell: Tell, place: Place, depth: str | Path) -
     photo = room.photo(place)
     room.opened = None
     found = analyse(photo, _read_depth(depth, photo) if isinstance(depth, Path) else depth)
-    facts = {"subject": found.subject, "depth_source": found.depth_source}
+    facts = {
+        "subject": found.subject,
+        "subject_confidence": round(found.subject_confidence, 3),
+        "depth_source": found.depth_source,
+    }
+    place.write_matte(found.matte)
     stored = place.write_depth(found.inverse_depth, facts)
     room.keep(place, "preview", preview(replace(found, inverse_depth=stored), room.limits.preview_pixels))
     return facts
@@ -108,6 +115,14 @@ def blur(
     x, y = scene.focus_point(settings)
     near = (scene.focus_depth(settings) - black) / (white - black)
     return picture, {"DeepLens-Focus": f"{x:.6g},{y:.6g}", "DeepLens-Focus-Depth": f"{near:.5f}"}
+
+
+def overlay(room: Darkroom, tell: Tell, place: Place, settings: Settings, size: Size) -> bytes:
+    """What is in focus under these settings, as a PNG."""
+    scene, stream = room.scene(place, size), io.BytesIO()
+    shown = focus_overlay(scene.photo, scene.coc_px(settings))
+    Image.fromarray(shown).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def original(room: Darkroom, tell: Tell, place: Place, size: Size) -> bytes:
@@ -139,9 +154,18 @@ def repair_depth(room: Darkroom, tell: Tell, place: Place, file: Path) -> dict[s
         given = _repaired(first, given, scale)
     elif given.shape != first.shape:
         given = fit_to(given, *first.shape, room.photo(place).srgb8())
+    if scene.depth_source not in NETWORKS:  # a repair of measured depth is no guess of a network's
+        place.write_matte(None)
     facts = place.facts() | {"depth_source": "repaired"}
     stored = place.write_depth(given, facts, scale)
-    room.keep(place, "preview", Scene(scene.photo, stored.sampled(*small), scene.subject, "repaired"))
+    matte = place.matte()
+    repaired = replace(
+        scene,
+        inverse_depth=stored.sampled(*small),
+        depth_source="repaired",
+        matte=None if matte is None else resize(matte, *small),
+    )
+    room.keep(place, "preview", repaired)
     return facts
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deeplens_dof.depth.files import Scale, codes_of, scale_of
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.runtime.atomic_write import write_atomically
+
+_REPAIRED = 650  # of 65,535 codes: depth that was changed by more was painted on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,27 @@ class Place:
         write_atomically(self.folder / "facts.json", lambda file: file.write(text.encode()))
         return self.depth()
 
+    def write_matte(self, matte: npt.NDArray[np.float32] | None) -> None:
+        """Stores the subject's matte, 0..1 (H, W), at 8 bits; None removes it."""
+        file = self.folder / "matte.npy"
+        if matte is None:
+            file.unlink(missing_ok=True)
+            return
+        codes = np.rint(np.clip(np.nan_to_num(matte, nan=0.0), 0, 1) * 255).astype(np.uint8)
+        write_atomically(file, lambda stream: np.save(stream, codes, allow_pickle=False))
+
+    def matte(self) -> npt.NDArray[np.float32] | None:
+        """The subject's matte, 0 where the depth was repaired, whose relief is meant; None where there is none."""
+        file = self.folder / "matte.npy"
+        if not file.exists():
+            return None
+        matte: npt.NDArray[np.float32] = np.load(file, allow_pickle=False) * np.float32(1 / 255)
+        now, first = (np.load(self.folder / name, allow_pickle=False) for name in ("depth.npy", "first.npy"))
+        matte[np.abs(now.astype(np.int32) - first) > _REPAIRED] = 0
+        return matte
+
     def facts(self) -> dict[str, Any]:
-        """subject, depth_source and scale."""
+        """subject, subject_confidence, depth_source and scale."""
         found: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
         return found
 

@@ -32,7 +32,7 @@ class SteadyDepth:
     """The depths of one film so far, one frame after the other.
 
     memory: how many frames are averaged where nothing changes, at least 1 (1: only the scale is kept). cut: whether
-    the last frame began a new shot, as the first one does.
+    the last frame began a new shot, as the first one does. matte: of the subject in the last frame, averaged as its depth is.
     """
 
     def __init__(self, memory: float = MEMORY) -> None:
@@ -44,9 +44,12 @@ class SteadyDepth:
         self._picture: Map = np.zeros((0, 0, 3), np.float32)  # blurred, averaged as the depth is
         self._frames: Map = np.zeros((0, 0), np.float32)  # how many each pixel's depth is the mean of
         self._colours: Samples = np.zeros(0)
+        self.matte: Map | None = None
 
-    def update(self, rgb: npt.NDArray[np.uint8], depth: InverseDepth) -> InverseDepth:
-        """The depth of the next frame, in the scale of the shot's first one.
+    def update(
+        self, rgb: npt.NDArray[np.uint8], depth: InverseDepth, matte: Map | None = None
+    ) -> InverseDepth:
+        """The depth of the next frame, in the scale of the shot's first one; `matte` of the subject is averaged alike.
 
         rgb: sRGB uint8 (H, W, 3). depth: of the same size. Relative depth may leave 0..1 when nearer or farther things
         come into the shot; metric depth keeps its scale and is only averaged. A cut, another size and another unit
@@ -59,14 +62,14 @@ class SteadyDepth:
         picture, colours = _blurred(rgb), _histogram(rgb)
         before = self._depth
         if before is None or (before.shape, before.unit) != (depth.shape, depth.unit):
-            return self._begin(picture, colours, depth)
+            return self._begin(picture, colours, depth, matte)
         before = self._moved_along(picture, before)
         kept = _kept(picture, self._picture)
         now, then, still, frames = (
             _sampled(each) for each in (depth.values, before.values, kept * (self._frames > 0), self._frames)
         )
         if _is_cut(now, then, still, float(np.minimum(colours, self._colours).sum())):
-            return self._begin(picture, colours, depth)
+            return self._begin(picture, colours, depth, matte)
         values = depth.values
         if depth.unit == "relative":
             use = still > 0.5 if (still > 0.5).mean() >= _FEWEST else np.ones(still.shape, bool)
@@ -78,7 +81,9 @@ class SteadyDepth:
         share = np.float32(1) / self._frames
         self._picture += (picture - self._picture) * share[..., None]
         self._depth = InverseDepth(before.values + (values - before.values) * share, depth.unit)
-        self._colours, self.cut = colours, False
+        if matte is not None and self.matte is not None:
+            matte = self.matte + (matte - self.matte) * share
+        self._colours, self.cut, self.matte = colours, False, matte
         return self._depth
 
     def _moved_along(self, picture: Map, before: InverseDepth) -> InverseDepth:
@@ -90,10 +95,12 @@ class SteadyDepth:
         index, inside = moved(motion, before.shape)
         self._picture = self._picture.reshape(-1, 3)[index]
         self._frames = self._frames.ravel()[index] * inside
+        if self.matte is not None:
+            self.matte = self.matte.ravel()[index]
         return InverseDepth(before.values.ravel()[index], before.unit)
 
-    def _begin(self, picture: Map, colours: Samples, depth: InverseDepth) -> InverseDepth:
-        self._picture, self._colours, self._depth = picture, colours, depth
+    def _begin(self, picture: Map, colours: Samples, depth: InverseDepth, matte: Map | None) -> InverseDepth:
+        self._picture, self._colours, self._depth, self.matte = picture, colours, depth, matte
         self._frames = np.ones(depth.shape, np.float32)
         self.cut = True
         return depth

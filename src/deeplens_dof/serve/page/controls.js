@@ -8,10 +8,10 @@ const STOPS = {
 };
 const TICKS = { f_number: [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22] };
 const NAMES = {
-  f_number: "f-number", focus_range: "Focus range", lens_mm: "Lens length", nearest_m: "Nearest thing", shape: "Shape of the aperture",
+  f_number: "f-number", focus_range: "Focus range", subject_sharp: "Subject sharp", lens_mm: "Lens length", nearest_m: "Nearest thing", shape: "Shape of the aperture",
   highlights: "Highlights recovered", grain: "Grain put back", renderer: "Renderer",
 };
-const PLACES = { f_number: "c-aperture", focus_range: "c-focus" };
+const PLACES = { f_number: "c-aperture", focus_range: "c-focus", subject_sharp: "c-focus" };
 const SHAPES = [
   ["disc", "Disc", '<circle cx="12" cy="12" r="9"/>'],
   ["blades:6", "Six blades", '<path d="M12 3 20 7.5v9L12 21 4 16.5v-9Z"/>'],

@@ -3,7 +3,7 @@
 import { call, json, onTokenNeeded, pause, Problem, ready } from "./api.js";
 import { Controls, element } from "./controls.js";
 import { readDepth, writeDepth } from "./depth.js";
-import { paintDepth, paintFocus, paintHistogram } from "./overlays.js";
+import { FocusOverlay, paintDepth, paintHistogram } from "./overlays.js";
 import { Renderer } from "./render.js";
 import { Repair } from "./repair.js";
 import * as save from "./save.js";
@@ -14,6 +14,7 @@ const photos = [];
 let photo = null; // the one on the stage
 let overlay = null; // "depth", "focus" or null
 let comparing = false;
+const CLEAR = 0.5; // confidence from which on a subject counts as found
 let brush = null; // "nearer", "farther", "same" or null
 
 let controls;
@@ -26,6 +27,7 @@ const view = new View({
   brushEnd: () => photo.repair?.stroke && photo.repair.end() && repaired(),
 });
 const renderer = new Renderer({ query, show, progress, failed, lost });
+const focusOverlay = new FocusOverlay($("overlay"), (of) => `v1/photos/${of.id}/overlay?${query(of)}&size=preview`, failed);
 
 /* photos */
 
@@ -168,7 +170,8 @@ function focusOnRectangle(x0, y0, x1, y1) {
 }
 
 function showFocus() {
-  $("focus-text").textContent = photo.focus === "subject" ? "On the subject" : `At ${photo.focus.map((part) => `${Math.round(100 * part)} %`).join(", ")}`;
+  const found = photo.subject_confidence >= CLEAR ? "On the subject" : "No clear subject: tap what should be sharp";
+  $("focus-text").textContent = photo.focus === "subject" ? found : `At ${photo.focus.map((part) => `${Math.round(100 * part)} %`).join(", ")}`;
   press("subject", photo.focus === "subject");
 }
 
@@ -220,7 +223,7 @@ function drawOverlay() {
   $("overlay").style.opacity = brush && overlay !== "depth" ? 0.7 : 1;
   if (!photo.map || !kind) return;
   if (kind === "depth") paintDepth($("overlay"), photo.map);
-  else paintFocus($("overlay"), photo.map, photo.focusDepth, controls.values.focus_range);
+  else focusOverlay.draw(photo, () => photo && overlay === "focus" && !brush);
 }
 
 function progress(share) {

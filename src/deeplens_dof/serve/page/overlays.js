@@ -1,4 +1,6 @@
-// Pictures over the photo: its depth, what is in focus; and the histogram of depth behind the focus range.
+// Pictures over the photo: its depth, the parts in focus; and the histogram of depth behind the focus range.
+
+import { call } from "./api.js";
 
 const NEAR = [247, 214, 160], MIDDLE = [191, 84, 71], FAR = [22, 24, 58]; // the map's colours, dark far to light near
 
@@ -11,17 +13,38 @@ export function paintDepth(canvas, map) {
   });
 }
 
-/** Green where sharp, blue nearer, red farther, as `deeplens blur --overlay` does. */
-export function paintFocus(canvas, map, focusDepth, range) {
-  const half = (range * map.fullRange) / 2;
-  paint(canvas, map, (depth, out, i) => {
-    const off = Math.abs(depth - focusDepth) - half;
-    const share = Math.min(1, Math.max(0, off / 0.12));
-    const side = depth > focusDepth ? [60, 110, 255] : [255, 80, 60];
-    const green = [60, 220, 90];
-    for (let c = 0; c < 3; c++) out[i + c] = green[c] + (side[c] - green[c]) * share;
-    out[i + 3] = 120;
-  });
+/** Green where sharp, blue nearer, red farther, as `deeplens blur --overlay` makes it: the service draws it, since the
+ * held subject is known there. One request at a time, and always the newest. */
+export class FocusOverlay {
+  /** address(photo): of the picture under the present settings. failed(problem): hears of what went wrong. */
+  constructor(canvas, address, failed) {
+    Object.assign(this, { canvas, address, failed });
+    this.wanted = null;
+    this.busy = false;
+  }
+
+  /** Draws the overlay of a photo once it has come, if `still()` holds then. */
+  async draw(photo, still) {
+    this.wanted = { photo, still };
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      while (this.wanted) {
+        const { photo, still } = this.wanted;
+        this.wanted = null;
+        const answer = await call(this.address(photo));
+        const picture = await createImageBitmap(await answer.blob());
+        if (!still()) continue;
+        this.canvas.width = picture.width;
+        this.canvas.height = picture.height;
+        this.canvas.getContext("2d").drawImage(picture, 0, 0);
+      }
+    } catch (problem) {
+      if (![404, 429, 503].includes(problem.status)) this.failed(problem, () => this.draw(photo, still)); // those the picture's own request tells of
+    } finally {
+      this.busy = false;
+    }
+  }
 }
 
 function paint(canvas, map, colour) {
