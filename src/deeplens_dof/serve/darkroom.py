@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 
 from deeplens_dof.depth.files import Scale, fit_to, read_depth_file, write_grey
-from deeplens_dof.doctor import warm_up
 from deeplens_dof.imaging.resize import resize
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read
@@ -24,6 +23,7 @@ from deeplens_dof.photo.remove_gps import without_gps
 from deeplens_dof.pipeline import Scene, Settings, analyse, preview, refocus
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.place import Place
+from deeplens_dof.warmup import warm_up
 
 Size = Literal["preview", "full"]
 Tell = Callable[[str], None]
