@@ -22,7 +22,7 @@ from deeplens_dof.photo import Photo, read
 from deeplens_dof.photo.remove_gps import without_gps
 from deeplens_dof.pipeline import Scene, Settings, analyse, preview, refocus
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.place import Place
+from deeplens_dof.serve.photo_files import Place
 from deeplens_dof.warmup import warm_up
 
 Size = Literal["preview", "full"]
