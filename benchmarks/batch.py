@@ -25,10 +25,10 @@ from machine import machine
 from PIL import Image
 
 from deeplens_dof import Settings
-from deeplens_dof.batch import InWorkers
-from deeplens_dof.jobs import Input, Job, plan
-from deeplens_dof.manifest import Record
-from deeplens_dof.one_job import Order
+from deeplens_dof.batch.engines import InWorkers
+from deeplens_dof.batch.jobs import Input, Job, plan
+from deeplens_dof.batch.manifest import Record
+from deeplens_dof.batch.process import Order
 from deeplens_dof.runtime.threads import VARIABLE
 
 ROOT = Path(__file__).parents[1]

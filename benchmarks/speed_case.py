@@ -24,7 +24,7 @@ import numpy as np
 import speed_scene
 from quality import METHODS, OURS
 
-from deeplens_dof.doctor import compile_blur
+from deeplens_dof.warmup import compile_blur
 
 LONG_S = 10.0  # a first run that takes longer is not repeated: it is the measurement
 WARM_UP_MEGAPIXELS = 0.2

@@ -14,6 +14,7 @@ from PIL import Image
 
 import deeplens_dof as dl
 from deeplens_dof import pipeline
+from deeplens_dof.scene import GENTLEST
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 HEIGHT, WIDTH = 48, 96
@@ -95,7 +96,7 @@ def test_a_focus_beside_the_subject_holds_nothing() -> None:
 def test_where_nothing_stands_out_the_blur_is_gentle_unless_a_point_is_given() -> None:
     (clear, mask), (vague, _) = (subject_before_a_wall(confidence=share) for share in (1.0, 0.0))
     for settings, share in (
-        (dl.Settings(**WIDE_OPEN), pipeline.GENTLEST),
+        (dl.Settings(**WIDE_OPEN), GENTLEST),
         (dl.Settings(subject_sharp=0.0, **WIDE_OPEN), 1.0),
         (dl.Settings(focus=(0.5, 0.5), **WIDE_OPEN), 1.0),
     ):

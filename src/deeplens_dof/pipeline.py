@@ -13,147 +13,19 @@ import numpy.typing as npt
 
 from deeplens_dof.optics.aperture_spec import parse_shape
 from deeplens_dof.optics.inverse_depth import InverseDepth
-from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
+from deeplens_dof.optics.thin_lens import Lens
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
+from deeplens_dof.scene import Scene
 from deeplens_dof.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from deeplens_dof.depth.subject_relief import SubjectWeight
-    from deeplens_dof.imaging.film_grain import Grain
     from deeplens_dof.optics.aperture import Aperture
 
-WIDEST_TRANSITION = 0.1  # of the depth range: beyond the band in focus the blur has set in fully by then
-GENTLEST = 0.5  # of the blur, where nothing stands out that the focus could be on
-NETWORKS = ("predicted", "repaired")  # sources of depth whose relief within a subject is not to be trusted
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
 DepthSource = InverseDepth | str | os.PathLike[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A photo and what was found out about it: the expensive half, done once.
-
-    inverse_depth: of the photo's size. subject: (x, y), 0..1, what the focus is on unless told otherwise.
-    depth_source: "predicted", "embedded" (it came in the photo's file), "given" or the depth file's name.
-    matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
-    subject_confidence: 0..1, how clearly something stands out as the subject.
-    """
-
-    photo: Photo = field(repr=False)
-    inverse_depth: InverseDepth = field(repr=False)
-    subject: tuple[float, float]
-    depth_source: str = "predicted"
-    matte: FloatArray | None = field(default=None, repr=False)
-    subject_confidence: float = 1.0
-    _light: dict[float, FloatArray] = field(default_factory=dict, init=False, repr=False)
-    _weights: dict[tuple[float, float], SubjectWeight | None] = field(
-        default_factory=dict, init=False, repr=False
-    )
-
-    @cached_property
-    def linear(self) -> FloatArray:
-        """The photo in linear light, float32 (H, W, 3)."""
-        return self.photo.linear()
-
-    @cached_property
-    def white(self) -> float:
-        """Where the photo clips, in linear light."""
-        from deeplens_dof.highlights.clipping import white_of
-
-        return white_of(self.linear)
-
-    def light(self, highlights: float) -> FloatArray:
-        """`linear` with so much of its clipped light recovered; itself where light above white is there already, in a
-        photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
-        much as a preview.
-        """
-        from deeplens_dof.highlights.network import learned_light
-
-        if self.photo.is_float:
-            return self.linear
-        found = self._light.get(highlights)
-        if found is None:
-            found = learned_light(self.linear, highlights, self.white)
-            self._light.clear()
-            self._light[highlights] = found
-        return found
-
-    @cached_property
-    def grain(self) -> Grain:
-        """The photo's own noise, as it looks."""
-        from deeplens_dof.imaging.film_grain import measure_grain
-
-        return measure_grain(self.linear)
-
-    def focus_point(self, settings: Settings) -> tuple[float, float]:
-        """(x, y), 0..1, of what the focus is on."""
-        return self.subject if settings.focus == "subject" else settings.focus
-
-    def focus_depth(self, settings: Settings) -> float:
-        """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
-        from deeplens_dof.depth.subject import depth_at
-
-        return depth_at(self.inverse_depth.values, self.focus_point(settings))
-
-    def subject_weight(self, point: tuple[float, float]) -> SubjectWeight | None:
-        """The part of the matte that belongs to the thing at a point (x, y), 0..1; None without a matte.
-
-        The latest is kept.
-        """
-        from deeplens_dof.depth.subject_relief import subject_weight
-
-        if self.matte is None:
-            return None
-        if point not in self._weights:
-            depth, measured = self.inverse_depth.values, self.depth_source not in NETWORKS
-            found = subject_weight(depth, self.matte, point, self.depth_range, measured)
-            self._weights.clear()
-            self._weights[point] = found
-        return self._weights[point]
-
-    @cached_property
-    def depth_range(self) -> float:
-        """Inverse depth from the far to the near of the scene, in the unit of `inverse_depth`."""
-        return 1.0 if self.inverse_depth.unit == "relative" else _spread(self.inverse_depth.values)
-
-    def coc_px(
-        self,
-        settings: Settings,
-        focus_depth: float | None = None,
-        focus_point: tuple[float, float] | None = None,
-    ) -> FloatArray:
-        """Signed circle of confusion of every pixel under these settings.
-
-        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says. Where
-        nothing stands out as a subject, a focus on the "subject" blurs less.
-
-        Args:
-            settings: focus and lens.
-            focus_depth: inverse depth that is in focus, in the unit of `inverse_depth`; None is that of the focus point.
-            focus_point: (x, y), 0..1, of the subject that is held; None is the settings' focus.
-
-        Returns:
-            float32 (H, W) in px, positive nearer than the focus.
-        """
-        from deeplens_dof.depth.subject import depth_at
-        from deeplens_dof.depth.subject_relief import flattened
-
-        depth = self.inverse_depth.values
-        point = focus_point or self.focus_point(settings)
-        focus = depth_at(depth, point) if focus_depth is None else focus_depth
-        subject = self.subject_weight(point) if settings.subject_sharp > 0 else None
-        if subject is not None:
-            depth = flattened(depth, subject.near(focus), settings.subject_sharp)
-        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(self.photo.width)
-        if self.inverse_depth.unit == "relative":
-            blur_px /= settings.nearest_m
-        if settings.focus == "subject" and focus_depth is None:
-            blur_px *= 1 - settings.subject_sharp * (1 - GENTLEST) * (1 - self.subject_confidence)
-        width = settings.focus_range * self.depth_range
-        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
 
 
 @dataclass(frozen=True, eq=False)
@@ -429,13 +301,6 @@ def _with_its_own_depth(photo: Photo) -> Scene:
     if own.focus:
         return Scene(photo, found, own.focus, "embedded", matte)
     return Scene(photo, found, subject.point, "embedded", matte, subject.confidence)
-
-
-def _spread(depth: FloatArray) -> float:
-    """Inverse depth from the far to the near of a scene, leaving out the last half per cent at either end."""
-    sample = depth[:: max(1, depth.shape[0] // 512), :: max(1, depth.shape[1] // 512)]
-    far, near = np.percentile(sample, (0.5, 99.5))
-    return float(near - far)
 
 
 __all__ = ["Result", "Scene", "Settings", "analyse", "as_shot", "blur", "preview", "refocus"]

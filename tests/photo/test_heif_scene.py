@@ -178,9 +178,9 @@ def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
 
 
 def test_the_service_says_where_the_depth_came_from(phone_file: Path, tmp_path: Path) -> None:
-    from deeplens_dof.serve.darkroom import Darkroom, analyse_photo
     from deeplens_dof.serve.limits import ServiceLimits
-    from deeplens_dof.serve.place import Place
+    from deeplens_dof.serve.photo_files import Place
+    from deeplens_dof.serve.worker import Darkroom, analyse_photo
 
     room, place = Darkroom(ServiceLimits()), Place("a", tmp_path)
     place.photo.write_bytes(phone_file.read_bytes())

@@ -14,8 +14,8 @@ from PIL import Image
 
 import deeplens_dof
 from deeplens_dof import photo
+from deeplens_dof.batch.jobs import Input, plan
 from deeplens_dof.imaging.color import srgb_to_linear
-from deeplens_dof.jobs import Input, plan
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Limits, Photo, PhotoError
 from deeplens_dof.photo.codecs import raw

@@ -16,8 +16,8 @@ from PIL import Image
 from PIL.ExifTags import IFD
 
 import deeplens_dof as dl
-from deeplens_dof.blur_command import _option_name
 from deeplens_dof.cli import app
+from deeplens_dof.cli.blur import _option_name
 from deeplens_dof.settings import setting_fields
 
 FOCUS_LEFT, FOCUS_RIGHT = {"focus": "0.25,0.5", "focus_range": 0}, {"focus": "0.75,0.5", "focus_range": 0}

@@ -8,12 +8,12 @@ import stat
 import pytest
 from starlette.types import Message
 
-from deeplens_dof.serve.guard import Access, Guard
-from deeplens_dof.serve.journal import Journal
+from deeplens_dof.serve.access import Access, Guard
 from deeplens_dof.serve.limits import ServiceLimits, limits_from
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.serve.run import serve
 from deeplens_dof.serve.store import Store
+from deeplens_dof.serve.telemetry import Journal
 
 LIMITS = ServiceLimits(stored_photos=3, stored_bytes=1000, stored_seconds=10)
 

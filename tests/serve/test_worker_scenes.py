@@ -10,9 +10,9 @@ from PIL import Image
 
 import deeplens_dof as dl
 from deeplens_dof.depth.files import write_depth_file
-from deeplens_dof.serve.darkroom import Darkroom, analyse_photo, repair_depth
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.place import Place
+from deeplens_dof.serve.photo_files import Place
+from deeplens_dof.serve.worker import Darkroom, analyse_photo, repair_depth
 
 HEIGHT, WIDTH = 60, 90
 SETTINGS = dl.Settings(focus=(0.5, 0.5), f_number=1.0, lens_mm=85.0)

@@ -16,13 +16,13 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from deeplens_dof import __version__
-from deeplens_dof.serve import darkroom, problems
-from deeplens_dof.serve.guard import Access, Guard
-from deeplens_dof.serve.journal import Journal
+from deeplens_dof.serve import problems, worker
+from deeplens_dof.serve.access import Access, Guard
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.parameters import BlurQuery, Rendering, declared, settings_of
 from deeplens_dof.serve.problems import Problem, described, invalid_parameters
+from deeplens_dof.serve.query import BlurQuery, Rendering, declared, settings_of
 from deeplens_dof.serve.service import Service
+from deeplens_dof.serve.telemetry import Journal
 
 PAGE = Path(__file__).parent / "page"
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -123,7 +123,7 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
 async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, darkroom.depth_picture, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.depth_picture, stored.place, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
@@ -157,7 +157,7 @@ async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Que
     settings, size = settings_of(query), query.size
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, darkroom.overlay, stored.place, settings, size, full=size == "full")
+        data = await service.job(request, worker.overlay, stored.place, settings, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
@@ -170,7 +170,7 @@ async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Que
 async def get_original(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, darkroom.original, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.original, stored.place, size, full=size == "full")
     return Response(data, media_type="image/jpeg")
 
 

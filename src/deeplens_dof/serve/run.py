@@ -13,11 +13,11 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from deeplens_dof.serve.access import LOOPBACK, Access
 from deeplens_dof.serve.app import create_app
-from deeplens_dof.serve.guard import LOOPBACK, Access
-from deeplens_dof.serve.journal import start_logging
 from deeplens_dof.serve.limits import ServiceLimits, limits_from
 from deeplens_dof.serve.problems import MEDIA_TYPE, body_of
+from deeplens_dof.serve.telemetry import start_logging
 
 _LONGEST_HEAD = 32 * 1024
 _SHORTEST_TOKEN = 16

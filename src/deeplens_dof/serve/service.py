@@ -25,11 +25,11 @@ from deeplens_dof.runtime.worker_pool import (
     WorkerDiedError,
     WorkerError,
 )
-from deeplens_dof.serve import darkroom
-from deeplens_dof.serve.journal import Journal, log
+from deeplens_dof.serve import worker
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.problems import GoneError, Problem
 from deeplens_dof.serve.store import Store, Stored
+from deeplens_dof.serve.telemetry import Journal, log
 from deeplens_dof.settings import Settings
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
@@ -45,7 +45,7 @@ class Service:
         self.limits, self.journal = limits, journal or Journal()
         self.store = Store(limits, self._forget)
         self.pool = Pool(
-            darkroom.open_darkroom,
+            worker.open_darkroom,
             (limits,),
             workers=limits.workers,
             waiting=limits.queue,
@@ -86,8 +86,8 @@ class Service:
             await asyncio.to_thread(_write, file, stored.place.photo)
             given = await self._depth_file(stored, depth)
             seconds = self.limits.decode_seconds
-            width, height = await self.job(request, darkroom.open_photo, stored.place, seconds=seconds)
-            facts = await self.job(request, darkroom.analyse_photo, stored.place, given)
+            width, height = await self.job(request, worker.open_photo, stored.place, seconds=seconds)
+            facts = await self.job(request, worker.analyse_photo, stored.place, given)
             if isinstance(given, Path):
                 given.unlink()
             stored.facts = {"id": stored.id, "width": width, "height": height, **facts}
@@ -99,7 +99,7 @@ class Service:
         """A picture's file and headers. Full pictures have a worker of their own, where there are two."""
         full = rendering["size"] == "full"
         picture: tuple[bytes, dict[str, str]] = await self.job(
-            request, darkroom.blur, stored.place, settings, rendering, full=full
+            request, worker.blur, stored.place, settings, rendering, full=full
         )
         return picture
 
@@ -110,7 +110,7 @@ class Service:
         place = stored.place
         try:
             newer = type(place)(place.id, place.folder, place.version + 1)
-            stored.facts |= await self.job(request, darkroom.repair_depth, newer, upload)
+            stored.facts |= await self.job(request, worker.repair_depth, newer, upload)
             stored.version += 1
         finally:
             upload.unlink(missing_ok=True)
@@ -203,7 +203,7 @@ class Service:
         """A deleted photo leaves the workers' memory too."""
         for full in (False, True):
             with suppress(WorkerError):
-                self.pool.submit(darkroom.forget, id, key=(id, full))
+                self.pool.submit(worker.forget, id, key=(id, full))
             self.pool.forget((id, full))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.place import Place
+from deeplens_dof.serve.photo_files import Place
 from deeplens_dof.serve.problems import Problem
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from deeplens_dof.places import in_store
+from deeplens_dof.batch.storage import in_store
+from deeplens_dof.cli.options import Debug
+from deeplens_dof.cli.terminal import BatchProgress, Terminal
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Settings, setting_fields
-from deeplens_dof.terminal import BatchProgress, Terminal
 
 if TYPE_CHECKING:
-    from deeplens_dof.batch import Engine
-    from deeplens_dof.jobs import Input, Plan
-    from deeplens_dof.manifest import Record
-    from deeplens_dof.one_job import Order
+    from deeplens_dof.batch.engines import Engine
+    from deeplens_dof.batch.jobs import Input, Plan
+    from deeplens_dof.batch.manifest import Record
+    from deeplens_dof.batch.process import Order
 
 Inputs = Annotated[
     list[str] | None,
@@ -90,7 +91,6 @@ Embed = Annotated[
     ),
 ]
 Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def _blur(
@@ -123,11 +123,12 @@ def _blur(
     Format, bit depth, colour profile, EXIF and XMP are kept.
     Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
     """
-    from deeplens_dof.batch import Batch
-    from deeplens_dof.inputs import named
-    from deeplens_dof.jobs import check_shape, parse_shard, plan, share
-    from deeplens_dof.one_job import Order
-    from deeplens_dof.watch import watch as keep_watch
+    from deeplens_dof.batch.inputs import named
+    from deeplens_dof.batch.jobs import parse_shard, plan, share
+    from deeplens_dof.batch.process import Order
+    from deeplens_dof.batch.run import Batch
+    from deeplens_dof.batch.watch import watch as keep_watch
+    from deeplens_dof.cli.options import check_shape
 
     arguments, lists = inputs or [], names_from or []
     if not arguments and not lists:
@@ -183,8 +184,8 @@ def _film(
     inputs: list[Input], out: str | None, order: Order, focus_pull: str | None, terminal: Terminal
 ) -> list[Record]:
     """What became of the frames of a film. Raises PlanError."""
-    from deeplens_dof.batch import Batch
-    from deeplens_dof.sequence import FocusPull, InOrder, plan_film
+    from deeplens_dof.batch.run import Batch
+    from deeplens_dof.batch.sequence import FocusPull, InOrder, plan_film
 
     try:
         pull = FocusPull.parse(focus_pull) if focus_pull else None
@@ -221,11 +222,11 @@ def _engine(name: str, jobs: int | None, seconds: float | None, megabytes: float
     """Locally in this process, unless there are to be several, or one that can be killed. Raises PlanError for an engine
     that is none, or is not installed.
     """
-    from deeplens_dof.batch import InProcess, InWorkers
+    from deeplens_dof.batch.engines import InProcess, InWorkers
 
     memory_bytes = None if megabytes is None else round(megabytes * 1e6)
     if name == "ray":
-        from deeplens_dof.on_ray import OnRay
+        from deeplens_dof.batch.ray_engine import OnRay
 
         return OnRay(jobs, seconds, memory_bytes)
     if name != "local":

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof import cli, places
-from deeplens_dof.inputs import named
-from deeplens_dof.places import StorePath, digest, fetch, files_below, in_store, place, put
+from deeplens_dof import cli
+from deeplens_dof.batch import storage
+from deeplens_dof.batch.inputs import named
+from deeplens_dof.batch.storage import StorePath, digest, fetch, files_below, in_store, place, put
 from deeplens_dof.runtime.errors import PlanError
 
 fsspec = pytest.importorskip("fsspec")
@@ -149,7 +150,7 @@ def test_files_come_and_go_whole(store, tmp_path, monkeypatch) -> None:
     assert digest(there) == digest(tmp_path / "copy")
     assert digest(there)[1] == hashlib.sha256(Path("in/a.jpg").read_bytes()).hexdigest()
     monkeypatch.setattr(
-        places, "_WHOLE", ()
+        storage, "_WHOLE", ()
     )  # a store that shows half a file gets it under another name first
     put(tmp_path / "copy", place("memory://bucket/new/b.jpg"))
     assert [name for _, name in files_below(place("memory://bucket/new"))] == ["b.jpg"]

@@ -22,12 +22,15 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof import cli, manifest, one_job, watch
-from deeplens_dof.batch import Batch, InProcess, InWorkers
-from deeplens_dof.inputs import named
-from deeplens_dof.jobs import Input, Job, parse_shard, plan, share
-from deeplens_dof.manifest import LockedError, Manifest, Output, Record
-from deeplens_dof.one_job import Order, do_job
+from deeplens_dof import cli
+from deeplens_dof.batch import manifest, watch
+from deeplens_dof.batch import process as one_job
+from deeplens_dof.batch.engines import InProcess, InWorkers
+from deeplens_dof.batch.inputs import named
+from deeplens_dof.batch.jobs import Input, Job, parse_shard, plan, share
+from deeplens_dof.batch.manifest import LockedError, Manifest, Output, Record
+from deeplens_dof.batch.process import Order, do_job
+from deeplens_dof.batch.run import Batch
 from deeplens_dof.runtime import atomic_write
 from deeplens_dof.runtime.errors import PlanError
 
@@ -399,7 +402,7 @@ def test_a_manifest_that_cannot_be_written_ends_the_run(monkeypatch) -> None:
         def append(self, record: Record) -> None:
             raise OSError(errno.ENOSPC, "")
 
-    monkeypatch.setattr("deeplens_dof.batch.Manifest", Full)
+    monkeypatch.setattr("deeplens_dof.batch.run.Manifest", Full)
     assert states(run(jobs_for("a.png", "b.png"))) == "df"
 
 
@@ -411,7 +414,7 @@ def test_nothing_of_a_line_is_left_when_the_disk_fills_in_its_middle(monkeypatch
         def fail(_: int) -> None:
             raise OSError(errno.ENOSPC, "")
 
-        monkeypatch.setattr("deeplens_dof.manifest.os.fsync", fail)
+        monkeypatch.setattr("deeplens_dof.batch.manifest.os.fsync", fail)
         with pytest.raises(OSError, match="28"):
             known.append(one_job.skipped(jobs_for("b.png")[0]))
     assert Path("out", MANIFEST).read_bytes() == before
@@ -676,7 +679,7 @@ def test_a_run_killed_three_times_goes_on_to_the_same_bytes(depth) -> None:
 def mixed(folder: str, count: int) -> set[str]:
     """So many photos of all formats and bit depths, from 1 to 200 px; every tenth is broken. The names of those."""
     chance = np.random.default_rng(3)
-    whole = (Path(__file__).parent.parent / "examples/photos/coffee.jpg").read_bytes()
+    whole = (Path(__file__).parents[2] / "examples/photos/coffee.jpg").read_bytes()
     spoil: list[Any] = [
         lambda path: path.write_bytes(whole[:20_000]),
         lambda path: path.write_bytes(b""),

@@ -18,11 +18,12 @@ from PIL import Image
 
 import deeplens_dof as dl
 from deeplens_dof import cli
-from deeplens_dof.batch import Batch, Engine, InProcess
-from deeplens_dof.jobs import Input, Job, plan
-from deeplens_dof.manifest import Record
-from deeplens_dof.on_ray import OnRay
-from deeplens_dof.one_job import Order, do_job
+from deeplens_dof.batch.engines import Engine, InProcess
+from deeplens_dof.batch.jobs import Input, Job, plan
+from deeplens_dof.batch.manifest import Record
+from deeplens_dof.batch.process import Order, do_job
+from deeplens_dof.batch.ray_engine import OnRay
+from deeplens_dof.batch.run import Batch
 from deeplens_dof.runtime.errors import PlanError
 
 HEIGHT, WIDTH = 64, 96
@@ -201,13 +202,14 @@ def test_without_ray_there_is_one_sentence(monkeypatch, missing) -> None:
     from importlib import util
 
     monkeypatch.setattr(
-        "deeplens_dof.on_ray.find_spec", lambda name: None if name == missing else util.find_spec("os")
+        "deeplens_dof.batch.ray_engine.find_spec",
+        lambda name: None if name == missing else util.find_spec("os"),
     )
     with pytest.raises(PlanError, match=r"pip install 'deeplens-dof\[ray\]'"):
         OnRay()
 
 
 def test_ray_is_not_loaded_before_it_is_used() -> None:
-    code = "import sys, deeplens_dof.on_ray; print('ray' in sys.modules, 'fsspec' in sys.modules)"
+    code = "import sys, deeplens_dof.batch.ray_engine; print('ray' in sys.modules, 'fsspec' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["False", "False"]

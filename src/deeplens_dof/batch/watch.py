@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deeplens_dof.jobs import Job, Plan
-from deeplens_dof.manifest import Record
+from deeplens_dof.batch.jobs import Job, Plan
+from deeplens_dof.batch.manifest import Record
 from deeplens_dof.runtime.errors import PlanError
 
 State = tuple[int, int, int]  # of a file: which it is, its size and when it was written

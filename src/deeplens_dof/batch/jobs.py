@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from deeplens_dof.batch.storage import place
 from deeplens_dof.photo.codecs.formats import PICTURE_SUFFIXES, written_as
-from deeplens_dof.places import place
 from deeplens_dof.runtime.errors import PlanError
 
 PICTURES = PICTURE_SUFFIXES
@@ -195,16 +195,3 @@ def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = No
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.path.abspath(path)
-
-
-def check_shape(shape: str) -> None:
-    """Reads the picture of an aperture, once for all photos. Raises PlanError when it cannot be used."""
-    from deeplens_dof.optics.aperture_spec import parse_shape
-
-    if parse_shape(shape) is None:
-        from deeplens_dof.pipeline import aperture_of
-
-        try:
-            aperture_of(shape)
-        except (ValueError, OSError) as error:
-            raise PlanError(f"--shape: {error}") from None

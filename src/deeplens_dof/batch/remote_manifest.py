@@ -8,8 +8,8 @@ import posixpath
 import time
 from pathlib import Path
 
-from deeplens_dof.manifest import ENDING, STEM, Manifest, Record
-from deeplens_dof.places import digest, fetch, files_below, put
+from deeplens_dof.batch.manifest import ENDING, STEM, Manifest, Record
+from deeplens_dof.batch.storage import digest, fetch, files_below, put
 
 _COPY_S = 30.0  # between copies; after a crash, this machine's own file still has every line
 

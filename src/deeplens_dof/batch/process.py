@@ -17,12 +17,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from deeplens_dof import __version__
-from deeplens_dof.jobs import Job, refuse_clashes, same_place
-from deeplens_dof.manifest import Output, Record
+from deeplens_dof.batch.jobs import Job
+from deeplens_dof.batch.manifest import Output, Record
+from deeplens_dof.batch.outputs import check_outputs
+from deeplens_dof.batch.storage import fetch, in_store, put
 from deeplens_dof.optics.aperture_spec import parse_shape
-from deeplens_dof.places import fetch, in_store, put
-from deeplens_dof.runtime.errors import PlanError, sentence
+from deeplens_dof.runtime.errors import sentence
 from deeplens_dof.settings import Settings
+from deeplens_dof.warmup import first_use
 
 Tell = Callable[[str], None]
 
@@ -198,102 +200,3 @@ def _from_file_to_file(job: Job, order: Order, version: tuple[int, ...] | None, 
         Photo(result.overlay()).save(job.overlay)
     result.save(job.out, strip_metadata=order.strip_metadata, embed_depth=order.embed_depth)
     return settings
-
-
-def write_depth(
-    source: Path, out: str, settings: Settings | None = None, picture: Path | None = None
-) -> Path:
-    """Predicted depth of a photo into a depth file; returns its path.
-
-    out: a file, or a folder, in which it is named after the photo. settings: whose nearest_m and lens_mm place it in
-    metres, where the file holds them. picture: where depth in colours goes, to be looked at. Raises PlanError when one of
-    them is the photo or the other, PhotoError, ValueError or OSError when something goes wrong.
-    """
-    from deeplens_dof.depth.colormap import coloured
-    from deeplens_dof.depth.files import write_depth_file
-    from deeplens_dof.depth.predict import predict_depth
-    from deeplens_dof.photo import Photo, read, untouched
-
-    into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
-    target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
-    if same_place(target) == same_place(source):
-        raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
-    settings = settings or Settings()
-    job = Job(source, target.with_suffix(".png"), target.name, depth_out=target, overlay=picture)
-    refuse_clashes([Job(source, target, target.name, overlay=picture)], [])
-    photo = untouched(read(source))
-    check_outputs(job)
-    rgb = photo.srgb8()
-    depth = predict_depth(rgb)
-    for output in (target, picture):
-        if output:
-            output.parent.mkdir(parents=True, exist_ok=True)
-    write_depth_file(target, depth, settings.nearest_m, rgb, settings.lens_mm)
-    if picture:
-        Photo(coloured(depth)).save(picture)
-    return target
-
-
-def check_outputs(job: Job) -> None:
-    """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
-    from deeplens_dof.depth.files import EXPORTED
-    from deeplens_dof.photo.codecs.formats import by_suffix
-    from deeplens_dof.photo.codecs.heif import pillow_heif
-
-    for output in job.outputs:
-        _check_place(output)
-    for picture in (job.out, job.overlay):
-        if picture and by_suffix(picture).name == "HEIF":
-            pillow_heif(str(picture))
-    if job.depth_out and job.depth_out.suffix.lower() not in EXPORTED:
-        raise ValueError(
-            f"{job.depth_out} cannot be written as depth, expected a name ending in {', '.join(EXPORTED)}"
-        )
-
-
-def _check_place(path: Path) -> None:
-    """Raises PhotoError when there is something else than a plain file, or the folder takes no files."""
-    from deeplens_dof.photo.errors import PhotoError
-    from deeplens_dof.runtime.errors import reason, shown
-
-    try:
-        try:
-            mode = os.stat(path).st_mode
-        except FileNotFoundError:
-            mode = stat.S_IFREG
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "")
-        if not stat.S_ISREG(mode):
-            raise PhotoError(f"{shown(path)} cannot be written: it is a device or a pipe; name a file")
-        folder = next(parent for parent in Path(os.path.abspath(path)).parents if os.path.exists(parent))
-        if not os.path.isdir(folder):
-            raise NotADirectoryError(errno.ENOTDIR, "")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "")
-    except OSError as problem:
-        raise PhotoError(f"{shown(path)} cannot be written: {reason(problem)}") from problem
-    except ValueError as problem:
-        if isinstance(problem, PhotoError):
-            raise
-        raise PhotoError(
-            f"{shown(path)} cannot be written: the name holds a NUL character; rename it"
-        ) from problem
-
-
-def first_use() -> bool:
-    """Whether numba's index of compiled loops is missing, or older than their source, wherever numba keeps it."""
-    code = Path(__file__).parent / "lens_blur"
-    caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
-    folders = {source.parent for source in code.rglob("*.py")}
-    places = [folder / "__pycache__" for folder in folders]
-    for cache in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
-        places += (
-            [place for folder in folders for place in Path(cache).glob(f"{folder.name}_*")] if cache else []
-        )
-    indexes = [index for place in places for index in place.glob("*.nbi")]
-    sources = {source.stem: source.stat().st_mtime for source in code.rglob("*.py")}
-    return not any(
-        index.stat().st_mtime >= sources[name]
-        for index in indexes
-        if (name := index.name.split(".")[0]) in sources
-    )

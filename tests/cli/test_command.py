@@ -19,10 +19,11 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof import cli, jobs
+from deeplens_dof import cli
+from deeplens_dof.batch import jobs
 from deeplens_dof.models import list_models
 
-PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 HEIGHT, WIDTH = 32, 64
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deeplens_dof.serve.journal import Journal, log
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.problems import GoneError, Problem, response
+from deeplens_dof.serve.telemetry import Journal, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN_PATHS = ("/healthz", "/readyz")  # and the page; all else asks for the token, if there is one

@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-from deeplens_dof.batch import InWorkers, open_worker
-from deeplens_dof.jobs import Job
-from deeplens_dof.manifest import Output, Record
-from deeplens_dof.one_job import Order, do_job, failed
-from deeplens_dof.places import place
+from deeplens_dof.batch.engines import InWorkers, open_worker
+from deeplens_dof.batch.jobs import Job
+from deeplens_dof.batch.manifest import Output, Record
+from deeplens_dof.batch.process import Order, do_job, failed
+from deeplens_dof.batch.storage import place
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.runtime.threads import VARIABLE
 from deeplens_dof.runtime.worker_pool import WorkerDiedError

@@ -17,14 +17,15 @@ import numpy as np
 from PIL import Image
 
 from deeplens_dof.depth.files import Scale, fit_to, read_depth_file, write_grey
-from deeplens_dof.doctor import warm_up
 from deeplens_dof.imaging.resize import resize
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read
 from deeplens_dof.photo.remove_gps import without_gps
-from deeplens_dof.pipeline import NETWORKS, Scene, Settings, analyse, focus_overlay, preview, refocus
+from deeplens_dof.pipeline import Scene, Settings, analyse, focus_overlay, preview, refocus
+from deeplens_dof.scene import NETWORKS
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.place import Place
+from deeplens_dof.serve.photo_files import Place
+from deeplens_dof.warmup import warm_up
 
 Size = Literal["preview", "full"]
 Tell = Callable[[str], None]

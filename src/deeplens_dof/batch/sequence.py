@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeplens_dof.jobs import PICTURES, Input, Job, plan
-from deeplens_dof.manifest import Output, Record
-from deeplens_dof.one_job import Order, check_outputs, failed
-from deeplens_dof.places import in_store
+from deeplens_dof.batch.jobs import PICTURES, Input, Job, plan
+from deeplens_dof.batch.manifest import Output, Record
+from deeplens_dof.batch.outputs import check_outputs
+from deeplens_dof.batch.process import Order, failed
+from deeplens_dof.batch.storage import in_store
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Focus, parse_focus
 

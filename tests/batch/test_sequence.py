@@ -14,12 +14,12 @@ from skimage.filters import gaussian
 
 import deeplens_dof as dl
 from deeplens_dof import cli
+from deeplens_dof.batch.jobs import PICTURES
+from deeplens_dof.batch.sequence import FocusPull, numbered
 from deeplens_dof.depth.video.camera_motion import STILL, camera_motion, largest_px, moved
 from deeplens_dof.depth.video.focus_tracking import FollowedFocus
 from deeplens_dof.depth.video.stabilise import SteadyDepth, fit_line
-from deeplens_dof.jobs import PICTURES
 from deeplens_dof.runtime.errors import PlanError
-from deeplens_dof.sequence import FocusPull, numbered
 
 HEIGHT, WIDTH = 72, 108
 NEAR, FAR = (0.2, 0.5), (0.8, 0.5)

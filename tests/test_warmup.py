@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof import doctor, one_job
+from deeplens_dof import warmup
 
 BLUR_SOMETHING = """
 import numpy as np, deeplens_dof as dl
@@ -31,9 +31,9 @@ for renderer in ("neural", "paper"):
 
 
 def test_warming_up_says_what_it_is_at(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "BLURS", (("slight blur", 20, 30, 0.7), ("small blur", 40, 60, 5.0)))
+    monkeypatch.setattr(warmup, "BLURS", (("slight blur", 20, 30, 0.7), ("small blur", 40, 60, 5.0)))
     said: list[str] = []
-    doctor.compile_blur(said.append)
+    warmup.compile_blur(said.append)
     assert [line.split(":")[0] for line in said] == [
         "lens blur, slight blur",
         "lens blur, small blur",
@@ -43,7 +43,7 @@ def test_warming_up_says_what_it_is_at(monkeypatch) -> None:
 
 
 def test_the_scene_to_warm_up_with_has_a_step_a_slope_and_sharp_parts() -> None:
-    rgb, coc_px = doctor._ball_before_wall(60, 90)
+    rgb, coc_px = warmup._ball_before_wall(60, 90)
     assert (rgb.dtype, coc_px.dtype) == (np.float32, np.float32)
     assert (coc_px == 0).mean() > 0.2
     assert (coc_px == 1).mean() > 0.1
@@ -56,7 +56,7 @@ def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_pat
     code.mkdir(parents=True)
     (code / "kernels.py").write_text("")
     os.utime(code / "kernels.py", (1000, 1000))
-    monkeypatch.setattr(one_job, "__file__", str(tmp_path / "package" / "one_job.py"))
+    monkeypatch.setattr(warmup, "__file__", str(tmp_path / "package" / "warmup.py"))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -64,13 +64,13 @@ def test_first_use_is_known_from_the_index_of_compiled_loops(where: str, tmp_pat
     if where != "beside the code":
         monkeypatch.setenv(where, str(tmp_path / "cache"))
         place = tmp_path / "cache" / ("numba" if where == "XDG_CACHE_HOME" else "") / "layers_0123abcd"
-    assert one_job.first_use()
+    assert warmup.first_use()
     place.mkdir(parents=True)
     index = place / "kernels.mark_steps-16.py311.nbi"
     index.write_text("")
-    assert not one_job.first_use()
+    assert not warmup.first_use()
     os.utime(index, (500, 500))
-    assert one_job.first_use(), "the source is newer"
+    assert warmup.first_use(), "the source is newer"
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.jobs import Job
-from deeplens_dof.manifest import Record
+from deeplens_dof.batch.jobs import Job
+from deeplens_dof.batch.manifest import Record
 from deeplens_dof.runtime.errors import PlanError, sentence
 
 if TYPE_CHECKING:

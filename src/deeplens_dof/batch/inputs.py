@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from deeplens_dof.jobs import Input, is_picture
-from deeplens_dof.places import files_below, in_store, is_folder, place
+from deeplens_dof.batch.jobs import Input, is_picture
+from deeplens_dof.batch.storage import files_below, in_store, is_folder, place
 from deeplens_dof.runtime.errors import PlanError
 
 _MAGIC = "*?["

@@ -1,20 +1,16 @@
-"""What is installed, whether it is whole, and whether it works: for people who ask for help."""
+"""Compiling everything ahead, and whether that has been done."""
 
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof import __version__
-
-PARTS = ("numpy", "numba", "onnxruntime", "pillow", "OpenImageIO")
 BLURS = (  # what is compiled: height, width, largest CoC in px. The renderer chooses its ways by size and blur.
     ("slight blur", 96, 144, 0.7),
     ("small blur", 320, 480, 6.0),
@@ -24,43 +20,12 @@ BLURS = (  # what is compiled: height, width, largest CoC in px. The renderer ch
 SHAPES = ("disc", "blades:6", "ring", "cat-eye")
 
 
-def examine(warm: bool, say: Callable[[str], None]) -> None:
-    """Says versions, verifies weights and blurs a small picture; warm: compiles every inner loop before.
-
-    Raises what the failing part raises.
-    """
-    from deeplens_dof.models import list_models, runtime, verify
-
-    say(
-        f"deeplens {__version__}, Python {platform.python_version()}, {platform.platform()}, "
-        f"{os.cpu_count()} cores"
-    )
-    for part in PARTS:
-        try:
-            say(f"{part} {version(part)}")
-        except PackageNotFoundError:
-            say(f"{part} is missing; reinstall deeplens-dof")
-    for name, model in list_models().items():
-        verify(name)
-        say(f"weights {name}: {model.file} is intact")
-    say(f"networks are run by {runtime()}")
-    if warm:
-        say("compiling the inner loops; the first time it takes a minute or two")
-        compile_blur(say)
-    started = time.monotonic()
-    _try_out((600, 900) if warm else (90, 120), warm)
-    say(
-        f"a test picture went through in {time.monotonic() - started:.1f} s"
-        + ("; all inner loops are compiled" if warm else "")
-    )
-
-
 def warm_up() -> None:
     """Compiles every inner loop and takes a test picture through the whole product, as a service does before it says
     that it is ready. Raises what the failing part raises.
     """
     compile_blur()
-    _try_out((600, 900), everything=True)
+    try_out((600, 900), everything=True)
 
 
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
@@ -97,7 +62,7 @@ def _ball_before_wall(height: int, width: int) -> tuple[npt.NDArray[np.float32],
     return rgb.astype(np.float32), np.where(ball, np.float32(1), wall).astype(np.float32)
 
 
-def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
+def try_out(shape: tuple[int, int], everything: bool = False) -> None:
     """A ball before a striped wall through the whole product; raises RuntimeError when the blur is wrong.
 
     everything: afterwards also with what is off by default.
@@ -128,3 +93,22 @@ def _try_out(shape: tuple[int, int], everything: bool = False) -> None:
         )
     if everything:
         refocus(scene, Settings(focus=(0.5, 0.5), highlights=1.0, grain=1.0))
+
+
+def first_use() -> bool:
+    """Whether numba's index of compiled loops is missing, or older than their source, wherever numba keeps it."""
+    code = Path(__file__).parent / "lens_blur"
+    caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
+    folders = {source.parent for source in code.rglob("*.py")}
+    places = [folder / "__pycache__" for folder in folders]
+    for cache in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
+        places += (
+            [place for folder in folders for place in Path(cache).glob(f"{folder.name}_*")] if cache else []
+        )
+    indexes = [index for place in places for index in place.glob("*.nbi")]
+    sources = {source.stem: source.stat().st_mtime for source in code.rglob("*.py")}
+    return not any(
+        index.stat().st_mtime >= sources[name]
+        for index in indexes
+        if (name := index.name.split(".")[0]) in sources
+    )

@@ -11,10 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from deeplens_dof import __version__
-from deeplens_dof.blur_command import blur_command
+from deeplens_dof.cli.blur import blur_command
+from deeplens_dof.cli.depth import depth_command
+from deeplens_dof.cli.doctor import doctor_command
+from deeplens_dof.cli.evaluate import evaluate_command
+from deeplens_dof.cli.options import Debug
+from deeplens_dof.cli.scenes import scenes_command
+from deeplens_dof.cli.terminal import Terminal
+from deeplens_dof.cli.train import train_command
 from deeplens_dof.runtime.errors import PlanError
-from deeplens_dof.school import evaluate_command, scenes_command, train_command
-from deeplens_dof.terminal import Terminal
+
+# Of options and arguments: click's, or the copy that newer typers bring along; typer exports neither.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="deeplens",
@@ -24,45 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
 app.command("blur")(blur_command)
-
-
-@app.command("depth")
-def depth_command(
-    photo: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "-o", "--out", metavar="OUT", help="File to write: png, tiff, exr, npz or ply; or a folder."
-        ),
-    ],
-    picture: Annotated[
-        Path | None,
-        typer.Option(help="Also write depth in colours here, to look at: far is dark, near bright."),
-    ] = None,
-    nearest_m: Annotated[
-        float, typer.Option(help="Distance of the nearest thing, for exr and ply, which hold metres.")
-    ] = 1.0,
-    lens_mm: Annotated[float, typer.Option(help="Focal length on a full-frame camera, for ply.")] = 50.0,
-    debug: Debug = False,
-) -> None:
-    """Write the predicted inverse depth of a photo: near is bright, relative (npz holds the unit).
-
-    ply is a cloud of points in metres with the photo's colours.
-    """
-    from deeplens_dof.blur_command import settings_of
-    from deeplens_dof.one_job import write_depth
-
-    settings = settings_of({"nearest_m": nearest_m, "lens_mm": lens_mm})
-    reporter = Terminal(debug)
-    if (
-        reporter.guard(str(photo), lambda: reporter.done(str(write_depth(photo, out, settings, picture))))
-        is not None
-    ):
-        raise typer.Exit(1)
+app.command("depth")(depth_command)
 
 
 @app.command("models")
@@ -90,17 +61,7 @@ def models_command(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command("doctor")
-def doctor_command(
-    warm: Annotated[
-        bool, typer.Option("--warm", help="Compile everything now, so that the first photo is quick.")
-    ] = False,
-    debug: Debug = False,
-) -> None:
-    """Say what is installed and whether it works."""
-    from deeplens_dof.doctor import examine
-
-    raise typer.Exit(0 if Terminal(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
+app.command("doctor")(doctor_command)
 
 
 @app.command("serve")
@@ -159,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PlanError as error:
         print(f"deeplens: {error}", file=sys.stderr)
         code = 2
-    except _USAGE_ERROR as error:
+    except USAGE_ERROR as error:
         print(f"deeplens: {_usage_sentence(error)}", file=sys.stderr)
         code = 2
     if code == 130:
@@ -167,16 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[
-    0
-]  # of options and arguments; typer does not export it
-
-
 def _usage_sentence(error: Any) -> str:
     """What typer says about an option, and where to read on."""
     command = error.ctx.command_path if error.ctx else "deeplens"
     return f"{error.format_message().rstrip('.')}; see {command} --help"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,6 @@
+"""`python -m deeplens_dof.cli` is `deeplens`."""
+
+from deeplens_dof.cli.command import main
+
+if __name__ == "__main__":
+    main()
