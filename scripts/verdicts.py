@@ -122,7 +122,8 @@ def _verdict(row: dict[str, Any], sizes: Sequence[str], where: str) -> Verdict:
     if unknown:
         raise ValueError(f"{where}: {unknown[0]!r} is no fault, expected some of {', '.join(FAULTS)}")
     if all(good.values()) == bool(spoilt):
-        expected = "nothing in spoilt beside a yes" if spoilt else "what spoilt it beside a no"
+        yes = "two yes" if len(sizes) > 1 else "a yes"
+        expected = f"nothing in spoilt beside {yes}" if spoilt else "what spoilt it beside a no"
         raise ValueError(f"{where}: expected {expected}; a small blemish of a good picture goes into note")
     return Verdict(row["photo"].strip(), row["letter"].strip().upper(), good, spoilt)
 
