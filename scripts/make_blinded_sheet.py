@@ -11,7 +11,7 @@ file beside that folder (build/blinded_key/key.json; --key FILE for another), an
 is given. --resume goes on with a run that was cut off. --against compares no renderers but the product's default, the
 working tree's with another commit's: each analyses and blurs the photo by itself. --judge joins verdicts, a file a judge,
 with the key and prints a Markdown table: the share called good, and what spoilt the rest. --opened shows twenty of the
-photos with their names, the other commit's first; keep it from the judges.
+photos that may be passed on, under their names, the other commit's first; keep it from the judges.
 
 Renderers: neural, optical, paper and discs (32 disc layers, benchmarks/others.py), with the same predicted depth, focus,
 f-number and recovered highlights; one that is not there is skipped with a sentence. Photos: scripts/judged_photos.py, none

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from contact_sheet import Tile, laid_out, save
+from judged_photos import KEPT_BACK
 from PIL import Image
 
 PHOTOS, PHOTOS_ACROSS = 20, 2
@@ -16,10 +17,11 @@ TILE_PX, MOST_BYTES = 256, 1_200_000  # wide as a hard place
 
 
 def write(path: Path, out: Path, key_file: Path) -> int:
-    """The first PHOTOS photos of a folder of pictures, as a JPEG. Raises SystemExit for a key that does not fit."""
+    """The first PHOTOS photos of a folder that may be passed on, as a JPEG. Raises SystemExit for a key that does not fit."""
     try:
-        photos = list(json.loads(key_file.read_text(encoding="utf-8"))["photos"].items())[:PHOTOS]
-        tiles = [shown(out / name, name, facts) for name, facts in photos]
+        facts = json.loads(key_file.read_text(encoding="utf-8"))["photos"]
+        photos = [name for name in facts if name not in KEPT_BACK][:PHOTOS]
+        tiles = [shown(out / name, name, facts[name]) for name in photos]
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise SystemExit(f"{key_file} is not the key of the pictures in {out} ({error})") from error
     rows = [
