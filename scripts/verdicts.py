@@ -1,4 +1,4 @@
-"""Verdicts on blinded pictures: what is good, how verdicts and key are joined, and the table that comes of it."""
+"""Verdicts on blinded pictures: when one is good, how verdicts and key are joined, and the table that comes of it."""
 
 from __future__ import annotations
 
@@ -27,33 +27,51 @@ FAULTS = {
     "transition": "blur sets in at a line, comes in steps on receding ground, or changes where the distance does not",
     "subject": "what is in focus is softer than in the input or has lost its texture",
     "artefact": "what no lens does: noise, stripes, seams, tiles, ringing, wrong colour",
-    "depth": "something is sharp or blurred that by its distance should not be; the depth is the same for all, so that all "
-    "pictures of the sheet may have it",
+    "part": "part of the subject is blurred",
+    "depth": "something else is sharp or blurred that by its distance should not be; where the depth is the same for all, "
+    "all pictures of the sheet may have it",
 }
-COLUMNS = ("photo", "letter", "good", "spoilt", "note")
+SIZES = {
+    "good_normal": "good at normal size",
+    "good_100": "good at 100 %",
+    "good": "good",
+}  # the last one: once
+COLUMNS = ("photo", "letter", "good_normal", "good_100", "spoilt", "note")
 ANSWERS = {"yes": True, "no": False}
 Z_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """spoilt: names of FAULTS, none for a good picture."""
+    """good: the answer by column of SIZES. spoilt: names of FAULTS, none where every answer is yes."""
 
     photo: str
     letter: str
-    good: bool
+    good: dict[str, bool]
     spoilt: tuple[str, ...] = ()
+
+
+ByRenderer = dict[str, list[Verdict]]
 
 
 def how_to_judge() -> str:
     """The page that lies beside the pictures, Markdown."""
     faults = [f"- `{name}`: {text}." for name, text in FAULTS.items()]
     lines = [
-        "# How to judge", "", RULE, "", "A picture is not good when one of these is seen:", "", *faults, "",
-        "For each photo look at `NAME.png`, then at the single pictures in `NAME/`: `input.png` and one for each letter, and "
-        "`place_1.png` and so on, which show hard places of all of them at twice their size. Write into `verdicts.csv`: "
-        "`good` yes or no; for no, in `spoilt`, what spoilt it, several of the names above with `;` between them. `note` is "
-        "yours. Leave the key shut until the last line is filled.",
+        "# How to judge", "", RULE, "",
+        "Judge each picture in this order, and write its line of `verdicts.csv` "
+        f"(`{','.join(COLUMNS)}`) before the next:", "",
+        "1. **The whole picture first.** Look at it at normal size: as a panel of `NAME.png`, or as the single picture in "
+        "`NAME/`, fitted to the screen. Does it pass for one taken with a wide lens? `good_normal`: yes or no. The answer "
+        "stays, whatever you see afterwards.",
+        "2. **Then close by.** Look at all of the single picture at 100 %, a pixel of it on a pixel of the screen, and at "
+        "`place_1.png` and so on, which show hard places of all letters at twice their size. Does nothing in it ask to be "
+        "retouched? `good_100`: yes or no.",
+        "3. **The faults.** After a no at either size, write into `spoilt` everything that spoilt it, several of the names "
+        "below with `;` between them; after two yes it stays empty. `note` is yours.", "",
+        "A picture is not good at a size when one of these is seen at that size:", "", *faults, "",
+        "`input.png` in `NAME/` is the photo as it was. A line looks like `cat,A,yes,no,rim;halo,whiskers cut off`. "
+        "Leave the key shut until the last line is filled.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -61,24 +79,31 @@ def how_to_judge() -> str:
 def with_blanks(text: str, letters: dict[str, Iterable[str]]) -> str:
     """The file to fill in, CSV: what is there, or a first line, and a line for each letter of each photo that has none."""
     lines = text.splitlines() or [",".join(COLUMNS)]
+    blank = "," * (lines[0].count(",") - 2)
     starts = [f"{photo},{letter}," for photo, some in letters.items() for letter in some]
-    lines += [f"{start},," for start in starts if not any(line.startswith(start) for line in lines)]
+    lines += [start + blank for start in starts if not any(line.startswith(start) for line in lines)]
     return "\n".join(lines) + "\n"
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
-    """Raises ValueError, with the line, for columns that are missing, an answer that is none, a fault without a name in
-    FAULTS, a no without a fault, a yes with one, and a second verdict on one picture. Lines without an answer are left out.
+    """A judge's verdicts, at two sizes or, in a file with a column `good`, once.
+
+    Raises ValueError, with the line, for columns that are missing, an answer that is none, a fault without a name in FAULTS,
+    a no without a fault, two yes with one, and a second verdict on one picture. Lines without an answer are left out.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
-        missing = [name for name in COLUMNS[:4] if name not in (rows.fieldnames or ())]
+        columns = rows.fieldnames or ()
+        sizes = ("good",) if "good" in columns else ("good_normal", "good_100")
+        missing = [name for name in ("photo", "letter", *sizes, "spoilt") if name not in columns]
         if missing:
             raise ValueError(
                 f"{path} has no column {', '.join(missing)}; expected a first line {','.join(COLUMNS)}"
             )
         found = [
-            _verdict(row, f"{path}, line {rows.line_num}") for row in rows if (row["good"] or "").strip()
+            _verdict(row, sizes, f"{path}, line {rows.line_num}")
+            for row in rows
+            if any((row[size] or "").strip() for size in sizes)
         ]
     twice = [each for each, times in Counter((v.photo, v.letter) for v in found).items() if times > 1]
     if twice:
@@ -86,18 +111,21 @@ def read_verdicts(path: Path) -> list[Verdict]:
     return found
 
 
-def _verdict(row: dict[str, Any], where: str) -> Verdict:
-    answer = row["good"].strip().lower()
-    if answer not in ANSWERS:
-        raise ValueError(f"{where}: good is {row['good']!r}, expected yes or no")
+def _verdict(row: dict[str, Any], sizes: Sequence[str], where: str) -> Verdict:
+    answers = {size: (row[size] or "").strip().lower() for size in sizes}
+    for size, answer in answers.items():
+        if answer not in ANSWERS:
+            raise ValueError(f"{where}: {size} is {row[size]!r}, expected yes or no")
+    good = {size: ANSWERS[answer] for size, answer in answers.items()}
     spoilt = tuple(name.strip().lower() for name in (row["spoilt"] or "").split(";") if name.strip())
     unknown = [name for name in spoilt if name not in FAULTS]
     if unknown:
         raise ValueError(f"{where}: {unknown[0]!r} is no fault, expected some of {', '.join(FAULTS)}")
-    if ANSWERS[answer] == bool(spoilt):
-        expected = "nothing in spoilt beside a yes" if spoilt else "what spoilt it beside a no"
+    if all(good.values()) == bool(spoilt):
+        yes = "two yes" if len(sizes) > 1 else "a yes"
+        expected = f"nothing in spoilt beside {yes}" if spoilt else "what spoilt it beside a no"
         raise ValueError(f"{where}: expected {expected}; a small blemish of a good picture goes into note")
-    return Verdict(row["photo"].strip(), row["letter"].strip().upper(), ANSWERS[answer], spoilt)
+    return Verdict(row["photo"].strip(), row["letter"].strip().upper(), good, spoilt)
 
 
 def read_key(path: Path) -> dict[str, dict[str, str]]:
@@ -111,9 +139,9 @@ def read_key(path: Path) -> dict[str, dict[str, str]]:
         ) from error
 
 
-def joined(verdicts: Sequence[Verdict], key: dict[str, dict[str, str]]) -> dict[str, list[Verdict]]:
-    """The verdicts of each renderer of the key. Raises ValueError for a picture that the key does not name."""
-    by_renderer: dict[str, list[Verdict]] = {
+def joined(verdicts: Sequence[Verdict], key: dict[str, dict[str, str]]) -> ByRenderer:
+    """The verdicts on each renderer, or version, of the key. Raises ValueError for a picture that the key does not name."""
+    by_renderer: ByRenderer = {
         name: [] for name in sorted({name for letters in key.values() for name in letters.values()})
     }
     for verdict in verdicts:
@@ -142,28 +170,49 @@ def wilson(good: int, judged: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def table(by_renderer: dict[str, list[Verdict]]) -> str:
-    """Markdown: share called good, its 95 % interval, the share where nobody blamed the depth, and what spoilt the rest."""
-    lines = [
-        "| renderer | good | share | 95 % (Wilson) | good where the depth is not blamed | what spoilt the rest |",
-        "|---|---|---|---|---|---|",
+def table(judges: Sequence[ByRenderer]) -> str:
+    """Markdown, a line a judge and renderer, and of several judges one for all together: the share called good at each size
+    with its 95 % interval (Wilson), the same where the depth is not blamed, and the share on which each fault is named."""
+    told = {str(number): each for number, each in enumerate(judges, start=1)}
+    if len(judges) > 1:
+        told["all"] = {name: [verdict for each in judges for verdict in each[name]] for name in judges[0]}
+    given = {size for each in judges for some in each.values() for verdict in some for size in verdict.good}
+    sizes = [size for size in SIZES if size in given]
+    titles = [SIZES[size] for size in sizes]
+    head = [
+        "judge",
+        "renderer",
+        *titles,
+        *(f"{title}, depth not blamed" for title in titles),
+        "faults named on",
     ]
-    for name, verdicts in by_renderer.items():
-        good = sum(each.good for each in verdicts)
-        low, high = wilson(good, len(verdicts))
-        right = [each for each in verdicts if "depth" not in each.spoilt]
-        spoilt = Counter(fault for each in verdicts for fault in each.spoilt)
-        told = ", ".join(f"{fault} {times}" for fault, times in sorted(spoilt.items(), key=_most_first))
-        lines.append(
-            f"| {name} | {good} of {len(verdicts)} | {_percent(good, len(verdicts))} | {low:.0%} to {high:.0%} | "
-            f"{good} of {len(right)}, {_percent(good, len(right))} | {told or 'nothing'} |"
-        )
+    lines = [_line(head), "|" + "---|" * len(head)]
+    for judge, by_renderer in told.items():
+        lines += [_line([judge, name, *_cells(some, sizes)]) for name, some in by_renderer.items()]
     return "\n".join(lines)
+
+
+def _cells(verdicts: Sequence[Verdict], sizes: Sequence[str]) -> list[str]:
+    right = [each for each in verdicts if "depth" not in each.spoilt]
+    spoilt = Counter(fault for each in verdicts for fault in each.spoilt)
+    named = [
+        f"{fault} {times / len(verdicts):.0%}" for fault, times in sorted(spoilt.items(), key=_most_first)
+    ]
+    shares = [_share(some, size) for some in (verdicts, right) for size in sizes]
+    return [*shares, ", ".join(named) or "none"]
+
+
+def _share(verdicts: Sequence[Verdict], size: str) -> str:
+    answers = [each.good[size] for each in verdicts if size in each.good]
+    if not answers:
+        return "none judged"
+    low, high = wilson(sum(answers), len(answers))
+    return f"{sum(answers)} of {len(answers)}, {sum(answers) / len(answers):.0%} ({low:.0%} to {high:.0%})"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _most_first(fault: tuple[str, int]) -> tuple[int, str]:
     return -fault[1], fault[0]
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole else "none judged"

@@ -155,7 +155,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(run) -> None:
 def test_neither_a_key_nor_verdicts_are_written_over(run) -> None:
     out, key = run("--only", "small")
     before = key.read_text()
-    judged = (out / "verdicts.csv").read_text().replace("small,A,,,", "small,A,no,halo;rim,mine")
+    judged = (out / "verdicts.csv").read_text().replace("small,A,,,,", "small,A,yes,no,halo;rim,mine")
     (out / "verdicts.csv").write_text(judged)
     with pytest.raises(SystemExit, match="key of pictures that are there already"):
         run()
@@ -167,7 +167,7 @@ def test_neither_a_key_nor_verdicts_are_written_over(run) -> None:
     run("--resume")
     after = (out / "verdicts.csv").read_text()
     assert after.startswith(judged)
-    assert set(after.removeprefix(judged).splitlines()) >= {"tiny,A,,,", "tiny,B,,,"}
+    assert set(after.removeprefix(judged).splitlines()) >= {"tiny,A,,,,", "tiny,B,,,,"}
 
 
 def test_there_is_nothing_to_go_on_with(run) -> None:
@@ -179,16 +179,18 @@ def test_the_command_joins_what_it_made(run, capsys) -> None:
     out, key = run()
     filled = out / "verdicts.csv"
     blank = filled.read_text()
-    pictures = blank.count(",,,")
-    filled.write_text(blank.replace(",,,", ",yes,,", pictures - 1))
+    pictures = blank.count(",,,,")
+    filled.write_text(blank.replace(",,,,", ",yes,yes,,", pictures - 1))
     capsys.readouterr()
     run("--judge", str(filled))
     told = capsys.readouterr()
     assert "| optical |" in told.out
-    assert "1 pictures have no verdict yet" in told.err
-    filled.write_text(blank.replace(",,,", ",yes,,"))
+    assert f"{filled}: 1 pictures have no verdict yet" in told.err
+    filled.write_text(blank.replace(",,,,", ",yes,yes,,"))
     run("--judge", str(filled), code=0)
-    assert "| optical | 2 of 2 | 100% |" in capsys.readouterr().out
+    assert "| 1 | optical | 2 of 2, 100% (34% to 100%) |" in capsys.readouterr().out
+    run("--judge", str(filled), str(filled), code=0)
+    assert "| all | optical | 4 of 4, 100% (51% to 100%) |" in capsys.readouterr().out
     key.write_text("{}")
     with pytest.raises(SystemExit, match="is not the key of a blinded sheet"):
         run("--judge", str(filled))
@@ -235,9 +237,30 @@ def test_places_are_where_it_is_hard(scene) -> None:
     srgb = scene.photo.srgb8().repeat(5, 0).repeat(5, 1)
     changed = srgb.copy()
     changed[500:, 600:] = 0
-    found = places(srgb, coc, [srgb, changed])
+    found = places(srgb, [coc], [srgb, changed])
     assert list(found) == ["rim", "highlight", "difference 0"]
-    assert list(places(srgb, -coc, [srgb, changed])) == ["highlight", "foreground", "difference 0"]
+    assert list(places(srgb, [-coc], [srgb, changed])) == ["highlight", "foreground", "difference 0"]
+
+
+def test_places_favour_neither_version(scene) -> None:
+    from make_blinded_sheet import places
+
+    coc, srgb = scene.coc_px(dl.Settings()), scene.photo.srgb8()
+    one, other = coc.repeat(5, 0).repeat(5, 1), -coc.repeat(5, 0).repeat(5, 1)
+    srgb = srgb.repeat(5, 0).repeat(5, 1)
+    assert places(srgb, [one, other], [srgb]) == places(srgb, [other, one], [srgb])
+    assert list(places(srgb, [one, other], [srgb])) == ["rim", "highlight", "foreground"]
+
+
+def test_a_large_photo_is_made_small_in_linear_light() -> None:
+    from make_blinded_sheet import LONG_SIDE_PX, shrunk
+
+    lines = np.zeros((40, 2 * LONG_SIDE_PX, 3), np.uint8)
+    lines[:, ::2] = 255
+    small = shrunk(lines)
+    assert small.shape == (20, LONG_SIDE_PX, 3)
+    assert set(np.unique(small)) == {188}  # half the light
+    assert shrunk(small) is small
 
 
 def test_photos_are_enough_and_for_evaluation_only() -> None:
@@ -282,29 +305,65 @@ KEY = {
 }
 
 
-def judged(tmp_path: Path, *lines: str) -> Path:
-    path = tmp_path / "verdicts.csv"
-    path.write_text("\n".join(["photo,letter,good,spoilt,note", *lines]) + "\n")
+HEAD = "photo,letter,good_normal,good_100,spoilt,note"
+
+
+def judged(tmp_path: Path, *lines: str, head: str = HEAD, name: str = "verdicts") -> Path:
+    path = tmp_path / f"{name}.csv"
+    path.write_text("\n".join([head, *lines]) + "\n")
     return path
+
+
+LINES = "cat,A,yes,yes,,", "cat,b,Yes,No,halo; rim,", "dog,A,no,no,halo,", "dog,B,no,yes,depth,", "aloe,A,,,,"
 
 
 def test_verdicts_go_to_the_renderer_behind_the_letter(tmp_path) -> None:
     import verdicts
 
-    found = verdicts.read_verdicts(
-        judged(
-            tmp_path, "cat,A,yes,,", "cat,b,No,halo; rim,", "dog,A,no,halo,", "dog,B,no,depth,", "aloe,A,,,"
-        )
-    )
+    found = verdicts.read_verdicts(judged(tmp_path, *LINES))
     by_renderer = verdicts.joined(found, KEY)
-    assert {name: [each.good for each in some] for name, some in by_renderer.items()} == {
-        "discs": [False, False],
-        "optical": [True, False],
+    assert {name: [tuple(each.good.values()) for each in some] for name, some in by_renderer.items()} == {
+        "discs": [(True, False), (False, False)],
+        "optical": [(True, True), (False, True)],
     }
     assert verdicts.not_judged(found, KEY) == ["aloe A", "aloe B"]
-    lines = verdicts.table(by_renderer).splitlines()
-    assert lines[2] == "| discs | 0 of 2 | 0% | 0% to 66% | 0 of 2, 0% | halo 2, rim 1 |"
-    assert lines[3] == "| optical | 1 of 2 | 50% | 9% to 91% | 1 of 1, 100% | depth 1 |"
+    head, _, discs, optical = verdicts.table([by_renderer]).splitlines()
+    assert head.startswith("| judge | renderer | good at normal size | good at 100 % |")
+    half, none = "1 of 2, 50% (9% to 91%)", "0 of 2, 0% (0% to 66%)"
+    assert discs == f"| 1 | discs | {half} | {none} | {half} | {none} | halo 100%, rim 50% |"
+    one, both = "1 of 1, 100% (21% to 100%)", "2 of 2, 100% (34% to 100%)"
+    assert optical == f"| 1 | optical | {half} | {both} | {one} | {one} | depth 50% |"
+
+
+def test_several_judges_have_their_lines_and_one_together(tmp_path) -> None:
+    import verdicts
+
+    files = [
+        judged(tmp_path, "cat,A,yes,yes,,", "cat,B,no,no,part,", name="one"),
+        judged(tmp_path, "cat,A,yes,no,rim,", "cat,B,no,no,part;rim,", name="two"),
+    ]
+    judges = [verdicts.joined(verdicts.read_verdicts(path), KEY) for path in files]
+    told = [line.split(" | ")[:4] for line in verdicts.table(judges).splitlines()[2:]]
+    assert [line[:2] for line in told] == [
+        [f"| {judge}", name] for judge in ("1", "2", "all") for name in ("discs", "optical")
+    ]
+    assert [line[2].split(" (")[0] for line in told[4:]] == ["0 of 2, 0%", "2 of 2, 100%"]
+    assert [line[3].split(" (")[0] for line in told[4:]] == ["0 of 2, 0%", "1 of 2, 50%"]
+    assert "| part 100%, rim 50% |" in verdicts.table(judges).splitlines()[6]
+
+
+def test_verdicts_given_once_are_read_still(tmp_path) -> None:
+    import verdicts
+
+    lines = "cat,A,yes,,", "cat,B,no,rim,"
+    path = judged(tmp_path, *lines, head="photo,letter,good,spoilt,note")
+    by_renderer = verdicts.joined(verdicts.read_verdicts(path), KEY)
+    assert "| judge | renderer | good | good, depth not blamed |" in verdicts.table([by_renderer])
+    assert "| 1 | optical | 1 of 1, 100% (21% to 100%) |" in verdicts.table([by_renderer])
+    assert verdicts.with_blanks(path.read_text(), {"dog": "A"}).endswith("dog,A,,,\n")
+    results = ROOT / "benchmarks" / "results"
+    key = verdicts.read_key(results / "blinded_key.json")
+    assert not verdicts.not_judged(verdicts.read_verdicts(results / "blinded_verdicts.csv"), key)
 
 
 def test_the_blank_verdicts_can_be_filled_in(tmp_path) -> None:
@@ -313,20 +372,21 @@ def test_the_blank_verdicts_can_be_filled_in(tmp_path) -> None:
     path = tmp_path / "verdicts.csv"
     path.write_text(verdicts.with_blanks("", KEY))
     assert verdicts.read_verdicts(path) == []
-    path.write_text(verdicts.with_blanks("", KEY).replace(",,,", ",yes,,"))
+    path.write_text(verdicts.with_blanks("", KEY).replace(",,,,", ",yes,yes,,"))
     found = verdicts.read_verdicts(path)
     assert verdicts.not_judged(found, KEY) == []
-    assert all(all(each.good for each in some) for some in verdicts.joined(found, KEY).values())
+    assert all(all(each.good.values()) for some in verdicts.joined(found, KEY).values() for each in some)
 
 
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["cat,A,maybe,,"], "line 2: good is 'maybe', expected yes or no"),
-        (["cat,A,yes,,", "cat,B,no,ugly,"], "line 3: 'ugly' is no fault"),
-        (["cat,A,no,,"], "expected what spoilt it beside a no"),
-        (["cat,A,yes,halo,"], "expected nothing in spoilt beside a yes"),
-        (["cat,A,yes,,", "cat,a,no,rim,"], "judges cat A twice"),
+        (["cat,A,maybe,no,,"], "line 2: good_normal is 'maybe', expected yes or no"),
+        (["cat,A,yes,,,"], "line 2: good_100 is '', expected yes or no"),
+        (["cat,A,yes,yes,,", "cat,B,yes,no,ugly,"], "line 3: 'ugly' is no fault"),
+        (["cat,A,yes,no,,"], "expected what spoilt it beside a no"),
+        (["cat,A,yes,yes,halo,"], "expected nothing in spoilt beside two yes"),
+        (["cat,A,yes,yes,,", "cat,a,no,no,rim,"], "judges cat A twice"),
     ],
 )
 def test_verdicts_that_cannot_be_counted_are_refused(tmp_path, lines, told) -> None:
@@ -340,9 +400,9 @@ def test_files_that_do_not_fit_are_refused(tmp_path) -> None:
     import verdicts
 
     with pytest.raises(ValueError, match="verdict on cat D, which the key does not name"):
-        verdicts.joined([verdicts.Verdict("cat", "D", True)], KEY)
+        verdicts.joined([verdicts.Verdict("cat", "D", {"good": True})], KEY)
     (tmp_path / "other.csv").write_text("photo,letter\ncat,A\n")
-    with pytest.raises(ValueError, match="has no column good, spoilt"):
+    with pytest.raises(ValueError, match="has no column good_normal, good_100, spoilt"):
         verdicts.read_verdicts(tmp_path / "other.csv")
     for text in ("", "[]", '{"photos": {"cat": 1}}'):
         (tmp_path / "key.json").write_text(text)
@@ -366,7 +426,7 @@ def test_nothing_judged_is_nothing_known() -> None:
     from verdicts import table, wilson
 
     assert wilson(0, 0) == (0, 1)
-    assert "| optical | 0 of 0 | none judged | 0% to 100% |" in table({"optical": []})
+    assert "| 1 | optical | none |" in table([{"optical": []}])
 
 
 def test_every_fault_is_told_to_the_judge() -> None:
@@ -375,3 +435,95 @@ def test_every_fault_is_told_to_the_judge() -> None:
     page = how_to_judge()
     assert RULE in page
     assert all(f"`{name}`" in page for name in FAULTS)
+    assert page.index("`good_normal`:") < page.index("`good_100`:") < page.index("3. **The faults")
+
+
+PACKAGE = """
+from types import SimpleNamespace as Of
+import numpy as np
+from PIL import Image
+
+def read(path): return np.asarray(Image.open(path))
+def analyse(photo): return photo
+def Settings(f_number, focus): return focus
+def refocus(photo, focus):
+    if not (focus == "subject" or isinstance(focus, tuple)):
+        raise ValueError(focus)
+    picture = DONE
+    shown = Of(with_pixels=lambda image: Of(srgb8=lambda: image))
+    return Of(photo=shown, image=picture, coc_px=np.zeros(photo.shape[:2], np.float32))
+"""
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A repository whose first commit mirrors a photo, and whose working tree turns its colours; the first commit."""
+    import versions
+
+    root, package = tmp_path / "repository", tmp_path / "repository" / "src" / "deeplens_dof"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(versions, "ROOT", root)
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.org")
+    versions.git("init", "-q")
+    (package / "__init__.py").write_text(PACKAGE.replace("DONE", "photo[:, ::-1].copy()"))
+    versions.git("add", "src")
+    versions.git("commit", "-qm", "first")
+    (package / "__init__.py").write_text(PACKAGE.replace("DONE", "255 - photo"))
+    return versions.git("rev-parse", "HEAD")
+
+
+def test_versions_are_those_of_the_working_tree_and_the_commit(run, history, scene) -> None:
+    out, key = run("--against", history)
+    told, srgb, other = json.loads(key.read_text()), scene.photo.srgb8(), f"default@{history[:7]}"
+    assert told["commits"] == {"default": f"{history}-changed", other: history}
+    expected = {"default": 255 - srgb, other: srgb[:, ::-1]}
+    for photo, facts in told["photos"].items():
+        assert set(facts["letters"].values()) == set(expected)
+        for letter, name in facts["letters"].items():
+            np.testing.assert_array_equal(Image.open(out / photo / f"{letter}.png"), expected[name])
+    texts = [path.read_text() for path in out.iterdir() if path.suffix in (".md", ".csv")]
+    assert not any("default" in text or history[:7] in text for text in texts)
+
+
+def test_a_sheet_against_a_commit_goes_on_against_it(run, history) -> None:
+    whole, _ = run("--against", history, "--seed", "8")
+    run("--against", history, "--seed", "8", "--only", "tiny", out="again")
+    with pytest.raises(SystemExit, match="begun with other renderers"):
+        run("--resume", out="again")
+    again, _ = run("--resume", "--against", history, out="again")
+    assert (again / "small.png").read_bytes() == (whole / "small.png").read_bytes()
+
+
+def test_a_focus_of_its_own_reaches_both_versions(run, history, monkeypatch) -> None:
+    import judged_photos
+
+    photo = judged_photos.JudgedPhoto("small", "here", "small.png", "lamps", (0.2, 0.7))
+    monkeypatch.setattr(judged_photos, "PHOTOS", (photo,))
+    _, key = run("--against", history)
+    assert json.loads(key.read_text())["photos"]["small"]["focus"] == [0.2, 0.7]
+
+
+def test_a_commit_that_is_not_there_or_cannot_blur_is_told(run, history) -> None:
+    import versions
+
+    with pytest.raises(SystemExit, match="'v9' is no commit of"):
+        run("--against", "v9")
+    package = versions.ROOT / "src" / "deeplens_dof" / "__init__.py"
+    package.write_text("def read(path): raise OSError(path)")
+    with pytest.raises(RuntimeError, match="there is no result of"):
+        run("--against", history)
+    package.unlink()
+    with pytest.raises(RuntimeError, match="the package used is"):
+        run("--against", history)
+
+
+def test_the_opened_sheet_shows_the_other_version_first(run, history, tmp_path) -> None:
+    run("--against", history)
+    run("--opened", str(tmp_path / "opened.jpg"), code=0)
+    with Image.open(tmp_path / "opened.jpg") as sheet:
+        width, tile = sheet.width, 256
+    assert width >= 4 * tile
+    with pytest.raises(SystemExit, match="is not the key of the pictures"):
+        run("--opened", str(tmp_path / "opened.jpg"), out="none")
