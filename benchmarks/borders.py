@@ -25,8 +25,8 @@ import deeplens_dof as dl
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import Pair, pair_files, read_pair
 from deeplens_dof.evaluate.metrics import psnr
-from deeplens_dof.learn.examples import rough
-from deeplens_dof.learn.scenes.compose import scene_of
+from deeplens_dof.learn.scenes.composites.compose import scene_of
+from deeplens_dof.learn.training.pair_examples import rough
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess, taken_apart
 from deeplens_dof.lens_blur.layers.layers import STEP_PX, depth_steps
 from deeplens_dof.lens_blur.neural import render_neural

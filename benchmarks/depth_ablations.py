@@ -20,9 +20,9 @@ from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.frames import frame_files, read_frame
 from deeplens_dof.evaluate.depth.predictors import WHOLE
 from deeplens_dof.evaluate.depth.score import Wanted, score_depth
-from deeplens_dof.learn import loop
-from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
-from deeplens_dof.learn.scenes.pictures import SubjectTeacher
+from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher
+from deeplens_dof.learn.training import depth as loop
+from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
 from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"

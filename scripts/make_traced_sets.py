@@ -157,8 +157,8 @@ class Ingredients:
     """What random scenes are made of, for training and held out, instead of the tool's own."""
 
     def __init__(self, tool: Any) -> None:
-        from deeplens_dof.learn.scenes.materials import is_held_out
-        from deeplens_dof.learn.scenes.pictures import training_photos
+        from deeplens_dof.learn.scenes.composites.materials import is_held_out
+        from deeplens_dof.learn.scenes.objects.pictures import training_photos
 
         self._tool, self._is_held_out = tool, is_held_out
         self._photos = training_photos()

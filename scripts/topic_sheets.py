@@ -1,8 +1,8 @@
 """Sheets by topic, hair, leaves, night highlights and foreground blur: the same places by every renderer there is.
 
 Cases with a truth are path-traced scenes of benchmarks/scenes and, for hair, a matte of strands that is composed over an
-example photo and seen through a thousand points of the lens (`learn/scenes/compose.py`; needs the extra [learn]). The other
-cases are photos with predicted depth and the default lens.
+example photo and seen through a thousand points of the lens (`learn/scenes/composites/compose.py`; needs the extra [learn]).
+The other cases are photos with predicted depth and the default lens.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def of_photo(photo: judged_photos.JudgedPhoto, names: Sequence[str]) -> Case:
 def heads_of_hair(seeds: tuple[int, int], names: Sequence[str], tell: Tell) -> Iterator[Case]:
     """One in focus before lamps at night, one before the focus, with what a lens sees of them."""
     try:
-        from deeplens_dof.learn.scenes.compose import Composition, Layer
-        from deeplens_dof.learn.scenes.mattes import hair
+        from deeplens_dof.learn.scenes.composites.compose import Composition, Layer
+        from deeplens_dof.learn.scenes.composites.mattes import hair
     except ImportError as error:
         tell(f"the composed hair is left out: it needs the extra [learn] ({error})")
         return

@@ -10,8 +10,8 @@ from deeplens_dof.datasets import split
 
 pytest.importorskip("cv2", reason="the assets need opencv-python-headless: pip install '.[learn]'")
 
-from deeplens_dof.learn.scenes import pictures
 from deeplens_dof.learn.scenes.assets import PACKAGES
+from deeplens_dof.learn.scenes.objects import pictures
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
 pytest.importorskip("cv2", reason="the school needs opencv-python-headless: pip install '.[learn]'")
 
-from deeplens_dof.learn.scenes.figures import animal, hand, person
-from deeplens_dof.learn.scenes.furniture import Model
-from deeplens_dof.learn.scenes.library import Library, Piece
-from deeplens_dof.learn.scenes.shapes import primitive_shapes
-from deeplens_dof.learn.scenes.vertices import Mesh
+from deeplens_dof.learn.scenes.objects.figures import animal, hand, person
+from deeplens_dof.learn.scenes.objects.furniture import Model
+from deeplens_dof.learn.scenes.objects.library import Library, Piece
+from deeplens_dof.learn.scenes.objects.shapes import primitive_shapes
+from deeplens_dof.learn.scenes.objects.vertices import Mesh
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,8 @@ def untaught(tmp_path_factory):
     torch = pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
     import onnxruntime
 
-    from deeplens_dof.learn.export import export_blur
-    from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
+    from deeplens_dof.learn.networks.deeplens2018 import PaperLensBlur
+    from deeplens_dof.learn.networks.export import export_blur
 
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("paper") / "deeplens2018.onnx"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deeplens_dof.datasets.pairs import Pair, pair_files, pair_path, write_pair
-from deeplens_dof.learn import border_examples
-from deeplens_dof.learn.scenes.compose import Composition, Layer
-from deeplens_dof.learn.scenes.integrate import SUBPIXELS
+from deeplens_dof.learn.scenes.composites.compose import Composition, Layer
+from deeplens_dof.learn.scenes.composites.integrate import SUBPIXELS
+from deeplens_dof.learn.training import border_examples
 
 SIDE = 256
 

@@ -133,7 +133,7 @@ def evaluate_command(
 
 
 def _teacher() -> Any:
-    from deeplens_dof.learn.scenes.pictures import SubjectTeacher
+    from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher
 
     return SubjectTeacher()
 
@@ -157,6 +157,6 @@ def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) ->
     if folders:
         return BENCHMARKS[name], Path(folders[0]).expanduser()
     with learned("evaluate"):
-        from deeplens_dof.learn.scenes.pairs import synthetic_folder
+        from deeplens_dof.learn.scenes.composites.pairs import synthetic_folder
 
     return BENCHMARKS[name], synthetic_folder(tell)

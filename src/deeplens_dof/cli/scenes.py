@@ -39,7 +39,7 @@ def scenes_command(
         try:
             with learned("scenes"):
                 if pairs:
-                    from deeplens_dof.learn.scenes.pairs import make_pairs
+                    from deeplens_dof.learn.scenes.composites.pairs import make_pairs
 
                     made = make_pairs(out, count, seed, workers, held_out, progress)
                 else:

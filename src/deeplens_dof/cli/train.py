@@ -60,13 +60,13 @@ def train_command(
     with learned("train"):
         from deeplens_dof.datasets.cache import cache_folder
         from deeplens_dof.datasets.folder import open_folder
-        from deeplens_dof.learn import blur_loop, light_loop, loop
-        from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
-        from deeplens_dof.learn.curves import write_curves
-        from deeplens_dof.learn.recipes import RECIPES
-    from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
-        light_loop.LIGHT_RECIPES, light_loop.train_light
-    )
+        from deeplens_dof.learn.training.curves import write_curves
+        from deeplens_dof.learn.training.depth import train
+        from deeplens_dof.learn.training.depth_recipes import RECIPES
+        from deeplens_dof.learn.training.highlights import LIGHT_RECIPES, train_light
+        from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
+        from deeplens_dof.learn.training.pairs import train_blur
+    from_pairs = dict.fromkeys(BLUR_RECIPES, train_blur) | dict.fromkeys(LIGHT_RECIPES, train_light)
     if recipe not in RECIPES and recipe not in from_pairs:
         known = ", ".join((*RECIPES, *from_pairs))
         raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
@@ -80,7 +80,7 @@ def train_command(
         if recipe in from_pairs:
             pairs = cache_folder() / "pairs"
             given = frames or [pairs / "train"]
-            if recipe in light_loop.LIGHT_RECIPES and not frames:
+            if recipe in LIGHT_RECIPES and not frames:
                 given.append(cache_folder() / "scenes" / "train")
             return from_pairs[recipe](
                 recipe, given, held_out or pairs / "held_out", folder, resume, init,
@@ -88,7 +88,7 @@ def train_command(
             )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
         sources = frames or [cache_folder() / "scenes" / "train"]
-        return loop.train(
+        return train(
             recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Light above white, as a network has learnt it: lamps become bright, walls and skies stay.
 
-The network `light` (`learn/networks/light.py`) says for every pixel by how much the light of each channel exceeds white
+The network `light` (`learn/networks/highlights.py`) says for every pixel by how much the light of each channel exceeds white
 where it was clipped. It learnt from pictures of which the light is known. `highlights.recover_highlights` does the same by
 rule, without a network.
 """

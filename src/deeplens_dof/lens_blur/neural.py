@@ -2,8 +2,8 @@
 
 Round the border of a near thing no photo says how much of a pixel is its own (hair, leaves, glass), what its colour is
 without what shines through, and what lies behind it. The optical renderer guesses that from the few pixels nearby. The
-network `lens_blur` (`learn/networks/borders.py`) has learnt it from scenes of which all is known, also for depth that is
-wrong at its borders. What it says is layers (`borders.py`), which the optical renderer blurs as it blurs its own.
+network `lens_blur` (`learn/networks/border_unmixing.py`) has learnt it from scenes of which all is known, also for depth that
+is wrong at its borders. What it says is layers (`layers/borders.py`), which the optical renderer blurs as it blurs its own.
 
 With few lens points, for a preview, the network is not asked. A photo longer than LONGEST_PX, or blurred by more than
 LARGEST_PX, is rendered by the optics at full size, and the difference that the network makes at a smaller size is added.

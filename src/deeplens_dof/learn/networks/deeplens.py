@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deeplens_dof.learn import exact
-from deeplens_dof.learn.networks.borders import MULTIPLE_PX, NeuralLensBlur
+from deeplens_dof.learn.networks.border_unmixing import MULTIPLE_PX, NeuralLensBlur
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into

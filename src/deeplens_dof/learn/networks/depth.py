@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deeplens_dof.learn.networks.vision_transformer import DEPTH, HEADS, WIDTH, VisionTransformer
+from deeplens_dof.learn.networks.vit import DEPTH, HEADS, WIDTH, VisionTransformer
 
 STARTS_AT_ZERO = (
     "matte_head.recognise.weight",

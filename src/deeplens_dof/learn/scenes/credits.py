@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deeplens_dof.datasets.cache import assets_folder
-from deeplens_dof.learn.scenes.furniture import PACKS, catalogue
+from deeplens_dof.learn.scenes.objects.furniture import PACKS, catalogue
 
 
 def creators(furniture: Path) -> dict[str, list[str]]:

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
-from deeplens_dof.learn.scenes import closeups, nearby, outdoors, portraits, rooms
-from deeplens_dof.learn.scenes.library import LIBRARY_VERSION, Library, load_library
-from deeplens_dof.learn.scenes.photographic import contact_shadow, exposed, random_defocus
-from deeplens_dof.learn.scenes.raster import Drawing, Rasteriser
-from deeplens_dof.learn.scenes.stage import Stage
+from deeplens_dof.learn.scenes.objects.library import LIBRARY_VERSION, Library, load_library
+from deeplens_dof.learn.scenes.render.photographic import contact_shadow, exposed, random_defocus
+from deeplens_dof.learn.scenes.render.raster import Drawing, Rasteriser
+from deeplens_dof.learn.scenes.stages import closeups, nearby, outdoors, portraits, rooms
+from deeplens_dof.learn.scenes.stages.stage import Stage
 from deeplens_dof.runtime.atomic_write import SUFFIX
 from deeplens_dof.runtime.interrupt import leave_interrupts_to_the_parent
 

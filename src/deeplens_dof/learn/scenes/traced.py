@@ -28,7 +28,7 @@ import numpy.typing as npt
 from deeplens_dof.datasets.pairs import Pair, pair_path, write_pair
 from deeplens_dof.datasets.split import evaluation_only
 from deeplens_dof.evaluate.bokeh.pictures import read_exr_rgb, read_json
-from deeplens_dof.learn.scenes.compose import SIZE
+from deeplens_dof.learn.scenes.composites.compose import SIZE
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 Floats = npt.NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Pictures of which the light above white is known."""

@@ -1,0 +1,1 @@
+"""What stands in synthetic scenes: furniture, figures, plants, shapes, textures, skies."""

@@ -1,0 +1,1 @@
+"""Synthetic scenes drawn: triangles, shaders, and what a camera does to a picture."""

@@ -1,0 +1,1 @@
+"""Where synthetic scenes play: rooms, outdoors, portraits, close-ups."""

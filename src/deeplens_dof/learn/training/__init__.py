@@ -1,0 +1,1 @@
+"""Training: the loops, the recipes, and the examples that they learn from."""

@@ -1,0 +1,269 @@
+"""Batches for training: synthetic frames with exact labels, real photos with the teacher's matte, and measured
+depth for those who have it.
+
+Batch k of a seed depends on (seed, k) and the list of frames alone, so that a resumed run continues as if it
+had never stopped. Pictures vary anew each time they are read: crop, flip, colour, noise, blur and JPEG.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deeplens_dof.datasets.cache import cache_folder
+from deeplens_dof.datasets.folder import Folder
+from deeplens_dof.datasets.frames import Frame, read_frame
+from deeplens_dof.datasets.sample import DatasetError
+from deeplens_dof.datasets.sample import Sample as Measured
+from deeplens_dof.evaluate.depth.matte import is_one_clear_subject
+from deeplens_dof.learn.scenes.teacher_mattes import read_matte
+
+# Photos with one clear subject (the rest of the training list is landscapes, drawings and patterns).
+DISTILLATION_PHOTOS = (
+    "messi5", "squirrel_cls", "butterfly", "apple", "orange", "HappyFish", "fruits", "YellowFlower",
+    "TwoWings", "FallenLeaf",
+    "FlyingKonqui",
+)  # fmt: skip
+LEAST_KNOWN = 0.02  # of a crop's pixels; with fewer labels its depth does not count
+FloatImage = npt.NDArray[Any]
+Bytes = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1.
+
+    known: (B, H/2, W/2), 1 where inverse depth is labelled; None where every pixel of a sample that has depth is.
+    """
+
+    rgb: Tensor
+    inverse_depth: Tensor
+    matte: Tensor
+    has_depth: Tensor
+    has_matte: Tensor
+    known: Tensor | None = None
+
+    @property
+    def depth_weight(self) -> Tensor:
+        """What the depth losses weigh by: pixels where some have no label, else samples."""
+        return self.has_depth if self.known is None else self.known
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return self._each(lambda part: part.to(device, non_blocking=True))
+
+    def part(self, first: int, step: int) -> Batch:
+        """Samples first, first + step, and so on."""
+        return self._each(lambda part: part[first::step])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            change(self.rgb), change(self.inverse_depth), change(self.matte), change(self.has_depth),
+            change(self.has_matte), None if self.known is None else change(self.known),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A real photo that may be trained on, with its teacher's matte 0..1 of the same size."""
+
+    rgb: Bytes
+    matte: FloatImage
+
+
+@dataclass(frozen=True)
+class Source:
+    """What batches are drawn from. photo_share: the part of all samples that are real photos. measured_share: the
+    part of the others that are measured; each of the folders has an equal part in it. taught: the frames' mattes are
+    the teacher's (`scenes/taught.py`), which each of them has.
+    """
+
+    frames: Sequence[Path]
+    photos: Sequence[Photo] = ()
+    photo_share: float = 0.0
+    measured: Sequence[Folder] = ()
+    measured_share: float = 0.0
+    taught: bool = False
+
+
+def batch(source: Source, seed: int, index: int, count: int, long_side: int, augment: bool = True) -> Batch:
+    """Batch `index`: `count` samples in one orientation, 4:3, the longer side of `long_side` px (a multiple
+    of 28).
+    """
+    rng = np.random.default_rng([seed, index])
+    short_side = round(long_side * 0.75 / 28) * 28
+    upright = bool(rng.random() < 0.3)
+    size = (short_side, long_side) if upright else (long_side, short_side)
+    samples = [_sample(source, rng, size, augment) for _ in range(count)]
+    rgb, depth, matte, has_depth, has_matte, known = (np.stack(part) for part in zip(*samples, strict=True))
+    return Batch(
+        torch.from_numpy(rgb.transpose(0, 3, 1, 2).copy()), torch.from_numpy(depth), torch.from_numpy(matte),
+        torch.from_numpy(has_depth), torch.from_numpy(has_matte),
+        torch.from_numpy(known) if source.measured else None,
+    )  # fmt: skip
+
+
+def batches(
+    source: Source, seed: int, first: int, last: int, count: int, long_side: int, ahead: int = 4
+) -> Generator[Batch, None, None]:
+    """Batches first .. last - 1 in order, made ahead in another thread."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def make() -> None:
+        try:
+            for index in range(first, last):
+                made = batch(source, seed, index, count, long_side)
+                while not stop.is_set():
+                    try:
+                        ready.put(made, timeout=0.5)
+                        break
+                    except queue.Full:
+                        continue
+                if stop.is_set():
+                    return
+        except BaseException as error:  # handed to the reader, who raises it
+            ready.put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        for _ in range(first, last):
+            made = ready.get()
+            if isinstance(made, BaseException):
+                raise made
+            yield made
+    finally:
+        stop.set()
+
+
+Sample = tuple[FloatImage, FloatImage, FloatImage, np.float32, np.float32, FloatImage]
+
+
+def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> Sample:
+    half = (size[0] // 2, size[1] // 2)
+    if source.photos and rng.random() < source.photo_share:
+        photo = source.photos[int(rng.integers(len(source.photos)))]
+        rgb, depth, matte = photo.rgb, np.zeros(photo.rgb.shape[:2], np.float32), photo.matte
+        has_depth, has_matte = np.float32(0), np.float32(1)
+        known = np.zeros_like(depth)
+    elif source.measured and rng.random() < source.measured_share:
+        one = _measured(source.measured, rng)
+        rgb, depth, known = one.rgb, one.inverse_depth, one.known.astype(np.float32)
+        matte = np.zeros_like(depth) if one.subject is None else one.subject
+        has_depth, has_matte = np.float32(one.has_depth), np.float32(one.subject is not None)
+    else:
+        path = source.frames[int(rng.integers(len(source.frames)))]
+        frame = read_frame(path)
+        taught = read_matte(path) if source.taught else None
+        rgb, depth, matte = frame.rgb, frame.inverse_depth, _mask(frame) if taught is None else taught
+        has_depth = np.float32(1)
+        has_matte = np.float32((taught if source.taught else frame.subject) is not None)
+        known = np.ones_like(depth)
+    rows, columns = _crop(rng, rgb.shape[:2], size, augment)
+    rgb, depth, matte, known = (part[rows, columns] for part in (rgb, depth, matte, known))
+    if augment and rng.random() < 0.5:
+        rgb, depth, matte, known = (part[:, ::-1] for part in (rgb, depth, matte, known))
+    shrinks = rgb.shape[1] >= size[0]
+    resized = cv2.resize(
+        np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    depth = cv2.resize(np.ascontiguousarray(depth), half, interpolation=cv2.INTER_NEAREST)
+    matte = cv2.resize(np.ascontiguousarray(matte), half, interpolation=cv2.INTER_AREA).clip(0, 1)
+    known = cv2.resize(np.ascontiguousarray(known), half, interpolation=cv2.INTER_NEAREST)
+    if has_depth and known.mean() < LEAST_KNOWN:
+        known, has_depth = np.zeros_like(known), np.float32(0)
+    picture = as_photographed(resized, rng) if augment else resized.astype(np.float32) / 255
+    return picture, depth, matte, has_depth, has_matte, known
+
+
+def _measured(folders: Sequence[Folder], rng: np.random.Generator) -> Measured:
+    """A sample of one of the folders; in place of a broken one that is to be skipped, the next that can be read."""
+    folder = folders[int(rng.integers(len(folders)))]
+    first = int(rng.integers(len(folder.entries)))
+    for further in range(len(folder.entries)):
+        one = folder.read(folder.entries[(first + further) % len(folder.entries)])
+        if one is not None:
+            return one
+    raise DatasetError(f"{folder.path} holds no sample that can be read, expected {folder.layout.expected}")
+
+
+def _mask(frame: Frame) -> FloatImage:
+    if frame.subject is None:
+        return np.zeros(frame.rgb.shape[:2], np.float32)
+    return frame.subject.astype(np.float32) / 255
+
+
+def _crop(
+    rng: np.random.Generator, shape: tuple[int, ...], size: tuple[int, int], augment: bool
+) -> tuple[slice, slice]:
+    """The largest part of the wanted aspect, or (half of the time) a smaller one: another framing and field
+    of view.
+    """
+    height, width = shape[:2]
+    aspect = size[0] / size[1] * (rng.uniform(0.87, 1.15) if augment else 1)
+    part = rng.uniform(0.6, 1) if augment and rng.random() < 0.5 else 1.0
+    crop_height = int(min(height, width / aspect) * part)
+    crop_width = int(min(width, height * aspect) * part)
+    top, left = rng.integers(height - crop_height + 1), rng.integers(width - crop_width + 1)
+    return slice(int(top), int(top) + crop_height), slice(int(left), int(left) + crop_width)
+
+
+def as_photographed(rgb: Bytes, rng: np.random.Generator) -> FloatImage:
+    """sRGB uint8 to float 0..1 with another gamma, white balance, saturation, noise, blur and JPEG."""
+    if rng.random() < 0.3:
+        buffer = io.BytesIO()
+        Image.fromarray(rgb).save(buffer, "JPEG", quality=int(rng.integers(30, 95)))
+        rgb = np.asarray(Image.open(buffer))
+    picture = np.clip(rgb.astype(np.float32) / 255, 1e-3, 1) ** rng.uniform(0.65, 1.5) * rng.uniform(
+        0.82, 1.18, 3
+    )
+    grey = picture.mean(2, keepdims=True)
+    saturation = 0.0 if rng.random() < 0.12 else rng.uniform(0.3, 1.35)
+    picture = grey + (picture - grey) * saturation
+    if rng.random() < 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.4))
+    if rng.random() < 0.6:
+        noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0, 0.035))
+        if rng.random() < 0.4:  # coarse, as noise is after a phone's denoising
+            noise = cv2.GaussianBlur(noise, (0, 0), 1.0) * 2
+        picture = picture + noise
+    return np.clip(picture, 0, 1).astype(np.float32)
+
+
+def distillation_photos() -> list[Photo]:
+    """Training photos on which the teacher is sure of one subject. The mattes are kept below the cache
+    folder.
+    """
+    from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher, training_photos
+
+    folder = cache_folder() / "scenes" / "mattes-1"
+    folder.mkdir(parents=True, exist_ok=True)
+    teacher: SubjectTeacher | None = None
+    photos = []
+    found = training_photos()
+    for name in sorted(set(DISTILLATION_PHOTOS) & set(found)):
+        path, kept = found[name], folder / f"{name}.npz"
+        if not kept.exists():
+            teacher = teacher or SubjectTeacher()
+            with Image.open(path) as opened:
+                picture = opened.convert("RGB")
+            picture.thumbnail((672, 672))
+            rgb = np.asarray(picture)
+            np.savez(kept, rgb=rgb, matte=teacher.matte(rgb).astype(np.float32))
+        with np.load(kept) as arrays:
+            photo = Photo(arrays["rgb"], arrays["matte"])
+        if is_one_clear_subject(photo.matte):
+            photos.append(photo)
+    return photos

@@ -1,0 +1,107 @@
+"""One process, or several that share each batch (`accelerate launch -m deeplens_dof.cli train ...`).
+
+Every process makes the whole batch from the seed and takes its own samples of it, so that the data, the rates and the
+size of a batch are those of one process, whatever the number: a run may be resumed with another number. Losses are
+scaled so that their mean over the processes is the loss of the whole batch.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deeplens_dof.learn.training.depth_batches import Batch
+from deeplens_dof.learn.training.losses import Rows
+
+
+class Alone:
+    """One process: the whole batch, nothing to wait for."""
+
+    rank, count, is_first = 0, 1, True
+
+    def __init__(self) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def shared(self, network: nn.Module) -> nn.Module:
+        """What the gradients go through."""
+        return network
+
+    def part(self, whole: Batch) -> Batch:
+        """This process's samples."""
+        return whole
+
+    def rows(self, whole: Batch) -> Rows | None:
+        """Which samples they are; None for all."""
+        return None
+
+    def share(self, weight: Tensor) -> float:
+        """By what a mean over this process's samples is multiplied, so that the processes' mean is that of all.
+
+        weight: (B,) of the whole batch.
+        """
+        return 1.0
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """The mean over the processes."""
+        return values
+
+    def first_before_others(self) -> AbstractContextManager[Any]:
+        """The first process does it alone, then the others find it done."""
+        return nullcontext()
+
+    def wait(self) -> None:
+        """Until all are here."""
+
+
+class Together(Alone):
+    """One of several processes, started by `accelerate launch` (or torchrun), which tell by environment variables."""
+
+    def __init__(self) -> None:
+        try:
+            from accelerate import Accelerator
+        except ImportError as error:
+            raise ValueError(
+                "training in several processes needs accelerate, which is not installed; run "
+                "pip install 'deeplens-dof[learn]'"
+            ) from error
+        self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+        self.device = self._accelerator.device
+        self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
+        self.is_first = self._accelerator.is_main_process
+
+    def shared(self, network: nn.Module) -> nn.Module:
+        self._accelerator.free_memory()  # the last phase's wrapper, whose hooks must not see this one's gradients
+        return self._accelerator.prepare_model(network)
+
+    def part(self, whole: Batch) -> Batch:
+        return whole.part(self.rank, self.count)
+
+    def rows(self, whole: Batch) -> Rows | None:
+        return Rows(self.rank, self.count, len(whole.rgb))
+
+    def share(self, weight: Tensor) -> float:
+        total = float(weight.sum())
+        return self.count * float(weight[self.rank :: self.count].sum()) / total if total > 0 else 1.0
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        numbers = torch.tensor(list(values.values()), dtype=torch.float32, device=self.device)
+        mean: Tensor = self._accelerator.reduce(numbers, reduction="mean")
+        return dict(zip(values, mean.tolist(), strict=True))
+
+    def first_before_others(self) -> AbstractContextManager[Any]:
+        return self._accelerator.main_process_first()
+
+    def wait(self) -> None:
+        self._accelerator.wait_for_everyone()
+
+
+def processes(batch: int) -> Alone | Together:
+    """This process, or this one of several. Raises ValueError when there are more of them than samples in a batch."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > batch:
+        raise ValueError(f"there are {count} processes for batches of {batch}; start at most {batch}")
+    return Together() if count > 1 else Alone()

@@ -1,0 +1,157 @@
+"""Examples for the lens blur and the upsampling: pairs as the camera would meet them, with its own renderings beside.
+
+An example is made once from a pair and lies beside it: `example_000123.npz` with float16
+    light        (S, S, 3) what the renderer is given: 8-bit sRGB again, clipped light recovered more or less, or all of it
+    coc_px       (S, S) as the renderer is given it: exact, or wrong as depth is (ROUGH_SHARE)
+    optical      (S, S, 3) what the optical renderer makes of it
+    half         (S/2, S/2, 3) the same at half the size (`lens_blur/baselines/halving.py`)
+    quarter      (S/4, S/4, 3) and at a quarter
+    truth        (S, S, 3) what the lens truly sees
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from deeplens_dof.datasets.pairs import Pair, read_pair
+from deeplens_dof.highlights.rule import recover_highlights
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.learn.scenes.composites.pairs import made_by
+from deeplens_dof.lens_blur.baselines.halving import halved
+from deeplens_dof.lens_blur.render import render
+from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.runtime.atomic_write import write_atomically
+
+Floats = npt.NDArray[np.float32]
+NAMES = ("light", "coc_px", "optical", "half", "quarter", "truth")
+_SMALLER = {"half": 2, "quarter": 4}
+ROUGH_SHARE = 0.3  # of the examples whose depth is wrong at its borders
+LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recovered as by default
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A batch, each (B, C, S, S) linear light or px; `half` is half as large, `quarter` a quarter."""
+
+    light: Tensor
+    coc_px: Tensor
+    optical: Tensor
+    half: Tensor
+    quarter: Tensor
+    truth: Tensor
+
+    def part(self, rank: int, count: int) -> Examples:
+        """Every count-th sample from `rank` on."""
+        return Examples(*(getattr(self, name)[rank::count] for name in NAMES))
+
+
+def example_path(pair: Path) -> Path:
+    """Where the example of a pair lies."""
+    return pair.with_name(pair.name.replace("pair_", "example_"))
+
+
+def prepare(pairs: list[Path], workers: int = 1, progress: Callable[[int], None] | None = None) -> None:
+    """Makes the examples of these pairs that are not there yet. progress: called with how many there are."""
+    missing = [path for path in pairs if not example_path(path).exists()]
+    for made, _ in enumerate(made_by(_write_one, missing, workers), start=1):
+        if progress is not None:
+            progress(len(pairs) - len(missing) + made)
+
+
+def make_example(pair: Pair) -> dict[str, Floats]:
+    """The arrays of an example, by name; they depend on the pair alone."""
+    rng = np.random.default_rng((pair.facts["seed"], pair.facts["index"], 77))
+    coc = rough(pair.coc_px, rng) if rng.random() < ROUGH_SHARE else pair.coc_px
+    light = as_photographed(pair.rgb, rng)
+    aperture = Aperture.parse(pair.facts["shape"])
+    rendered = render(light, coc, aperture, threads=1)
+    smaller = halved(light, coc)
+    half, quarter = (render(*each, aperture, threads=1) for each in (smaller, halved(*smaller)))
+    made = {"light": light, "coc_px": coc, "optical": rendered, "half": half, "quarter": quarter}
+    return {**made, "truth": pair.bokeh}
+
+
+def load(
+    pairs: list[Path], crop: tuple[int, int, int] | None = None, flips: npt.ArrayLike | None = None
+) -> Examples:
+    """The examples of these pairs as a batch.
+
+    crop: row, column and side, multiples of 4. flips: (B, 2) of 0 and 1, mirrored left to right, transposed.
+    """
+    top, left, side = crop or (0, 0, 0)
+    columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
+    turns = np.zeros((len(pairs), 2), bool) if flips is None else np.asarray(flips, bool)
+    for path, (mirrored, transposed) in zip(pairs, turns, strict=True):
+        with np.load(example_path(path)) as kept:
+            for name in NAMES:
+                part = kept[name].astype(np.float32)
+                if crop:
+                    scale = _SMALLER.get(name, 1)
+                    part = part[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
+                part = part[:, ::-1] if mirrored else part
+                part = part.swapaxes(0, 1) if transposed else part
+                part = part[..., None] if part.ndim == 2 else part
+                columns[name].append(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1))))
+    return Examples(**{name: torch.stack(each) for name, each in columns.items()})
+
+
+def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
+    """The light as the camera has it: whole, or through 8 bits and its clipped part recovered, all of it or as by default."""
+    kind = rng.choice(3, p=LIGHT_SHARES)
+    if kind == 0:
+        return rgb
+    clipped = np.ascontiguousarray(srgb_to_linear(linear_to_srgb(rgb)))
+    return recover_highlights(clipped, 1.0 if kind == 1 else 0.25)
+
+
+def rough(coc: Floats, rng: np.random.Generator) -> Floats:
+    """Depth as networks and phones give it: borders moved inwards or outwards, softened, coarse, bent."""
+    side = 2 * int(rng.integers(1, 4)) + 1
+    kernel = np.ones((side, side), np.uint8)
+    kind = rng.integers(5)
+    if kind == 0:
+        return np.asarray(cv2.dilate(coc, kernel), np.float32)
+    if kind == 1:
+        return np.asarray(cv2.erode(coc, kernel), np.float32)
+    if kind == 2:
+        return np.asarray(cv2.GaussianBlur(coc, (0, 0), rng.uniform(0.7, 3.0)), np.float32)
+    if kind == 3:
+        return _bent(coc, rng)
+    cells = int(coc.shape[0] / rng.uniform(2, 5))
+    small = cv2.resize(coc, (cells, cells), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, coc.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _bent(coc: Floats, rng: np.random.Generator) -> Floats:
+    """Every place moved by up to some pixels, neighbours nearly alike."""
+    waves = cv2.resize(
+        rng.normal(0, rng.uniform(0.7, 3), (*rng.integers(4, 24, 2), 2)).astype(np.float32),
+        coc.shape[::-1],
+        interpolation=cv2.INTER_CUBIC,
+    )
+    rows, columns = np.indices(coc.shape, dtype=np.float32)
+    return np.asarray(
+        cv2.remap(
+            coc,
+            columns + waves[..., 0],
+            rows + waves[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
+
+
+def _write_one(path: Path) -> None:
+    cv2.setNumThreads(1)
+    made = make_example(read_pair(path))
+    half = {name: np.minimum(value, 6e4).astype(np.float16) for name, value in made.items()}
+    write_atomically(example_path(path), lambda file: np.savez(file, **half))  # type: ignore[arg-type]

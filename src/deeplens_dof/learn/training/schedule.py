@@ -1,0 +1,72 @@
+"""Which weights a phase trains and how fast: parameter groups, frozen parts, the schedule of the rates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from deeplens_dof.learn.networks.depth import DepthNetwork
+from deeplens_dof.learn.training.depth_recipes import Phase, Recipe
+
+LOWEST_RATE = 0.03  # of a phase's rate, at its end
+
+
+def groups(network: DepthNetwork) -> list[dict[str, Any]]:
+    """Parameter groups by part: matte head, decoder and depth head, the encoder's blocks, what comes before
+    them.
+    """
+    depth = len(network.encoder.blocks)
+    groups = [
+        {"params": list(network.matte_head.parameters()), "part": "matte", "below": 0},
+        {
+            "params": [*network.decoder.parameters(), *network.depth_head.parameters()],
+            "part": "head",
+            "below": 0,
+        },
+        {"params": list(network.encoder.norm.parameters()), "part": "encoder", "below": 0},
+    ]
+    for index, block in enumerate(network.encoder.blocks):
+        groups.append({"params": list(block.parameters()), "part": "encoder", "below": depth - 1 - index})
+    before = [*network.encoder.patch.parameters(), network.encoder.class_token, network.encoder.position]
+    groups.append({"params": before, "part": "encoder", "below": depth})
+    return groups
+
+
+def set_trainable(network: DepthNetwork, phase: Phase) -> None:
+    """Freezes what a phase leaves alone: no gradient, no step, no decay."""
+    depth = len(network.encoder.blocks)
+    for parameter in network.encoder.parameters():
+        parameter.requires_grad_(phase.blocks >= depth)
+    for block in network.encoder.blocks[max(0, depth - phase.blocks) :]:
+        for parameter in block.parameters():
+            parameter.requires_grad_(phase.blocks > 0)
+    for parameter in network.encoder.norm.parameters():
+        parameter.requires_grad_(phase.blocks > 0)
+    for part in (network.decoder, network.depth_head):
+        part.requires_grad_(phase.head_rate > 0)
+
+
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, phase: Phase, done: int, length: int) -> None:
+    """The rates of iteration `done` of a phase of `length`."""
+    factor = schedule(done, length, recipe.warm_up)
+    rates = {"matte": phase.matte_rate, "head": phase.head_rate, "encoder": phase.encoder_rate}
+    for group in optimiser.param_groups:
+        group["lr"] = rates[group["part"]] * recipe.layer_decay ** group["below"] * factor
+
+
+def schedule(done: int, length: int, warm_up: int) -> float:
+    """Rises to 1 in `warm_up` iterations, falls along a cosine to LOWEST_RATE at the end."""
+    rising = min(1.0, (done + 1) / max(1, warm_up))
+    falling = 0.5 * (1 + math.cos(math.pi * min(1.0, done / max(1, length))))
+    return rising * (LOWEST_RATE + (1 - LOWEST_RATE) * falling)
+
+
+def spans(recipe: Recipe) -> list[tuple[Phase, int, int]]:
+    """Each phase with its first and last iteration."""
+    found, begin = [], 0
+    for phase in recipe.phases:
+        found.append((phase, begin, begin + phase.iterations))
+        begin += phase.iterations
+    return found

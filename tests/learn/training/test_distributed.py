@@ -1,0 +1,127 @@
+"""Several processes that share a batch train as one does; Ctrl-C leaves a run that goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from deeplens_dof.learn.training import depth as loop
+from deeplens_dof.learn.training.distributed import Alone, processes
+
+# Two phases with other blocks frozen, a line of the log for every iteration.
+TRAIN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from deeplens_dof.learn.training import depth as loop, depth_recipes as recipes
+toy = recipes.RECIPES["depth-toy"]
+phases = (replace(toy.phases[0], iterations=4), replace(toy.phases[0], iterations=4, blocks=4))
+recipes.RECIPES["two-phases"] = replace(toy, batch=5, phases=phases)
+loop.LOG_EVERY = 1
+print(loop.train("two-phases", Path(sys.argv[1]), Path(sys.argv[2]), threads=1))
+"""
+LARGEST_RELATIVE_DIFFERENCE = (
+    2e-3  # of a loss in the log, which has four places; the sums are in another order
+)
+LARGEST_MEDIAN_DIFFERENCE = 1e-6  # of weights; Adam magnifies rounding where a gradient is next to nothing
+
+
+def trained(frames: Path, out: Path, count: int) -> list[dict]:
+    """The lines of training in the log of a run in so many processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(count):
+        several = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
+        several |= {"MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true"}
+        environment = os.environ | (
+            {name: str(value) for name, value in several.items()} if count > 1 else {}
+        )
+        environment |= {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+        command = [sys.executable, "-c", TRAIN, str(frames), str(out)]
+        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    for process in started:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert sum(line["event"] == "start" for line in lines) == 1
+    assert (out / "depth.onnx").is_file()
+    return [line for line in lines if line["event"] == "train"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(frames_folder: Path, tmp_path: Path) -> None:
+    """A batch of five is shared unequally, some samples have no matte, and other blocks are trained from the middle."""
+    pytest.importorskip("accelerate", reason="several processes need accelerate: pip install '.[learn]'")
+    one, two = (trained(frames_folder, tmp_path / str(count), count) for count in (1, 2))
+    assert len(one) == len(two) == 8
+    for alone, together in zip(one, two, strict=True):
+        for name in ("absolute", "gradient", "ordinal", "matte"):
+            assert together[name] == pytest.approx(alone[name], rel=LARGEST_RELATIVE_DIFFERENCE)
+    first, second = (
+        torch.load(tmp_path / n / "checkpoint.pt", weights_only=True)["network"] for n in ("1", "2")
+    )
+    differences = torch.cat([(first[name] - second[name]).abs().flatten() for name in first])
+    assert float(differences.median()) < LARGEST_MEDIAN_DIFFERENCE
+
+
+def test_one_process_shares_nothing() -> None:
+    group = processes(8)
+    assert type(group) is Alone
+    assert group.share(torch.ones(3)) == 1
+
+
+def test_more_processes_than_samples_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ValueError, match="3 processes for batches of 2"):
+        processes(2)
+
+
+@pytest.fixture
+def heeding():
+    """Interrupts as in a terminal: a job in the background of a shell inherits that they are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding")
+def test_an_interrupted_run_goes_on_to_the_same_weights(frames_folder: Path, tmp_path: Path) -> None:
+    loop.train("depth-toy", frames_folder, tmp_path / "whole", threads=1)
+
+    def interrupt(done: int, of: int, last: dict[str, float]) -> None:
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.train("depth-toy", frames_folder, tmp_path / "parts", threads=1, progress=interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
+    loop.train("depth-toy", frames_folder, tmp_path / "parts", resume=True, threads=1)
+    one, other = (
+        torch.load(tmp_path / n / "checkpoint.pt", weights_only=True)["average"] for n in ("whole", "parts")
+    )
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_a_run_in_another_thread_leaves_signals_alone(frames_folder: Path, tmp_path: Path) -> None:
+    thread = threading.Thread(
+        target=loop.train, args=("depth-toy", frames_folder, tmp_path), kwargs={"stop_after": 1, "threads": 1}
+    )
+    thread.start()
+    thread.join()
+    assert (tmp_path / "checkpoint.pt").is_file()

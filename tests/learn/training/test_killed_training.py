@@ -1,0 +1,87 @@
+"""A training that is killed outright goes on where its last checkpoint was, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from made_pairs import write_pairs
+
+from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
+
+TOY = next(name for name in BLUR_RECIPES if name.endswith("-toy"))
+
+PROCESS = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from deeplens_dof.learn.training import pairs as blur_loop
+
+recipe, pairs, out, moment = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+blur_loop.CHECKPOINT_EVERY_S, blur_loop.LOG_EVERY = 0.0, 1
+saves, save = [], torch.save
+
+
+def end():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def told(step, total, facts):
+    if moment == "between" and step == 4:
+        end()
+
+
+def cut_short(state, file):
+    saves.append(file)
+    if moment == "while saving" and len(saves) == 3:
+        file.write(b"half a checkpoint")
+        file.flush()
+        end()
+    save(state, file)
+
+
+torch.save = cut_short
+blur_loop.train_blur(recipe, [pairs], pairs, out, resume=moment == "resumed", threads=1, progress=told)
+"""
+
+
+@pytest.fixture(scope="module")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+def trained(pairs: Path, out: Path, moment: str) -> int:
+    """Return code of a process that trains the toy recipe and is killed at that moment, if at all."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROCESS, TOY, str(pairs), str(out), moment]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
+    return ended.returncode
+
+
+def losses(run: Path) -> dict[int, float]:
+    """The loss by step; of a step that was made twice the later one."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return {each["step"]: each["loss"] for each in lines if each["event"] == "train"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["between", "while saving"])
+def test_a_training_that_was_killed_ends_with_the_same_weights(pairs_folder: Path, tmp_path: Path, moment):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert trained(pairs_folder, whole, "never") == 0
+    assert trained(pairs_folder, parts, moment) == -signal.SIGKILL
+    assert (parts / "checkpoint.pt").exists()
+    assert not (parts / "weights.pt").exists()
+    assert trained(pairs_folder, parts, "resumed") == 0
+    one, two = (torch.load(run / "weights.pt", weights_only=True) for run in (whole, parts))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert losses(whole) == losses(parts)
+    assert len(losses(whole)) == BLUR_RECIPES[TOY].iterations
