@@ -23,10 +23,10 @@ import numpy as np
 
 import deeplens_dof as dl
 from deeplens_dof.evaluate.metrics import psnr
-from deeplens_dof.learn.examples import rough
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import pair_files, read_pair
+from deeplens_dof.learn.training.pair_examples import rough
 from deeplens_dof.lens_blur.borders import find_borders, first_guess, taken_apart
 from deeplens_dof.lens_blur.layers import STEP_PX, depth_steps
 from deeplens_dof.lens_blur.neural import render_neural

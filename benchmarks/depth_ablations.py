@@ -17,11 +17,11 @@ from typing import Any
 from depth import machine
 
 from deeplens_dof.evaluate.predictors import WHOLE
-from deeplens_dof.learn import loop
-from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
 from deeplens_dof.learn.scenes.assets import cache_folder
 from deeplens_dof.learn.scenes.frames import frame_files, read_frame
 from deeplens_dof.learn.scoring import Wanted, score_depth
+from deeplens_dof.learn.training import depth as loop
+from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
 from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"

@@ -131,14 +131,14 @@ def train_command(
     """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
     policy = _policy(on_error)
     with _learned("train"):
-        from .learn import blur_loop, light_loop, loop
-        from .learn.blur_recipes import BLUR_RECIPES
-        from .learn.curves import write_curves
         from .learn.datasets import open_folder
-        from .learn.recipes import RECIPES
         from .learn.scenes.assets import cache_folder
-    from_pairs = dict.fromkeys(BLUR_RECIPES, blur_loop.train_blur) | dict.fromkeys(
-        light_loop.LIGHT_RECIPES, light_loop.train_light
+        from .learn.training import depth, highlights, pairs
+        from .learn.training.curves import write_curves
+        from .learn.training.depth_recipes import RECIPES
+        from .learn.training.pair_recipes import BLUR_RECIPES
+    from_pairs = dict.fromkeys(BLUR_RECIPES, pairs.train_blur) | dict.fromkeys(
+        highlights.LIGHT_RECIPES, highlights.train_light
     )
     if recipe not in RECIPES and recipe not in from_pairs:
         known = ", ".join((*RECIPES, *from_pairs))
@@ -151,17 +151,17 @@ def train_command(
 
     def trained() -> Path | None:
         if recipe in from_pairs:
-            pairs = cache_folder() / "pairs"
-            given = frames or [pairs / "train"]
-            if recipe in light_loop.LIGHT_RECIPES and not frames:
+            drawn = cache_folder() / "pairs"
+            given = frames or [drawn / "train"]
+            if recipe in highlights.LIGHT_RECIPES and not frames:
                 given.append(cache_folder() / "scenes" / "train")
             return from_pairs[recipe](
-                recipe, given, held_out or pairs / "held_out", folder, resume, init,
+                recipe, given, held_out or drawn / "held_out", folder, resume, init,
                 stop_after, threads, pace,
             )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
         sources = frames or [cache_folder() / "scenes" / "train"]
-        return loop.train(
+        return depth.train(
             recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
         )  # fmt: skip
 

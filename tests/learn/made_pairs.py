@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplens_dof.learn import border_examples
 from deeplens_dof.learn.scenes.compose import Composition, Layer, Pair
 from deeplens_dof.learn.scenes.integrate import SUBPIXELS
 from deeplens_dof.learn.scenes.pairs import pair_files, pair_path, write_pair
+from deeplens_dof.learn.training import border_examples
 
 SIDE = 256
 

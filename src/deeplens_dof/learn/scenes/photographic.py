@@ -1,6 +1,6 @@
 """From linear light to what a phone or a camera would have stored: defocus, exposure and tone.
 
-Noise, JPEG, colour and sharpness vary anew each time a frame is read for training (`learn/data.py`), not
+Noise, JPEG, colour and sharpness vary anew each time a frame is read for training (`learn/training/depth_batches.py`), not
 here.
 """
 

@@ -1,6 +1,6 @@
 """Mean of several trainings' weights: steadier on real photos than any one of them (Wortsman et al. 2022).
 
-    python -m deeplens_dof.learn.blend OUT.onnx FILE[:SHARE] FILE[:SHARE] ...
+    python -m deeplens_dof.learn.training.weight_average OUT.onnx FILE[:SHARE] FILE[:SHARE] ...
 
 Each FILE is an exported network or a run's `checkpoint.pt` (its moving average counts). All must descend from
 the same weights; a part that a file does not hold (the prototype has no matte head) is the mean of the

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplens_dof.learn import losses
+from deeplens_dof.learn.training import losses
 
 ONE = torch.ones(2)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.recipes import Phase, Recipe
+from deeplens_dof.learn.training.depth_recipes import Phase, Recipe
 
 LOWEST_RATE = 0.03  # of a phase's rate, at its end
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from deeplens_dof.learn import loop
-from deeplens_dof.learn.parallel import Alone, processes
+from deeplens_dof.learn.training import depth as loop
+from deeplens_dof.learn.training.distributed import Alone, processes
 
 # Two phases with other blocks frozen, a line of the log for every iteration.
 TRAIN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from deeplens_dof.learn import loop, recipes
+from deeplens_dof.learn.training import depth as loop, depth_recipes as recipes
 toy = recipes.RECIPES["depth-toy"]
 phases = (replace(toy.phases[0], iterations=4), replace(toy.phases[0], iterations=4, blocks=4))
 recipes.RECIPES["two-phases"] = replace(toy, batch=5, phases=phases)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from deeplens_dof.learn.data import Photo, Source, as_photographed, batch, batches
 from deeplens_dof.learn.datasets import Folder, open_folder
 from deeplens_dof.learn.datasets.sample import DatasetError
 from deeplens_dof.learn.scenes import taught
 from deeplens_dof.learn.scenes.frames import Frame, frame_files
+from deeplens_dof.learn.training.depth_batches import Photo, Source, as_photographed, batch, batches
 
 
 def test_a_batch_depends_on_seed_and_index_alone(frames_folder: Path) -> None:

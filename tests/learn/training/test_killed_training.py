@@ -13,7 +13,7 @@ import pytest
 import torch
 from made_pairs import write_pairs
 
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
+from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
 
 TOY = next(name for name in BLUR_RECIPES if name.endswith("-toy"))
 
@@ -21,10 +21,10 @@ PROCESS = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from deeplens_dof.learn import blur_loop
+from deeplens_dof.learn.training import pairs as pairs_loop
 
 recipe, pairs, out, moment = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-blur_loop.CHECKPOINT_EVERY_S, blur_loop.LOG_EVERY = 0.0, 1
+pairs_loop.CHECKPOINT_EVERY_S, pairs_loop.LOG_EVERY = 0.0, 1
 saves, save = [], torch.save
 
 
@@ -47,7 +47,7 @@ def cut_short(state, file):
 
 
 torch.save = cut_short
-blur_loop.train_blur(recipe, [pairs], pairs, out, resume=moment == "resumed", threads=1, progress=told)
+pairs_loop.train_blur(recipe, [pairs], pairs, out, resume=moment == "resumed", threads=1, progress=told)
 """
 
 

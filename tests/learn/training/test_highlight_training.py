@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from deeplens_dof.highlights import KNEE
-from deeplens_dof.learn import light_loop
 from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.scenes.clipped import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.lamps import KINDS, SUBPIXELS, filtered, glare, hang_lamps, lamps_of
 from deeplens_dof.learn.scenes.materials import Materials
+from deeplens_dof.learn.training import highlights
 
 SIDE = 64
 
@@ -96,21 +96,21 @@ def clipped_picture(light: float = 6.0) -> Clipped:
 
 
 def test_what_is_wanted_is_what_is_seen_where_nothing_was_clipped():
-    given = light_loop.batch_of([clipped_picture()])
+    given = highlights.batch_of([clipped_picture()])
     assert torch.equal(given.wanted[given.seen <= KNEE], given.seen[given.seen <= KNEE])
     assert float(given.wanted.max()) == pytest.approx(6)
     assert int(given.asked.sum()) == 3 * 16
-    assert not light_loop.batch_of(
+    assert not highlights.batch_of(
         [Clipped(*(np.ones((8, 8, 3), np.float32),) * 2, np.zeros((8, 8), bool))]
     ).asked.any()
-    whole = light_loop.batch_of([clipped_picture(), clipped_picture(3.0)])
-    assert torch.equal(whole.part(1, 2).wanted, light_loop.batch_of([clipped_picture(3.0)]).wanted)
+    whole = highlights.batch_of([clipped_picture(), clipped_picture(3.0)])
+    assert torch.equal(whole.part(1, 2).wanted, highlights.batch_of([clipped_picture(3.0)]).wanted)
 
 
 def test_a_disc_spreads_light_evenly_over_its_area():
     light = torch.zeros(1, 1, SIDE, SIDE)
     light[..., 10, 50] = 40.0
-    seen = light_loop.blurred(light, 8.0)
+    seen = highlights.blurred(light, 8.0)
     lit = seen > 1e-3
     assert lit.sum() == pytest.approx(math.pi * 8.5**2, rel=0.1)
     assert bool(lit[0, 0, 10, 43])
@@ -121,12 +121,12 @@ def test_a_disc_spreads_light_evenly_over_its_area():
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_the_loss_is_least_at_the_truth_and_has_gradients(factor: int):
-    given = light_loop.batch_of([clipped_picture()], factor)
+    given = highlights.batch_of([clipped_picture()], factor)
     losses = []
     for off in (-0.5, 0.0, 0.5):
         gains = torch.full((int(given.asked.sum()),), math.log(6) + off, requires_grad=True)
         light = given.seen.masked_scatter(given.asked, 1 + torch.expm1(gains))
-        loss = light_loop.light_loss(light, gains, given, [3.0, 12.0, 20.0])
+        loss = highlights.light_loss(light, gains, given, [3.0, 12.0, 20.0])
         losses.append(float(loss.detach()))
         (slope,) = torch.autograd.grad(loss, gains)
         assert torch.isfinite(slope).all()
@@ -139,8 +139,8 @@ def test_gains_are_small_at_first_and_bounded():
     torch.manual_seed(0)
     network = LightNetwork()
     assert sum(each.numel() for each in network.parameters()) < 0.5e6
-    given = light_loop.batch_of([clipped_picture()], 2)
-    light, gains = light_loop.recovered(network, given)
+    given = highlights.batch_of([clipped_picture()], 2)
+    light, gains = highlights.recovered(network, given)
     assert torch.equal(light[~given.asked], given.seen[~given.asked])
     assert (light[given.asked] > given.seen[given.asked]).all()
     assert float(gains.detach().max()) < 0.4
@@ -163,7 +163,7 @@ def test_the_exported_network_answers_as_it_does_in_torch(tmp_path: Path):
 
 
 def train(sources: Sources, out: Path, **options) -> Path | None:
-    return light_loop.train_light("light-toy", [], out, out, threads=1, sources=(sources, sources), **options)
+    return highlights.train_light("light-toy", [], out, out, threads=1, sources=(sources, sources), **options)
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(sources: Sources, tmp_path: Path):
@@ -181,4 +181,4 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(sources: Sources
 
 def test_unknown_recipes_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="there is no recipe 'dark'; the recipes are light"):
-        light_loop.train_light("dark", [], tmp_path, tmp_path / "run")
+        highlights.train_light("dark", [], tmp_path, tmp_path / "run")

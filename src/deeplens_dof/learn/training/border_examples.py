@@ -2,7 +2,7 @@
 behind it.
 
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
-    light        (S, S, 3) as in learn/examples.py
+    light        (S, S, 3) as in learn/training/pair_examples.py
     coc_px       (S, S) as the camera is given it: exact, or wrong as depth is (ROUGH_SHARE)
     alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers (lens_blur/borders.py),
                  -1 where the pair does not tell, as path-traced ones do not
@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.examples import as_photographed, rough
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
+from deeplens_dof.learn.training.pair_examples import as_photographed, rough
 from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]

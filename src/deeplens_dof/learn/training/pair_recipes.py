@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.border_examples import BorderExamples, load_borders, prepare_borders
-from deeplens_dof.learn.examples import Examples, load, prepare
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.lens_blur import PAPER_LARGEST_PX, PaperLensBlur
 from deeplens_dof.learn.tone import to_tone
+from deeplens_dof.learn.training.border_examples import BorderExamples, load_borders, prepare_borders
+from deeplens_dof.learn.training.pair_examples import Examples, load, prepare
 
 
 def difference(seen: Tensor, wanted: Tensor) -> Tensor:

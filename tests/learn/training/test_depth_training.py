@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from deeplens_dof.learn import loop, rates
-from deeplens_dof.learn.data import Source
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.recipes import RECIPES
 from deeplens_dof.learn.scenes.frames import frame_files
+from deeplens_dof.learn.training import depth as loop
+from deeplens_dof.learn.training import schedule as rates
+from deeplens_dof.learn.training.depth_batches import Source
+from deeplens_dof.learn.training.depth_recipes import RECIPES
 
 TOY = RECIPES["depth-toy"]
 
@@ -73,8 +74,8 @@ def test_unknown_recipes_and_too_few_frames_are_refused(frames_folder: Path, tmp
 
 def test_training_lowers_the_loss(frames_folder: Path, tmp_path: Path) -> None:
     """Forty steps on one batch: brightness is depth there, so even the toy learns it."""
-    from deeplens_dof.learn.data import Source, batch
     from deeplens_dof.learn.scenes.frames import frame_files
+    from deeplens_dof.learn.training.depth_batches import Source, batch
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]
@@ -188,7 +189,7 @@ def test_foreign_onnx_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_curves_show_the_last_value_of_a_repeated_step(tmp_path: Path) -> None:
-    from deeplens_dof.learn.curves import draw, read_log
+    from deeplens_dof.learn.training.curves import draw, read_log
 
     log = tmp_path / "log.jsonl"
     entries = [
@@ -211,8 +212,8 @@ def test_curves_show_the_last_value_of_a_repeated_step(tmp_path: Path) -> None:
 def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from deeplens_dof.learn.data import Source, batch
     from deeplens_dof.learn.scenes.frames import frame_files
+    from deeplens_dof.learn.training.depth_batches import Source, batch
 
     run = loop._Run(TOY, tmp_path)
     phase = TOY.phases[0]
@@ -228,8 +229,8 @@ def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Pat
 
 def test_a_blend_lies_between_its_parts(toy: DepthNetwork, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="export needs onnx: pip install '.[learn]'")
-    from deeplens_dof.learn.blend import blended
     from deeplens_dof.learn.export import export_depth
+    from deeplens_dof.learn.training.weight_average import blended
 
     torch.manual_seed(9)
     other = DepthNetwork(**TOY.network)

@@ -1,7 +1,7 @@
 """The training loop of the light module, which learns from pictures that are drawn as it goes (`learn/scenes/clipped.py`).
 
 What counts is the blurred picture: predicted and true light go through discs of several sizes and the camera's curve before
-they are compared. A run is a folder as in `learn/blur_loop.py`; stopped at any moment and resumed, it ends with the same
+they are compared. A run is a folder as in `learn/training/pairs.py`; stopped at any moment and resumed, it ends with the same
 weights, to the bit on the same machine.
 """
 
@@ -26,9 +26,9 @@ from deeplens_dof.highlights import clippedness
 from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
-from deeplens_dof.learn.parallel import processes
-from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, make_clipped
+from deeplens_dof.learn.training.distributed import processes
+from deeplens_dof.learn.training.trainer import LOSS_SCALE, Run
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY, VALIDATE_EVERY = 25, 250

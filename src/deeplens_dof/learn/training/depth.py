@@ -19,20 +19,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.learn import losses
-from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
 from deeplens_dof.learn.datasets import Folder
 from deeplens_dof.learn.export import export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.pretrained import load_into
-from deeplens_dof.learn.parallel import Alone, Together, processes
-from deeplens_dof.learn.rates import groups, set_rates, set_trainable, spans
-from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
-from deeplens_dof.learn.run import Run
 from deeplens_dof.learn.scenes.assets import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.frames import frame_files
 from deeplens_dof.learn.scenes.taught import read_matte
+from deeplens_dof.learn.training import losses
+from deeplens_dof.learn.training.depth_batches import Batch, Source, batch, batches, distillation_photos
+from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
+from deeplens_dof.learn.training.distributed import Alone, Together, processes
+from deeplens_dof.learn.training.schedule import groups, set_rates, set_trainable, spans
+from deeplens_dof.learn.training.trainer import Run
 from deeplens_dof.models import MODELS
 
 CHECKPOINT_EVERY_S = 180.0
@@ -277,7 +277,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def main(arguments: list[str] | None = None, tell: Callable[[str], None] = print) -> None:
-    """`python -m deeplens_dof.learn.loop RECIPE --frames DIR... [--out DIR] [--resume] [--init FILE]
+    """`python -m deeplens_dof.learn.training.depth RECIPE --frames DIR... [--out DIR] [--resume] [--init FILE]
     [--threads N]`.
     """
     import argparse

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.parallel import Alone
+from deeplens_dof.learn.training.distributed import Alone
 
 LOSS_SCALE = (
     100.0  # of losses of light, which are small: their gradients are cut where those of other losses are

@@ -15,10 +15,6 @@ import pytest
 import torch
 from made_pairs import SIDE, made_pair, scene, write_pairs
 
-from deeplens_dof.learn import blur_loop, border_examples
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES
-from deeplens_dof.learn.border_examples import load_borders, make_border_example
-from deeplens_dof.learn.examples import NAMES, Examples, load, make_example, prepare
 from deeplens_dof.learn.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.borders import NeuralLensBlur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
@@ -26,6 +22,11 @@ from deeplens_dof.learn.networks.lens_blur import PaperLensBlur
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import pair_files
 from deeplens_dof.learn.tone import from_tone, to_tone
+from deeplens_dof.learn.training import border_examples
+from deeplens_dof.learn.training import pairs as pairs_loop
+from deeplens_dof.learn.training.border_examples import load_borders, make_border_example
+from deeplens_dof.learn.training.pair_examples import NAMES, Examples, load, make_example, prepare
+from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
 from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 
@@ -193,7 +194,7 @@ def test_rough_depth_is_only_in_some_examples():
 
 
 def train(pairs: Path, out: Path, **options) -> Path | None:
-    return blur_loop.train_blur("lens-blur-toy", [pairs], pairs, out, threads=1, **options)
+    return pairs_loop.train_blur("lens-blur-toy", [pairs], pairs, out, threads=1, **options)
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(pairs_folder: Path, tmp_path: Path):
@@ -226,7 +227,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
 
 def test_unknown_recipes_and_folders_without_pairs_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="there is no recipe 'lens'; the recipes are lens-blur"):
-        blur_loop.train_blur("lens", [tmp_path], tmp_path, tmp_path / "run")
+        pairs_loop.train_blur("lens", [tmp_path], tmp_path, tmp_path / "run")
     with pytest.raises(ValueError, match="holds no pairs"):
         train(tmp_path, tmp_path / "run")
 
@@ -234,10 +235,10 @@ def test_unknown_recipes_and_folders_without_pairs_are_refused(tmp_path: Path):
 PROCESS = """
 import sys
 from pathlib import Path
-from deeplens_dof.learn import blur_loop
-blur_loop.LOG_EVERY = 1
+from deeplens_dof.learn.training import pairs as pairs_loop
+pairs_loop.LOG_EVERY = 1
 pairs = Path(sys.argv[1])
-print(blur_loop.train_blur("lens-blur-toy", [pairs], pairs, Path(sys.argv[2]), threads=1))
+print(pairs_loop.train_blur("lens-blur-toy", [pairs], pairs, Path(sys.argv[2]), threads=1))
 """
 
 

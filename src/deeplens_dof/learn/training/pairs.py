@@ -2,7 +2,7 @@
 
 A run is a folder: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one object a line) and, at the end,
 `weights.pt` and `RECIPE.onnx`. Stopped at any moment and resumed, it ends with the same weights, to the bit on the same
-machine. Several processes share each batch (`learn/parallel.py`).
+machine. Several processes share each batch (`learn/training/distributed.py`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch
 from torch import nn
 
 from deeplens_dof.atomic import write_atomically
-from deeplens_dof.learn.blur_recipes import BLUR_RECIPES, BlurRecipe
 from deeplens_dof.learn.export import export_blur, export_depth
 from deeplens_dof.learn.interrupt import heeding_interrupts
 from deeplens_dof.learn.networks.deeplens import DeepLens
-from deeplens_dof.learn.parallel import processes
-from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.pairs import largest_coc_px, pair_files
+from deeplens_dof.learn.training.distributed import processes
+from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES, BlurRecipe
+from deeplens_dof.learn.training.trainer import LOSS_SCALE, Run
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25

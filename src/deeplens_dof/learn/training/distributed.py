@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.learn.data import Batch
-from deeplens_dof.learn.losses import Rows
+from deeplens_dof.learn.training.depth_batches import Batch
+from deeplens_dof.learn.training.losses import Rows
 
 
 class Alone:
