@@ -133,37 +133,22 @@ def train_command(
     with _learned("train"):
         from .learn.datasets import open_folder
         from .learn.scenes.assets import cache_folder
-        from .learn.training import depth, highlights, pairs
         from .learn.training.curves import write_curves
-        from .learn.training.depth_recipes import RECIPES
-        from .learn.training.pair_recipes import BLUR_RECIPES
-    from_pairs = dict.fromkeys(BLUR_RECIPES, pairs.train_blur) | dict.fromkeys(
-        highlights.LIGHT_RECIPES, highlights.train_light
-    )
-    if recipe not in RECIPES and recipe not in from_pairs:
-        known = ", ".join((*RECIPES, *from_pairs))
-        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
-    if recipe in from_pairs and rgbd:
+        from .learn.training.depth_recipes import DEPTH_RECIPES
+        from .learn.training.recipes import RECIPES, train
+        from .learn.training.trainer import TrainingData
+    if recipe not in RECIPES:
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    if recipe not in DEPTH_RECIPES and rgbd:
         raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
     folder = out or cache_folder() / "runs" / recipe
     terminal = Terminal(debug)
     pace = _Pace(terminal).tell
 
     def trained() -> Path | None:
-        if recipe in from_pairs:
-            drawn = cache_folder() / "pairs"
-            given = frames or [drawn / "train"]
-            if recipe in highlights.LIGHT_RECIPES and not frames:
-                given.append(cache_folder() / "scenes" / "train")
-            return from_pairs[recipe](
-                recipe, given, held_out or drawn / "held_out", folder, resume, init,
-                stop_after, threads, pace,
-            )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
-        sources = frames or [cache_folder() / "scenes" / "train"]
-        return depth.train(
-            recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
-        )  # fmt: skip
+        data = TrainingData(frames or (), held_out, measured, rgbd_share)
+        return train(recipe, data, folder, resume, init, stop_after, threads, pace)
 
     def work() -> None:
         if not curves:

@@ -14,20 +14,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from deeplens_dof.learn.training import depth as loop
 from deeplens_dof.learn.training.distributed import Alone, processes
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import TrainingData
 
 # Two phases with other blocks frozen, a line of the log for every iteration.
 TRAIN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from deeplens_dof.learn.training import depth as loop, depth_recipes as recipes
-toy = recipes.RECIPES["depth-toy"]
+from deeplens_dof.learn.training.depth import DepthTask
+from deeplens_dof.learn.training.recipes import RECIPES, train
+from deeplens_dof.learn.training.trainer import TrainingData
+task, toy = RECIPES["depth-toy"]
 phases = (replace(toy.phases[0], iterations=4), replace(toy.phases[0], iterations=4, blocks=4))
-recipes.RECIPES["two-phases"] = replace(toy, batch=5, phases=phases)
-loop.LOG_EVERY = 1
-print(loop.train("two-phases", Path(sys.argv[1]), Path(sys.argv[2]), threads=1))
+RECIPES["two-phases"] = task, replace(toy, batch=5, phases=phases)
+DepthTask.log_every = 1
+print(train("two-phases", TrainingData([Path(sys.argv[1])]), Path(sys.argv[2]), threads=1))
 """
 LARGEST_RELATIVE_DIFFERENCE = (
     2e-3  # of a loss in the log, which has four places; the sums are in another order
@@ -101,17 +104,18 @@ def heeding():
 
 @pytest.mark.usefixtures("heeding")
 def test_an_interrupted_run_goes_on_to_the_same_weights(frames_folder: Path, tmp_path: Path) -> None:
-    loop.train("depth-toy", frames_folder, tmp_path / "whole", threads=1)
+    data = TrainingData([frames_folder])
+    train("depth-toy", data, tmp_path / "whole", threads=1)
 
     def interrupt(done: int, of: int, last: dict[str, float]) -> None:
         if done == 3:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        loop.train("depth-toy", frames_folder, tmp_path / "parts", threads=1, progress=interrupt)
+        train("depth-toy", data, tmp_path / "parts", threads=1, progress=interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
-    loop.train("depth-toy", frames_folder, tmp_path / "parts", resume=True, threads=1)
+    train("depth-toy", data, tmp_path / "parts", resume=True, threads=1)
     one, other = (
         torch.load(tmp_path / n / "checkpoint.pt", weights_only=True)["average"] for n in ("whole", "parts")
     )
@@ -120,7 +124,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(frames_folder: Path, tmp
 
 def test_a_run_in_another_thread_leaves_signals_alone(frames_folder: Path, tmp_path: Path) -> None:
     thread = threading.Thread(
-        target=loop.train, args=("depth-toy", frames_folder, tmp_path), kwargs={"stop_after": 1, "threads": 1}
+        target=train,
+        args=("depth-toy", TrainingData([frames_folder]), tmp_path),
+        kwargs={"stop_after": 1, "threads": 1},
     )
     thread.start()
     thread.join()

@@ -25,6 +25,7 @@ from deeplens_dof.atomic import write_atomically
 from deeplens_dof.learn.scenes.compose import Pair, scene_of
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
 from deeplens_dof.learn.training.pair_examples import as_photographed, rough
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
@@ -32,7 +33,7 @@ ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
 
 
 @dataclass(frozen=True)
-class BorderExamples:
+class BorderExamples(TensorBatch):
     """A batch, each (B, C, S, S): linear light, px, alpha 0..1. The inputs are those of `NeuralLensBlur`."""
 
     light: Tensor
@@ -45,10 +46,6 @@ class BorderExamples:
     alpha: Tensor
     front: Tensor
     back: Tensor
-
-    def part(self, rank: int, count: int) -> BorderExamples:
-        """Every count-th sample from `rank` on."""
-        return BorderExamples(**{name: value[rank::count] for name, value in vars(self).items()})
 
 
 def border_path(pair: Path) -> Path:

@@ -26,6 +26,7 @@ from deeplens_dof.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.highlights import recover_highlights
 from deeplens_dof.learn.scenes.compose import Pair
 from deeplens_dof.learn.scenes.pairs import made_by, read_pair
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.aperture import Aperture
 from deeplens_dof.lens_blur.halving import halved
 from deeplens_dof.lens_blur.render import render
@@ -38,7 +39,7 @@ LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recove
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(TensorBatch):
     """A batch, each (B, C, S, S) linear light or px; `half` is half as large, `quarter` a quarter."""
 
     light: Tensor
@@ -47,10 +48,6 @@ class Examples:
     half: Tensor
     quarter: Tensor
     truth: Tensor
-
-    def part(self, rank: int, count: int) -> Examples:
-        """Every count-th sample from `rank` on."""
-        return Examples(*(getattr(self, name)[rank::count] for name in NAMES))
 
 
 def example_path(pair: Path) -> Path:
