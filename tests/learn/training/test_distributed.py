@@ -30,7 +30,8 @@ task, toy = RECIPES["depth-toy"]
 phases = (replace(toy.phases[0], iterations=4), replace(toy.phases[0], iterations=4, blocks=4))
 RECIPES["two-phases"] = task, replace(toy, batch=5, phases=phases)
 DepthTask.log_every = 1
-print(train("two-phases", TrainingData([Path(sys.argv[1])]), Path(sys.argv[2]), threads=1))
+frames, out, stop_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+print(train("two-phases", TrainingData([frames]), out, resume=True, stop_after=stop_after, threads=1))
 """
 LARGEST_RELATIVE_DIFFERENCE = (
     2e-3  # of a loss in the log, which has four places; the sums are in another order
@@ -38,8 +39,8 @@ LARGEST_RELATIVE_DIFFERENCE = (
 LARGEST_MEDIAN_DIFFERENCE = 1e-6  # of weights; Adam magnifies rounding where a gradient is next to nothing
 
 
-def trained(frames: Path, out: Path, count: int) -> list[dict]:
-    """The lines of training in the log of a run in so many processes."""
+def trained(frames: Path, out: Path, count: int, stop_after: int = 8) -> list[dict]:
+    """The lines of training in the log of a run that goes on for `stop_after` iterations in `count` processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -55,22 +56,30 @@ def trained(frames: Path, out: Path, count: int) -> list[dict]:
             "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
-        command = [sys.executable, "-c", TRAIN, str(frames), str(out)]
+        command = [sys.executable, "-c", TRAIN, str(frames), str(out), str(stop_after)]
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for process in started:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert sum(line["event"] == "start" for line in lines) == 1
-    assert (out / "depth.onnx").is_file()
-    return [line for line in lines if line["event"] == "train"]
+    return [line for line in logged(out) if line["event"] == "train"]
+
+
+def logged(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(frames_folder: Path, tmp_path: Path) -> None:
-    """A batch of five is shared unequally, some samples have no matte, and other blocks are trained from the middle."""
+    """A batch of five is shared unequally, some samples have no matte, other blocks are trained from the middle, and the
+    two are stopped and resumed there.
+    """
     pytest.importorskip("accelerate", reason="several processes need accelerate: pip install '.[learn]'")
-    one, two = (trained(frames_folder, tmp_path / str(count), count) for count in (1, 2))
+    one = trained(frames_folder, tmp_path / "1", 1)
+    trained(frames_folder, tmp_path / "2", 2, stop_after=5)
+    two = trained(frames_folder, tmp_path / "2", 2)
+    starts = [line["step"] for line in logged(tmp_path / "2") if line["event"] == "start"]
+    assert starts == [0, 5]  # the first process alone writes
+    assert (tmp_path / "2" / "depth.onnx").is_file()
     assert len(one) == len(two) == 8
     for alone, together in zip(one, two, strict=True):
         for name in ("absolute", "gradient", "ordinal", "matte"):

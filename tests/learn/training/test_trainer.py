@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.recipes import RECIPES, train
 from deeplens_dof.learn.training.schedule import warm_cosine
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
@@ -86,6 +87,14 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(task: Task, tmp_path:
     ]
     last = [numbers(tmp_path / run, "validation")[-1] for run in ("whole", "parts")]
     assert last[0] == last[1]
+
+
+def test_a_run_resumes_on_a_device_with_a_number(task: Task, tmp_path: Path) -> None:
+    """Several processes on processors train on `cpu:0`."""
+    group = Alone()
+    group.device = torch.device("cpu", 0)
+    assert Trainer(task, tmp_path, group).train(stop_after=3) is None
+    assert Trainer(task, tmp_path, group).train(resume=True)
 
 
 def test_a_run_is_not_overwritten(task: Task, tmp_path: Path) -> None:

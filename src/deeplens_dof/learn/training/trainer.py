@@ -302,7 +302,7 @@ class Trainer:
 
     def restore(self) -> None:
         """Reads the checkpoint."""
-        state = torch.load(self.out / "checkpoint.pt", map_location=self.group.device, weights_only=True)
+        state = torch.load(self.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
