@@ -60,7 +60,7 @@ class Alone:
 
 
 class Together(Alone):
-    """One of several processes, started by `accelerate launch` (or torchrun), which tell by environment variables."""
+    """One of several processes, started by `accelerate launch` or torchrun, found by their environment variables."""
 
     def __init__(self) -> None:
         try:

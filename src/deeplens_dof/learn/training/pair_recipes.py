@@ -71,45 +71,47 @@ class PairRecipe(Recipe):
     bfloat16: bool = False
 
 
-def _neural(network: nn.Module, given: BorderExamples) -> tuple[Tensor, Tensor]:
-    sides = torch.cat([given.guessed, given.near_px, given.far_px, given.distance], 1)
-    answer = network(given.light, given.near_light, given.far_light, sides)
+def _neural(network: nn.Module, examples: BorderExamples) -> tuple[Tensor, Tensor]:
+    sides = torch.cat([examples.guessed, examples.near_px, examples.far_px, examples.distance], 1)
+    answer = network(examples.light, examples.near_light, examples.far_light, sides)
     alpha, front, back = answer.split((1, 3, 3), 1)
-    return _weighed(alpha, front, back, given), _weighed(given.alpha, given.front, given.back, given)
+    return _weighed(alpha, front, back, examples), _weighed(
+        examples.alpha, examples.front, examples.back, examples
+    )
 
 
-def _guessed(given: BorderExamples) -> Tensor:
-    return _weighed(given.guessed, given.near_light, given.far_light, given)
+def _guessed(examples: BorderExamples) -> Tensor:
+    return _weighed(examples.guessed, examples.near_light, examples.far_light, examples)
 
 
-def _weighed(alpha: Tensor, front: Tensor, back: Tensor, given: BorderExamples) -> Tensor:
+def _weighed(alpha: Tensor, front: Tensor, back: Tensor, examples: BorderExamples) -> Tensor:
     """Alpha and both colours, toned, each weighted by its share of the picture: the near colour by its coverage, the
     colour behind it by the part of the lens that sees past the border.
     """
-    gap = given.near_px - given.far_px
-    within = ((gap > 0) & (given.alpha >= 0)).to(alpha.dtype)
-    along = (given.distance / gap.clamp(min=1)).clamp(0, 1)
+    gap = examples.near_px - examples.far_px
+    within = ((gap > 0) & (examples.alpha >= 0)).to(alpha.dtype)
+    along = (examples.distance / gap.clamp(min=1)).clamp(0, 1)
     visible = 0.05 + (torch.acos(along) - along * (1 - along * along).sqrt()) / (0.5 * math.pi)
-    return within * torch.cat([alpha, given.alpha * to_tone(front), visible * to_tone(back)], 1)
+    return within * torch.cat([alpha, examples.alpha * to_tone(front), visible * to_tone(back)], 1)
 
 
-def _upsampled(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
+def _upsampled(network: nn.Module, examples: Examples) -> tuple[Tensor, Tensor]:
     """Two predictions side by side: from half the size, and from a quarter in two steps."""
-    light, coc_px = halved(given.light, given.coc_px)
-    twice = network(given.light, network(light, given.quarter, coc_px), given.coc_px)
-    prediction = torch.cat([network(given.light, given.half, given.coc_px), twice], 3)
-    return to_tone(prediction), to_tone(given.optical).repeat(1, 1, 1, 2)
+    light, coc_px = halved(examples.light, examples.coc_px)
+    twice = network(examples.light, network(light, examples.quarter, coc_px), examples.coc_px)
+    prediction = torch.cat([network(examples.light, examples.half, examples.coc_px), twice], 3)
+    return to_tone(prediction), to_tone(examples.optical).repeat(1, 1, 1, 2)
 
 
-def _paper(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
-    return network(to_tone(given.light).clamp(0, 1), given.coc_px), to_tone(given.truth).clamp(0, 1)
+def _paper(network: nn.Module, examples: Examples) -> tuple[Tensor, Tensor]:
+    return network(to_tone(examples.light).clamp(0, 1), examples.coc_px), to_tone(examples.truth).clamp(0, 1)
 
 
-def _joint(network: nn.Module, given: Examples) -> tuple[Tensor, Tensor]:
+def _joint(network: nn.Module, examples: Examples) -> tuple[Tensor, Tensor]:
     """From the picture alone, with the true focus and blur in units of its depth range."""
-    far, near = given.coc_px.amin((1, 2, 3)), given.coc_px.amax((1, 2, 3))
+    far, near = examples.coc_px.amin((1, 2, 3)), examples.coc_px.amax((1, 2, 3))
     spread = (near - far).clamp(min=1e-3)
-    return to_tone(network(given.light, (-far / spread).clamp(0, 1), spread)), to_tone(given.truth)
+    return to_tone(network(examples.light, (-far / spread).clamp(0, 1), spread)), to_tone(examples.truth)
 
 
 PAIR_RECIPES: dict[str, PairRecipe] = {
@@ -130,7 +132,7 @@ PAIR_RECIPES: dict[str, PairRecipe] = {
     "paper": PairRecipe(
         network=PaperLensBlur,
         predicted=_paper,
-        baseline=lambda given: to_tone(given.light).clamp(0, 1),
+        baseline=lambda examples: to_tone(examples.light).clamp(0, 1),
         iterations=1200,
         batch=4,
         crop=96,
@@ -142,7 +144,7 @@ PAIR_RECIPES: dict[str, PairRecipe] = {
     "upsample": PairRecipe(
         network=GuidedUpsample,
         predicted=_upsampled,
-        baseline=lambda given: to_tone(given.light).repeat(1, 1, 1, 2),
+        baseline=lambda examples: to_tone(examples.light).repeat(1, 1, 1, 2),
         loss=difference_and_outliers,
         iterations=1500,
         batch=4,
@@ -154,7 +156,7 @@ PAIR_RECIPES: dict[str, PairRecipe] = {
     "joint": PairRecipe(
         network=lambda: DeepLens(lens_points=12),
         predicted=_joint,
-        baseline=lambda given: to_tone(given.light),
+        baseline=lambda examples: to_tone(examples.light),
         iterations=240,
         batch=2,
         crop=112,
