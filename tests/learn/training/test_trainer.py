@@ -64,6 +64,8 @@ def test_the_documented_example_learns(documented: dict) -> None:
     out = documented["folder"] / "runs" / "sharpen"
     losses = [line["loss"] for line in numbers(out, "train")]
     assert losses[-1] < 0.5 * losses[0]
+    (last,) = numbers(out, "validation")
+    assert last["val_loss"] < 0.9 * last["val_without"]
     assert (out / "weights.pt").is_file()
 
 
