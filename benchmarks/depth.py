@@ -5,7 +5,7 @@
     python benchmarks/depth.py --speed         also times and memory for a 12-megapixel photo
     python benchmarks/depth.py --sheet         only docs/img/depth_sheet.jpg: photo, depth, before, after
 
-The data come from scripts/fetch_evaluation_data.py.
+The data come from tools/data/fetch_evaluation_data.py.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def write_sheet(folder: Path, target: Path, tile_px: int = 200) -> None:
     for name, crop in SHEET.items():
         path = next((p for p in (ROOT / "examples" / "photos" / name, folder / name) if p.is_file()), None)
         if path is None:
-            raise FileNotFoundError(f"{name} is not in {folder}; run scripts/fetch_evaluation_data.py first")
+            raise FileNotFoundError(
+                f"{name} is not in {folder}; run tools/data/fetch_evaluation_data.py first"
+            )
         strips.append(strip(read(path), crop, tile_px))
     lines = [np.hstack(strips[k : k + 2]) for k in range(0, len(strips), 2)]
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,8 @@
     python benchmarks/depth_ablations.py --frames DIR [--frames DIR] [--only NAME]...
 
 Each begins with DINOv2, takes about six minutes of one core, goes on where it was stopped, and is scored on the
-real photos of scripts/fetch_evaluation_data.py and on frames it did not see. Writes benchmarks/results/depth_ablations.json.
+real photos of tools/data/fetch_evaluation_data.py and on frames it did not see.
+Writes benchmarks/results/depth_ablations.json.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def without_kind(folder: Path, kind: str, out: Path) -> Path:
 
 
 def scores(weights: Path, threads: int) -> dict[str, float]:
-    """Spearman of the refined depth on each real photo and, where scripts/fetch_stereo_sets.py brought them, mean and
+    """Spearman of the refined depth on each real photo and, where tools/data/fetch_stereo_sets.py brought them, mean and
     median over the stereo photos; the matte's mean IoU with U2-Net."""
     model = candidate(weights)
     report = score_depth(Wanted(model=model, threads=threads, teacher=SubjectTeacher))

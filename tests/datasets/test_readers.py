@@ -192,7 +192,7 @@ def test_an_iphone_photo_gives_its_disparity() -> None:
     from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
     if not (CACHE / "pug.heic").is_file():
-        pytest.skip("pug.heic is not there: python scripts/fetch_evaluation_data.py")
+        pytest.skip("pug.heic is not there: python tools/data/fetch_evaluation_data.py")
     one = LAYOUT.read(Entry("phone", "pug.heic", (CACHE / "pug.heic",)))
     assert one.rgb.shape == (576, 768, 3)
     assert one.unit == "relative"

@@ -524,7 +524,7 @@ def test_what_cannot_be_done_is_one_sentence(deeplens, tmp_path, arguments, code
 
 @pytest.fixture
 def make_blb_like(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "data"))
     import make_blb_like
 
     return make_blb_like

@@ -27,7 +27,7 @@ TRAINING: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # Stems that are never trained on, wherever they lie: the evaluation photos under the names their packages
-# give them, and the stereo sets also under those of scripts/fetch_stereo_sets.py.
+# give them, and the stereo sets also under those of tools/data/fetch_stereo_sets.py.
 EVALUATION = (
     "motorcycle*", "aloe*", "pug", "spatial_photo", "astronaut", "coffee", "chelsea", "rocket", "china",
     "flower",

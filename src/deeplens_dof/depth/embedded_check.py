@@ -6,7 +6,7 @@ import numpy as np
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
-# scripts/make_phone_sheet.py --limits measures where these lie.
+# tools/figures/make_phone_sheet.py --limits measures where these lie.
 LEAST_LONG_SIDE_PX = 160
 LEAST_LEVELS = 16
 LARGEST_ASPECT_DIFFERENCE = 0.02

@@ -10,7 +10,7 @@ from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
 ENDINGS = (".jpg", ".png", ".heic", ".hif")
-# Where they come from: scikit-image (`[dev]`), scripts/fetch_evaluation_data.py, and the parts of the assets of training
+# Where they come from: scikit-image (`[dev]`), tools/data/fetch_evaluation_data.py, and the parts of the assets of training
 # that are kept for evaluation.
 PHOTOS = {
     "scikit-image": ("astronaut", "coffee", "chelsea", "rocket", "camera", "motorcycle_left", "clock_motion"),

@@ -1,6 +1,6 @@
 """Depth against measured depth: three real photos, none of them ever trained on.
 
-`scripts/fetch_evaluation_data.py` gets them; `benchmarks/depth.py` prints the table.
+`tools/data/fetch_evaluation_data.py` gets them; `benchmarks/depth.py` prints the table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def load_sets(folder: Path = CACHE) -> list[DepthSet]:
     readers = (_motorcycle, _aloe, _dog)
     found = [item for item in (read(folder) for read in readers) if item is not None]
     if not found:
-        raise FileNotFoundError(f"no evaluation data in {folder}; run scripts/fetch_evaluation_data.py first")
+        raise FileNotFoundError(
+            f"no evaluation data in {folder}; run tools/data/fetch_evaluation_data.py first"
+        )
     return found
 
 
