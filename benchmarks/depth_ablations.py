@@ -22,13 +22,15 @@ from deeplens_dof.datasets.frames import frame_files, read_frame
 from deeplens_dof.evaluate.depth.predictors import WHOLE
 from deeplens_dof.evaluate.depth.score import Wanted, score_depth
 from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher
-from deeplens_dof.learn.training import depth as loop
-from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
+from deeplens_dof.learn.training.depth import depth_task
+from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
+from deeplens_dof.learn.training.recipes import RECIPES, train
+from deeplens_dof.learn.training.trainer import TrainingData
 from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"
 RESULTS = Path(__file__).parent / "results" / "depth_ablations.json"
-BASE = Recipe((Phase(160, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
+BASE = DepthRecipe((Phase(160, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
 VARIANTS = {
     "base: last 6 blocks, all frames, matte, cut-outs": BASE,
     "encoder frozen": replace(BASE, phases=(replace(BASE.phases[0], blocks=0),)),
@@ -53,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.only or VARIANTS:
         slug = name.split(":")[0].replace(" ", "-").replace(",", "")
-        RECIPES[slug] = VARIANTS[name]
+        RECIPES[slug] = depth_task, VARIANTS[name]
         out = cache_folder() / "runs" / "ablations" / slug
         folders = [frames.expanduser() for frames in arguments.frames]
         if name in WITHOUT_KIND:
@@ -61,7 +63,7 @@ def main() -> None:
                 without_kind(folder, WITHOUT_KIND[name], out / f"frames-{k}")
                 for k, folder in enumerate(folders)
             ]
-        weights = loop.train(slug, folders, out, resume=True, threads=arguments.threads)
+        weights = train(slug, TrainingData(folders), out, resume=True, threads=arguments.threads)
         assert weights is not None
         scored = scores(weights, arguments.threads) | last_validation(out)
         print(name, scored)
