@@ -1,7 +1,7 @@
 """The thin lens: focus, f-number and focal length to a signed circle of confusion in pixels. Pure arithmetic.
 
-A point at inverse depth `d` (1/m), photographed with the focus at inverse depth `d_focus`, is spread over a
-disc whose radius on the picture is `|coc_px|`, with
+A point at inverse depth `d` (1/m), photographed with the focus at inverse depth `d_focus`, spreads over a
+disc whose radius in the picture is `|coc_px|`, with
 
     coc_px  = blur_px * (d - d_focus)
     blur_px = 0.5 * focal_length_m**2 / f_number * image_width_px / sensor_width_m      [px * m]
@@ -18,22 +18,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from deeplens_dof.types import Plane
 
 FULL_FRAME_WIDTH_MM = 36.0
-EASE = 0.25  # stretch beyond each end of the focus range in which the blur sets in, as a share of the range
+EASE = 0.25  # stretch beyond each end of the focus range over which the blur sets in, as a share of the range
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A 35 mm-equivalent lens: what is written on the barrel.
+    """A 35 mm-equivalent lens, as engraved on the barrel. Raises ValueError unless both are finite and above 0."""
 
-    focal_length_mm: focal length on a 36 mm wide sensor, > 0.
-    f_number: focal length over the diameter of the entrance pupil, > 0.
-    """
-
-    focal_length_mm: float = 50.0
-    f_number: float = 1.8
+    focal_length_mm: float = 50.0  # on a 36 mm wide sensor
+    f_number: float = 1.8  # focal length over the diameter of the entrance pupil
 
     def __post_init__(self) -> None:
         for name in ("focal_length_mm", "f_number"):
@@ -43,28 +40,38 @@ class Lens:
 
     @property
     def aperture_diameter_mm(self) -> float:
+        """Diameter of the entrance pupil."""
         return self.focal_length_mm / self.f_number
 
     def blur_px(self, image_width_px: float) -> float:
-        """Radius of the circle of confusion per unit of inverse depth, in px * m, on a picture so wide."""
+        """CoC radius per unit of inverse depth, in px * m, in a picture of that width."""
         focal_length_m, sensor_width_m = self.focal_length_mm * 1e-3, FULL_FRAME_WIDTH_MM * 1e-3
         return 0.5 * focal_length_m**2 / self.f_number * image_width_px / sensor_width_m
 
 
 def signed_coc_px(
-    inverse_depth: npt.NDArray[np.float32],
+    inverse_depth: Plane,
     focus_inverse_depth: float,
     blur_px: float,
     focus_range: float = 0.0,
-) -> npt.NDArray[np.float32]:
+) -> Plane:
     """Signed radius of the circle of confusion of every pixel.
 
-    inverse_depth: (H, W), in any unit; focus_inverse_depth and focus_range in the same unit, blur_px in px
-    per that unit. Everything within `focus_range / 2` of the focus is sharp, and outside it the circle is
-    measured from the nearer edge of that band. It sets in without a kink: within `EASE * focus_range` of
-    that edge it is smaller, by at most 4/27 of the stretch, and beyond exact. Returns float32 (H, W),
-    positive nearer than the focus. Raises ValueError when focus, blur_px or focus_range is not finite, or one
-    of the latter two is negative.
+    Everything within `focus_range / 2` of the focus is sharp; outside, the radius is measured from the nearer edge of
+    that band. It sets in without a kink: within `EASE * focus_range` of the edge it is smaller, by at most 4/27 of that
+    stretch, and exact beyond.
+
+    Args:
+        inverse_depth: (H, W), in any unit.
+        focus_inverse_depth: in the same unit.
+        blur_px: px per that unit, 0 or more, see `Lens.blur_px`.
+        focus_range: in the same unit, 0 or more.
+
+    Returns:
+        float32 (H, W) in px, positive nearer than the focus.
+
+    Raises:
+        ValueError: for a focus, blur_px or focus_range that is not finite, or one of the latter two below 0.
     """
     if not math.isfinite(focus_inverse_depth):
         raise ValueError(f"the focus is at inverse depth {focus_inverse_depth!r}, expected a finite number")
@@ -77,7 +84,7 @@ def signed_coc_px(
         half = np.float32(focus_range / 2)
         beyond = offset - np.clip(offset, -half, half)
         stretch = np.float32(EASE * focus_range)
-        if stretch > 0:  # of a range too small for a float32 there is none
+        if stretch > 0:  # 0 where the range is too small for a float32
             into = np.fmin(np.abs(beyond) / stretch, np.float32(1))
             beyond *= into * (2 - into)  # t -> t^2 (2 - t): slope 0 at the edge, 1 at the end of the stretch
         offset = beyond
