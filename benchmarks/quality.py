@@ -55,9 +55,9 @@ def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -
 
 
 def optical_with_light(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
-    from deeplens_dof.highlights.network import learned_light
+    from deeplens_dof.highlights.network import reconstruct_highlights
 
-    return dl.render(learned_light(rgb, 1.0, threads=threads), coc_px, threads=threads)
+    return dl.render(reconstruct_highlights(rgb, 1.0, threads=threads), coc_px, threads=threads)
 
 
 def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import others
 
 import deeplens_dof as dl
-from deeplens_dof.highlights.clipping import settle
+from deeplens_dof.highlights.clipping import restore_in_focus
 from deeplens_dof.runtime.threads import cores
 
 DISCS = "discs"
@@ -33,7 +33,7 @@ def through(scene: dl.Scene, settings: dl.Settings, render: Render) -> dl.Result
     coc_px, light = scene.coc_px(settings), scene.light(settings.highlights)
     linear = render(light, coc_px)
     if light is not scene.linear:
-        settle(linear, scene.linear, light, coc_px)
+        restore_in_focus(linear, scene.linear, light, coc_px)
         if scene.white < 1:
             np.minimum(linear, np.float32(scene.white), out=linear)
     return dl.Result(scene.photo, settings, linear, coc_px, scene)

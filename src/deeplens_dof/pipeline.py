@@ -61,13 +61,13 @@ class Scene:
         photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
         much as a preview.
         """
-        from deeplens_dof.highlights.network import learned_light
+        from deeplens_dof.highlights.network import reconstruct_highlights
 
         if self.photo.is_float:
             return self.linear
         found = self._light.get(highlights)
         if found is None:
-            found = learned_light(self.linear, highlights, self.white)
+            found = reconstruct_highlights(self.linear, highlights, self.white)
             self._light.clear()
             self._light[highlights] = found
         return found
@@ -230,7 +230,7 @@ def refocus(
     say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
     blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
-    from deeplens_dof.highlights.clipping import settle
+    from deeplens_dof.highlights.clipping import restore_in_focus
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
@@ -245,7 +245,7 @@ def refocus(
     light = scene.light(settings.highlights)
     linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points, highlights=0)
     if light is not scene.linear:
-        settle(linear, scene.linear, light, coc_px)
+        restore_in_focus(linear, scene.linear, light, coc_px)
         if scene.white < 1:  # a photo whose white is grey keeps it
             np.minimum(linear, np.float32(scene.white), out=linear)
     if (

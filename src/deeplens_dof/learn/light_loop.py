@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.highlights.clipping import clippedness
+from deeplens_dof.highlights.clipping import clipping_confidence
 from deeplens_dof.learn.export import export_blur
 from deeplens_dof.learn.networks.light import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.parallel import processes
@@ -36,7 +36,7 @@ LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.0, 30.0
 GAIN_SHARE = (
     0.02  # of the difference of log gains in the loss, for gradients where the blurred picture is white too
 )
-SURE = 0.5  # clippedness from which on a gain is compared
+SURE = 0.5  # clipping_confidence from which on a gain is compared
 FINE_PX = 7.0  # radius from which on a blur is compared at half the size
 VALIDATED_RADII = (4.0, 10.0, 22.0)
 
@@ -97,7 +97,7 @@ class LightBatch:
 
 def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> LightBatch:
     """As tensors."""
-    clipped = [clippedness(each.seen) for each in pictures]
+    clipped = [clipping_confidence(each.seen) for each in pictures]
     asked = [(share > 0) & each.known[..., None] for each, share in zip(pictures, clipped, strict=True)]
     wanted = [
         np.where(here, np.maximum(each.light, each.seen), each.seen)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.highlights.clipping import settle
-from deeplens_dof.highlights.network import learned_light
+from deeplens_dof.highlights.clipping import restore_in_focus
+from deeplens_dof.highlights.network import reconstruct_highlights
 from deeplens_dof.lens_blur.baselines.deeplens2018 import render_paper
 from deeplens_dof.lens_blur.neural import render_neural
 from deeplens_dof.lens_blur.optical import render_optical
@@ -80,8 +80,8 @@ def render(
         )
     if highlights is None:
         highlights = float(renderer == "neural" and rgb.max() <= 1)
-    light = learned_light(rgb, highlights, threads=threads)
+    light = reconstruct_highlights(rgb, highlights, threads=threads)
     linear = RENDERERS[renderer](light, coc, aperture or Aperture.disc(), threads, lens_points)
     if light is not rgb:
-        settle(linear, rgb, light, coc)
+        restore_in_focus(linear, rgb, light, coc)
     return linear
