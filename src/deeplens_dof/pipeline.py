@@ -57,9 +57,9 @@ class Scene:
         return white_of(self.linear)
 
     def light(self, highlights: float) -> FloatArray:
-        """`linear` with so much of its clipped light recovered; itself where light above white is there already, in a
-        photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
-        much as a preview.
+        """Linear light with clipped highlights reconstructed by `highlights` (0..1). Float photos are returned unchanged.
+
+        The latest result is cached, because it does not depend on focus or aperture.
         """
         from deeplens_dof.highlights.network import reconstruct_highlights
 
@@ -230,7 +230,6 @@ def refocus(
     say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a lens that
     blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
-    from deeplens_dof.highlights.clipping import restore_in_focus
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
@@ -243,18 +242,39 @@ def refocus(
         )
     aperture = aperture_of(settings.shape)
     light = scene.light(settings.highlights)
-    linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points, highlights=0)
-    if light is not scene.linear:
-        restore_in_focus(linear, scene.linear, light, coc_px)
-        if scene.white < 1:  # a photo whose white is grey keeps it
-            np.minimum(linear, np.float32(scene.white), out=linear)
+    blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
+    linear = restored(blurred, scene.linear, light, coc_px, scene.white)
     if (
         scene.photo.is_float
-    ):  # light below 0 lies outside the primaries; it stays where none was spread over it
+    ):  # light below 0 lies outside the primaries; it stays where no other light reached it
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
     return Result(scene.photo, settings, linear, coc_px, scene)
+
+
+def restored(
+    blurred: FloatArray, linear: FloatArray, light: FloatArray, coc_px: FloatArray, white: float = 1.0
+) -> FloatArray:
+    """The last of three steps, the same for every renderer: reconstruct highlights, render, restore pixels in focus.
+
+    Args:
+        blurred: `light` rendered, float32 (H, W, 3) linear light; changed in place.
+        linear: the photo, like `blurred`.
+        light: the photo with its highlights reconstructed; `linear` itself where nothing was.
+        coc_px: (H, W) signed CoC radii in px.
+        white: where the photo clips; a photo whose white is grey keeps it.
+
+    Returns:
+        `blurred`.
+    """
+    from deeplens_dof.highlights.clipping import restore_in_focus
+
+    if light is not linear:
+        restore_in_focus(blurred, linear, light, coc_px)
+        if white < 1:
+            np.minimum(blurred, np.float32(white), out=blurred)
+    return blurred
 
 
 def aperture_of(shape: str) -> Aperture:

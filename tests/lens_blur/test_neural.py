@@ -76,6 +76,13 @@ def test_tiles_do_not_show(session, picture, monkeypatch):
     assert len(session.sizes) > 3
 
 
+def test_it_only_blurs_and_invents_no_light(session, picture):
+    clipped = np.minimum(2 * picture, 1)
+    coc = np.full(picture.shape[:2], 4.0, np.float32)
+    assert np.array_equal(dl.render(clipped, coc, renderer="neural"), dl.render(clipped, coc))
+    assert dl.render(clipped, step(coc.shape), renderer="neural").max() <= 1 + 1e-4
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 33)])
 def test_any_size_is_rendered(session, size):
     coc = np.zeros(size, np.float32)
