@@ -244,9 +244,8 @@ def refocus(
     light = scene.light(settings.highlights)
     blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
     linear = restored(blurred, scene.linear, light, coc_px, scene.white)
-    if (
-        scene.photo.is_float
-    ):  # light below 0 lies outside the primaries; it stays where no other light reached it
+    if scene.photo.is_float:
+        # Light below 0 lies outside the primaries; it stays where no other light reached it.
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)

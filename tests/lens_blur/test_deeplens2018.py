@@ -103,7 +103,7 @@ def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, nea
     blurred = rendered(picture, step(picture.shape, near, 0.0))
     (asked,) = session.asked
     assert asked.shape == size
-    assert deeplens2018.LARGEST_PX / 2 < asked.max() <= deeplens2018.LARGEST_PX
+    assert deeplens2018.NETWORK_LARGEST_PX / 2 < asked.max() <= deeplens2018.NETWORK_LARGEST_PX
     assert blurred.shape == picture.shape
     assert blurred.dtype == np.float32
     assert np.isfinite(blurred).all()

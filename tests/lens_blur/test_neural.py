@@ -97,7 +97,7 @@ def test_in_focus_the_photo_stays(session, picture):
 
 def test_large_photos_take_the_difference_from_a_smaller_size(session, picture, monkeypatch):
     coc = step(picture.shape[:2], 12.0, -4.0)
-    monkeypatch.setattr(neural, "LONGEST_PX", 60)
+    monkeypatch.setattr(neural, "UNMIX_LONGEST_PX", 60)
     large, optical = rendered(picture, coc), dl.render(picture, coc)
     assert max(session.sizes[0]) <= 64
     assert large.shape == picture.shape

@@ -135,7 +135,9 @@ def test_mirrored_input_gives_mirrored_output(near: float, far: float) -> None:
     rgb = np.kron(picture(5, 15, 20), np.ones((10, 10, 1), np.float32))
     out, mirrored = dl.render(rgb, coc), dl.render(rgb[:, ::-1], coc[:, ::-1])[:, ::-1]
     assert np.abs(out - mirrored).mean() < 0.006
-    assert np.quantile(np.abs(out - mirrored), 0.999) < 0.12  # ties between occluded surfaces fall to one side
+    assert (
+        np.quantile(np.abs(out - mirrored), 0.999) < 0.12
+    )  # ties between occluded surfaces fall to one side
 
 
 def test_threads_do_not_change_the_result() -> None:

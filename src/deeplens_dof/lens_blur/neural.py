@@ -5,8 +5,9 @@ without the light that shines through, or the background. The optical renderer g
 The network `lens_blur` (`learn/networks/borders.py`) was trained on scenes for which all of it is known, also with depth
 that is wrong at borders. Its output becomes layers (`layers/borders.py`), which the optical renderer blurs like its own.
 
-Previews, with few lens points, skip the network. A photo longer than LONGEST_PX, or blurred by more than LARGEST_PX, is
-rendered by the optics at full size, and the difference that the network makes at a smaller size is added.
+Previews, with few lens points, skip the network. A photo longer than UNMIX_LONGEST_PX, or blurred by more than
+UNMIX_LARGEST_PX, is rendered by the optics at full size, and the difference that the network makes at a smaller size is
+added.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.optics.inverse_depth import sample_nearest
 from deeplens_dof.types import Array, Image, Plane
 
-LONGEST_PX, LARGEST_PX = 2048, 80.0
+UNMIX_LONGEST_PX, UNMIX_LARGEST_PX = 2048, 80.0
 # Multiples of the network's; pixels beyond the halo hardly change its output.
 UNMIX_TILE, UNMIX_HALO = 448, 64
 _SLOPE_AT_WHITE = np.float32(1.055 / 2.4)
@@ -41,7 +42,9 @@ def render_neural(
     """As `render_optical`: (H, W, 3) linear light and (H, W) signed radii in px to (H, W, 3) linear light."""
     if lens_points is not None:
         return render_optical(rgb, coc_px, aperture, threads, lens_points)
-    scale = math.ceil(max(max(coc_px.shape) / LONGEST_PX, float(np.abs(coc_px).max()) / LARGEST_PX, 1))
+    scale = math.ceil(
+        max(max(coc_px.shape) / UNMIX_LONGEST_PX, float(np.abs(coc_px).max()) / UNMIX_LARGEST_PX, 1)
+    )
     if scale == 1:
         return _at_this_size(rgb, coc_px, aperture, threads)
     blurred = render_optical(rgb, coc_px, aperture, threads)

@@ -30,9 +30,8 @@ Floats = npt.NDArray[np.float32]
 Tell = Callable[[str], None]
 OnError = Literal["skip", "refuse"]
 NONE = "none"  # the renderer that gives the input back
-WITH_LIGHT = (
-    "+light"  # after a renderer's name: clipped highlights are reconstructed before the blur, as in a photo
-)
+# After a renderer's name: clipped highlights are reconstructed before the blur, as in a photo.
+WITH_LIGHT = "+light"
 LEAST_SEARCHED = (
     1 / 500
 )  # of the picture's width: blur over the whole depth, the least that is tried beside none
@@ -197,12 +196,9 @@ def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
         return None, case.rgb
     renderer = name.removesuffix(WITH_LIGHT)
     aperture = Aperture.disc() if renderer in DISC_ONLY else case.aperture
-    is_clipped = case.rgb.max() <= 1
-    light = (
-        reconstruct_highlights(case.rgb, 1.0, threads=run.threads)
-        if renderer != name and is_clipped
-        else case.rgb
-    )
+    light = case.rgb
+    if name.endswith(WITH_LIGHT) and light.max() <= 1:  # else it has light above white already
+        light = reconstruct_highlights(light, 1.0, threads=run.threads)
 
     def at(blur: float) -> Floats:
         coc_px = case.coc_px * np.float32(blur)

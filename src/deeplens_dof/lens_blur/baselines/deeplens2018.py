@@ -1,8 +1,8 @@
 """The renderer of the DeepLens paper (Wang et al., SIGGRAPH Asia 2018), trained by this repository: a baseline.
 
-Its network sees 15 px of sRGB and blurs by at most LARGEST_PX. For a larger blur the photo is halved until that suffices,
-and the result is doubled by guided upsampling, each time with the sharp photo of that size beside it. So it knows no light
-above white and no shape but the disc, and wide blurs are coarse.
+Its network sees 15 px of sRGB and blurs by at most NETWORK_LARGEST_PX. For a larger blur the photo is halved until that
+suffices, and the result is doubled by guided upsampling, each time with the sharp photo of that size beside it. So it knows
+no light above white and no shape but the disc, and wide blurs are coarse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.runtime.threads import cores
 from deeplens_dof.types import Image, Plane
 
-LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
+NETWORK_LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
 PAPER_TILE, PAPER_HALO = 512, 48  # px; the halo is as wide as the network sees
 # By which the picture's border is repeated, because the network takes pixels beyond it for black.
 PAPER_MARGIN = 16
@@ -52,7 +52,7 @@ def render_paper(
     if largest_px <= SHARP_PX:
         return rgb.copy()
     height, width = coc_px.shape
-    doublings = max(0, math.ceil(math.log2(largest_px / LARGEST_PX)))
+    doublings = max(0, math.ceil(math.log2(largest_px / NETWORK_LARGEST_PX)))
     sizes = [_padded(np.clip(rgb, 0, 1), coc_px, 2**doublings)]
     with ThreadPoolExecutor(threads or cores()) as pool:
         for _ in range(doublings):
@@ -64,7 +64,7 @@ def render_paper(
 
 
 def _by_network(light: Image, coc_px: Plane, threads: int | None) -> Image:
-    """The network's blur of a photo in which no CoC exceeds LARGEST_PX."""
+    """The network's blur of a photo in which no CoC exceeds NETWORK_LARGEST_PX."""
     session, multiple = open_session("paper", threads), MODELS["paper"].multiple_px
     srgb = np.asarray(linear_to_srgb(light, np.float32), np.float32)
     srgb = np.pad(srgb, ((PAPER_MARGIN, PAPER_MARGIN), (PAPER_MARGIN, PAPER_MARGIN), (0, 0)), mode="edge")

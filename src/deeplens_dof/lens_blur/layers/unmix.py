@@ -8,7 +8,7 @@ from deeplens_dof.lens_blur.layers.layers import ALPHA_PRIOR, NOTHING, STEP_PX
 from deeplens_dof.runtime.compiled import compiled
 from deeplens_dof.types import Array, Image, Marks, Plane
 
-Colour = tuple[float, float, float]
+_Colour = tuple[float, float, float]
 _NEARNESS = np.exp(-np.arange(9.0))  # weight of a pixel by its squared distance
 
 
@@ -49,7 +49,7 @@ def _range_around(coc: Plane, y: int, x: int) -> tuple[np.float32, np.float32]:
 
 
 @compiled(fastmath=True)
-def _share_out(pixel: Colour, near: Colour, far: Colour, alpha: float, front: Array, back: Array) -> None:
+def _share_out(pixel: _Colour, near: _Colour, far: _Colour, alpha: float, front: Array, back: Array) -> None:
     """Writes front and back (3,): the colours near and far, the dominant one corrected so that both mix to the pixel."""
     r, g, b = pixel
     f0, f1, f2 = near
