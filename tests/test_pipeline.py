@@ -463,8 +463,10 @@ def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.Monke
     scene = dl.analyse(dl.Photo(rgb), depth)
     first = dl.refocus(scene, dl.Settings(f_number=1.4)).linear
     asked = []
-    whole = light.learned_light
-    monkeypatch.setattr(light, "learned_light", lambda *given: (asked.append(given[1]), whole(*given))[1])
+    whole = light.reconstruct_highlights
+    monkeypatch.setattr(
+        light, "reconstruct_highlights", lambda *given: (asked.append(given[1]), whole(*given))[1]
+    )
     dl.refocus(scene, dl.Settings(f_number=4.0))
     assert asked == []
     dl.refocus(scene, dl.Settings(highlights=1.0))

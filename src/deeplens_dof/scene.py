@@ -61,17 +61,17 @@ class Scene:
         return white_of(self.linear)
 
     def light(self, highlights: float) -> FloatArray:
-        """`linear` with so much of its clipped light recovered; itself where light above white is there already, in a
-        photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
-        much as a preview.
+        """Linear light with clipped highlights reconstructed by `highlights` (0..1). Float photos are returned unchanged.
+
+        The latest result is cached, because it does not depend on focus or aperture.
         """
-        from deeplens_dof.highlights.network import learned_light
+        from deeplens_dof.highlights.network import reconstruct_highlights
 
         if self.photo.is_float:
             return self.linear
         found = self._light.get(highlights)
         if found is None:
-            found = learned_light(self.linear, highlights, self.white)
+            found = reconstruct_highlights(self.linear, highlights, self.white)
             self._light.clear()
             self._light[highlights] = found
         return found

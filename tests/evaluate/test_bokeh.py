@@ -14,7 +14,7 @@ import pytest
 from deeplens_dof import cli
 from deeplens_dof.evaluate.bokeh import blb, ebb, realbokeh, traced
 from deeplens_dof.evaluate.bokeh import measure as bokeh
-from deeplens_dof.evaluate.bokeh.measure import Run, measure
+from deeplens_dof.evaluate.bokeh.measure import Case, Run, measure
 from deeplens_dof.evaluate.bokeh.report import bokeh_markdown, bokeh_report
 from deeplens_dof.evaluate.bokeh.score import BENCHMARKS, Wanted, score_bokeh
 from deeplens_dof.evaluate.metrics import edge_band, maximum_filter, psnr, rmse, ssim, ssim_map
@@ -380,6 +380,18 @@ def test_a_renderer_that_knows_discs_alone_is_scored_with_them(deeplens, tmp_pat
         monkeypatch.setitem(RENDERERS, name, spy)
     assert deeplens("evaluate", "pairs", "p", "--renderer", "paper", "--renderer", "optical")[0] == 0
     assert asked == {"paper": "disc", "optical": "blades"}
+
+
+def test_with_light_every_renderer_gets_reconstructed_highlights(monkeypatch, renderings) -> None:
+    monkeypatch.setattr(bokeh, "reconstruct_highlights", lambda rgb, amount, threads: rgb * 3)
+    rgb = np.full((4, 6, 3), 1.0, np.float32)
+    case = Case(rgb, np.full((4, 6), 5.0, np.float32), rgb)
+    run = Run(BENCHMARKS["pairs"], Path(), ())
+    plain, lit = (bokeh._rendered(run, case, name)[1] for name in ("by_coc", "by_coc+light"))
+    assert plain == pytest.approx(1.05)
+    assert lit == pytest.approx(3 * 1.05)
+    brighter = Case(2 * rgb, case.coc_px, rgb)  # light above white is there already
+    assert bokeh._rendered(run, brighter, "by_coc+light")[1] == pytest.approx(2.1)
 
 
 def test_the_synthetic_benchmark_takes_its_own_split_alone(deeplens, tmp_path) -> None:

@@ -140,10 +140,10 @@ def _teacher() -> Any:
 
 def _renderers(asked: list[str] | None) -> list[str]:
     """Each once; all there are where none is asked for."""
-    from deeplens_dof.evaluate.bokeh.measure import renderer_names
+    from deeplens_dof.evaluate.bokeh.measure import is_renderer, renderer_names
 
     for name in asked or ():
-        if name not in renderer_names():
+        if not is_renderer(name):
             raise PlanError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
     return list(dict.fromkeys(asked or renderer_names()))
 

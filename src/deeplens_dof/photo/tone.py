@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.imaging.color import FloatImage, linear_to_srgb, srgb_to_linear
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.types import Image
 
 _CODES = 65535
 _NODES = 1 << 18
@@ -38,7 +39,7 @@ class ToneCurve:
         """Linear light of each code of that type."""
         return (self.values[::257] if np.dtype(dtype) == np.uint8 else self.values).astype(np.float32)
 
-    def encode_band(self, linear: FloatImage, out: npt.NDArray[Any]) -> None:
+    def encode_band(self, linear: Image, out: npt.NDArray[Any]) -> None:
         """Linear light of any shape into codes of out's type; clipped to 0..1, NaN becomes 0."""
         root = np.fmin(np.fmax(linear, np.float32(0)), np.float32(1))
         np.sqrt(root, out=root)
@@ -77,12 +78,12 @@ def srgb_curve() -> npt.NDArray[np.float64]:
     return srgb_to_linear(np.arange(_CODES + 1, dtype=np.uint16)).astype(np.float64)
 
 
-def decoded(pixels: npt.NDArray[Any], curves: Curves) -> FloatImage:
+def decoded(pixels: npt.NDArray[Any], curves: Curves) -> Image:
     """uint8 or uint16 (H, W, 3) to float32 linear light of the same primaries."""
     if curves is None:
         return srgb_to_linear(pixels)
     tables = [curve.table(pixels.dtype) for curve in curves]
-    linear: FloatImage
+    linear: Image
     if all(curve is curves[0] for curve in curves):
         linear = tables[0][pixels]
         return linear
@@ -92,7 +93,7 @@ def decoded(pixels: npt.NDArray[Any], curves: Curves) -> FloatImage:
     return linear
 
 
-def encoded(linear: FloatImage, dtype: npt.DTypeLike, curves: Curves) -> npt.NDArray[Any]:
+def encoded(linear: Image, dtype: npt.DTypeLike, curves: Curves) -> npt.NDArray[Any]:
     """float32 (H, W, 3) linear light to uint8 or uint16, the inverse of `decoded`; clipped to 0..1."""
     if curves is None:
         return linear_to_srgb(linear, dtype)

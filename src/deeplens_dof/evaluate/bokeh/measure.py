@@ -20,14 +20,18 @@ import numpy.typing as npt
 from deeplens_dof.evaluate.bokeh.lpips import Lpips
 from deeplens_dof.evaluate.bokeh.score_table import Row, ScoreTable
 from deeplens_dof.evaluate.metrics import ssim
+from deeplens_dof.highlights.network import reconstruct_highlights
 from deeplens_dof.lens_blur.render import DISC_ONLY, RENDERERS, render
 from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.pipeline import restored
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str], None]
 OnError = Literal["skip", "refuse"]
 NONE = "none"  # the renderer that gives the input back
+# After a renderer's name: clipped highlights are reconstructed before the blur, as in a photo.
+WITH_LIGHT = "+light"
 LEAST_SEARCHED = (
     1 / 500
 )  # of the picture's width: blur over the whole depth, the least that is tried beside none
@@ -105,15 +109,20 @@ class Run:
 
 
 def renderer_names() -> tuple[str, ...]:
-    """All that can be asked for."""
+    """All that can be asked for; those of `RENDERERS` also followed by WITH_LIGHT."""
     return (NONE, *RENDERERS)
+
+
+def is_renderer(name: str) -> bool:
+    """Whether `measure` knows this name."""
+    return name == NONE or name.removesuffix(WITH_LIGHT) in RENDERERS
 
 
 def measure(run: Run) -> list[Row]:
     """One row for each picture and renderer, in that order. Raises FileNotFoundError for a folder that is not there,
     ValueError for one of another layout, for an unknown renderer and, with "refuse", for files that are not right."""
     for name in run.renderers:
-        if name not in renderer_names():
+        if not is_renderer(name):
             raise ValueError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
     if not run.folder.is_dir():
         raise FileNotFoundError(
@@ -185,18 +194,24 @@ def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
     disc are scored with it."""
     if name == NONE:
         return None, case.rgb
-    aperture = Aperture.disc() if name in DISC_ONLY else case.aperture
-    if case.most_blur is None:
-        return None, render(case.rgb, case.coc_px, aperture, name, run.threads)
-    coc = case.coc_px
+    renderer = name.removesuffix(WITH_LIGHT)
+    aperture = Aperture.disc() if renderer in DISC_ONLY else case.aperture
+    light = case.rgb
+    if name.endswith(WITH_LIGHT) and light.max() <= 1:  # else it has light above white already
+        light = reconstruct_highlights(light, 1.0, threads=run.threads)
 
     def at(blur: float) -> Floats:
-        return render(case.rgb, coc * np.float32(blur), aperture, name, run.threads)
+        coc_px = case.coc_px * np.float32(blur)
+        blurred = render(light, coc_px, aperture, renderer, run.threads)
+        return restored(blurred, case.rgb, light, coc_px)
+
+    if case.most_blur is None:
+        return None, at(1.0)
 
     def likeness(blur: float) -> float:
         return ssim(run.benchmark.show(at(blur)), case.truth, run.benchmark.peak)
 
-    blur = best_blur(likeness, coc.shape[1] * LEAST_SEARCHED, case.most_blur)
+    blur = best_blur(likeness, case.coc_px.shape[1] * LEAST_SEARCHED, case.most_blur)
     return blur, at(blur)
 
 

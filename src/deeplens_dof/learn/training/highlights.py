@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deeplens_dof.datasets.cache import cache_folder
-from deeplens_dof.highlights.clipping import clippedness
+from deeplens_dof.highlights.clipping import clipping_confidence
 from deeplens_dof.learn.networks.export import export_blur
 from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.scenes.clipped.pictures import Clipped, Sources, load_sources, make_clipped
@@ -28,7 +28,7 @@ from deeplens_dof.learn.training.trainer import LOSS_SCALE, Recipe, Task, Traini
 LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.0, 30.0
 # The share of the difference of log gains in the loss: it has gradients where the blurred picture is white either way.
 GAIN_SHARE = 0.02
-SURE = 0.5  # clippedness above which gains are compared
+SURE = 0.5  # clipping_confidence above which gains are compared
 FINE_PX = 7.0  # radius above which blurred pictures are compared at half the size
 VALIDATION_RADII_PX = (4.0, 10.0, 22.0)
 VALIDATION_SEED = 90001
@@ -94,7 +94,7 @@ class HighlightBatch(TensorBatch):
 def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> HighlightBatch:
     """The pictures as tensors."""
     photos = [picture.seen for picture in pictures]
-    clipped = [clippedness(photo) for photo in photos]
+    clipped = [clipping_confidence(photo) for photo in photos]
     masks = [(share > 0) & picture.known[..., None] for picture, share in zip(pictures, clipped, strict=True)]
     targets = [
         np.where(mask, np.maximum(picture.light, picture.seen), picture.seen)

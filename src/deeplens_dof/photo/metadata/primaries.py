@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.imaging.color import FloatImage
+from deeplens_dof.types import Image
 
 Matrix = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def colorants_of(chromaticities: Sequence[float]) -> Matrix | None:
     return colorants
 
 
-def to_rec709(linear: FloatImage, colorants: Matrix) -> FloatImage:
+def to_rec709(linear: Image, colorants: Matrix) -> Image:
     """Linear light (H, W, 3) of these colorants as that of Rec. 709; what that cannot show becomes negative."""
     own = colorants_of(REC709)
     assert own is not None
