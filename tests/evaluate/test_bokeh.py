@@ -168,8 +168,8 @@ def test_what_is_wrong_in_a_folder_of_blb_is_named_and_skipped_or_refused(tmp_pa
     for part in (
         "bokeh_01_00.exr is missing",
         "bokeh_07_00.exr is foreign here",
-        "bokeh_02_01.exr is damaged",
-        "bokeh_00_00.exr is not an EXR file",
+        "bokeh_02_01.exr is a damaged",
+        "bokeh_00_00.exr is no EXR file",
         "does not say resolution_y, focus_distances, blur_parameters",
         "trees holds 1 EXR pictures that are all in focus and 0 of depth",
     ):

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from deeplens_dof.photo.codecs.samples import read_samples
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 
@@ -51,10 +51,10 @@ def write_frame(path: Path, frame: Frame) -> None:
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            _put(archive, "rgb.jpg", Image.fromarray(frame.rgb), quality=95)
-            _put(archive, "inverse_depth.png", Image.fromarray(codes), compress_level=2)
+            _put(archive, "rgb.jpg", frame.rgb, quality=95)
+            _put(archive, "inverse_depth.png", codes, compress_level=2)
             if frame.subject is not None:
-                _put(archive, "subject.png", Image.fromarray(frame.subject), compress_level=2)
+                _put(archive, "subject.png", frame.subject, compress_level=2)
             archive.writestr(zipfile.ZipInfo("facts.json"), json.dumps(facts))
 
     write_atomically(path, write)
@@ -65,18 +65,18 @@ def read_frame(path: Path) -> Frame:
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read("facts.json"))
-            rgb = np.asarray(Image.open(io.BytesIO(archive.read("rgb.jpg"))).convert("RGB"))
-            codes = np.asarray(Image.open(io.BytesIO(archive.read("inverse_depth.png"))))
+            rgb = read_samples(archive.read("rgb.jpg")).values
+            codes = read_samples(archive.read("inverse_depth.png")).values[..., 0]
             subject = None
             if facts["has_subject"]:
-                subject = np.asarray(Image.open(io.BytesIO(archive.read("subject.png"))))
+                subject = read_samples(archive.read("subject.png")).values[..., 0]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a frame ({error}); expected a zip file with rgb.jpg, inverse_depth.png and "
             "facts.json as "
             "`deeplens scenes` writes it; delete it and run `deeplens scenes` again"
         ) from error
-    if codes.dtype not in (np.uint16, np.int32) or codes.shape != rgb.shape[:2]:
+    if codes.dtype != np.uint16 or codes.shape != rgb.shape[:2]:
         raise ValueError(
             f"{path} holds depth of shape {codes.shape} and type {codes.dtype}, expected 16 bits of "
             f"{rgb.shape[:2]}"
@@ -95,7 +95,9 @@ def frame_files(folder: Path) -> list[Path]:
     return found
 
 
-def _put(archive: zipfile.ZipFile, name: str, picture: Image.Image, **options: Any) -> None:
+def _put(archive: zipfile.ZipFile, name: str, samples: npt.NDArray[Any], **options: Any) -> None:
+    from PIL import Image
+
     data = io.BytesIO()
-    picture.save(data, "JPEG" if name.endswith("jpg") else "PNG", **options)
+    Image.fromarray(samples).save(data, "JPEG" if name.endswith("jpg") else "PNG", **options)
     archive.writestr(zipfile.ZipInfo(name), data.getvalue())

@@ -137,26 +137,21 @@ def read_rgb(path: Path) -> Picture:
 
 
 def read_codes(path: Path) -> npt.NDArray[Any]:
-    """The numbers of a grey picture as they are stored, uint8 or uint16 (H, W); of a colour one its first channel.
+    """The codes of a grey picture as they are stored, uint8 or uint16 (H, W); of a colour one its first channel.
 
-    Raises DatasetError for a file that is none.
+    Raises DatasetError for a file that holds none.
     """
-    from PIL import Image
+    from deeplens_dof.photo.codecs.samples import read_samples
 
     try:
-        with Image.open(path) as picture:
-            codes = np.asarray(picture if picture.mode != "P" else picture.convert("L"))
-    except Exception as error:  # decoders of damaged files raise anything
+        codes = read_samples(path).values[..., 0]
+    except ValueError as error:
         raise DatasetError(f"{path} cannot be read as a picture ({error}); export it again") from error
-    if codes.ndim == 3:
-        codes = codes[..., 0]
-    if codes.dtype == np.bool_:
-        codes = codes.astype(np.uint8) * 255
     if codes.dtype == np.int32 and codes.size and 0 <= codes.min() <= codes.max() <= 65535:
         codes = codes.astype(np.uint16)
     if codes.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path} holds {codes.dtype} numbers, expected grey of 8 or 16 bits")
-    return codes
+    return np.ascontiguousarray(codes)
 
 
 def read_mask(path: Path) -> Map:

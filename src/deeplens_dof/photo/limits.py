@@ -45,10 +45,11 @@ class Limits:
         if progressive_jpeg and self.max_progressive_jpeg_pixels is not None:
             most, kind = min(most, self.max_progressive_jpeg_pixels), "a progressive JPEG"
         if width * height > most:
-            raise TooLargeError(
-                f"{name} is {width:,} x {height:,} px, which is {width * height / _MEGA:,.1f} megapixels, "
-                f"expected at most {most / _MEGA:,.0f} for {kind}; make it smaller"
-            )
+            size, bound = f"{width:,} x {height:,} px", f"{most:,} pixels"
+            if most % _MEGA == 0:
+                size += f", which is {width * height / _MEGA:,.1f} megapixels"
+                bound = f"{most // _MEGA:,}"
+            raise TooLargeError(f"{name} is {size}, expected at most {bound} for {kind}; make it smaller")
 
     def check_metadata(self, name: str, exif: bytes | None, icc: bytes | None, xmp: bytes | None) -> None:
         blocks = (

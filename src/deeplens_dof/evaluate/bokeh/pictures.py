@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.photo import read
+from deeplens_dof.photo.codecs.samples import read_samples
 
 Floats = npt.NDArray[np.float32]
-MOST_CHANNELS = 8
 PHOTOS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -22,26 +22,9 @@ def read_srgb(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_exr(path: Path) -> tuple[Floats, list[str]]:
-    """float32 (H, W, C) as stored, and the channels' names. Raises ValueError for what is no whole EXR picture."""
-    import OpenImageIO as oiio
-
-    with path.open("rb") as stream:
-        if stream.read(4) != b"\x76\x2f\x31\x01":
-            raise ValueError(f"{path} is not an EXR file; copy it again")
-    picture = oiio.ImageInput.open(str(path))
-    if picture is None:
-        raise ValueError(f"{path} cannot be read ({' '.join(oiio.geterror().split())}); copy it again")
-    try:
-        spec = picture.spec()
-        if not 1 <= spec.nchannels <= MOST_CHANNELS or spec.depth > 1:
-            raise ValueError(f"{path} has {spec.nchannels} channels, expected 1 to {MOST_CHANNELS}")
-        pixels = picture.read_image(0, 0, 0, spec.nchannels, oiio.FLOAT)
-        if pixels is None or picture.has_error:
-            raise ValueError(f"{path} is damaged ({' '.join(picture.geterror().split())}); copy it again")
-        shape = (spec.height, spec.width, spec.nchannels)
-        return np.asarray(pixels, np.float32).reshape(shape), list(spec.channelnames)
-    finally:
-        picture.close()
+    """float32 (H, W, C) as stored, and the channels' names. Raises ValueError for a file that is no whole EXR picture."""
+    found = read_samples(path, formats=("EXR",), kind="float")
+    return found.values, list(found.channels)
 
 
 def read_exr_rgb(path: Path) -> Floats:

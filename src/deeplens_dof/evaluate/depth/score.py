@@ -203,16 +203,10 @@ def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
 
 def read_photo(path: Path) -> Picture:
     """sRGB uint8, upright, made no larger than LONGEST_PX."""
-    if path.suffix.lower() in HEIC:
-        import pillow_heif
-
-        rgb = np.asarray(pillow_heif.open_heif(path).to_pillow().convert("RGB"))
-    else:
-        from deeplens_dof.photo import read
-
-        rgb = read(path).srgb8()
     from deeplens_dof.imaging.resize import resize_picture
+    from deeplens_dof.photo import read
 
+    rgb = read(path).srgb8()
     scale = min(1.0, LONGEST_PX / max(rgb.shape[:2]))
     size = max(1, round(rgb.shape[0] * scale)), max(1, round(rgb.shape[1] * scale))
     return resize_picture(np.ascontiguousarray(rgb), *size)

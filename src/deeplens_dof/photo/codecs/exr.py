@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.photo.bit_depth import alpha_as
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.codecs.oiio import stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents, Decoded
 from deeplens_dof.photo.errors import PhotoError
@@ -23,7 +24,6 @@ from deeplens_dof.photo.metadata.orientation import upright
 from deeplens_dof.photo.metadata.primaries import REC709, colorants_of, to_rec709
 from deeplens_dof.photo.tone import decoded as light_of
 
-_MAGIC = b"\x76\x2f\x31\x01"
 _DEEP = 0x800  # flag: samples of several depths a pixel
 _MOST_ATTRIBUTES, _LONGEST_NAME = 2000, 255
 _HALF, _LARGEST_HALF = 1, 65504.0
@@ -56,7 +56,7 @@ class Facts(NamedTuple):
 
 def facts(data: bytes) -> Facts:
     """Raises ValueError when the header is cut off or lacks what every EXR has."""
-    if data[:4] != _MAGIC or len(data) < 8:
+    if not data.startswith(SIGNATURES["EXR"]) or len(data) < 8:
         raise ValueError("it does not start as an EXR does")
     (version,) = struct.unpack_from("<I", data, 4)
     found = _attributes(data, 8)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from deeplens_dof.photo.codecs.jxl import is_jxl
 from deeplens_dof.photo.codecs.raw_kind import is_raw
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
+from deeplens_dof.photo.metadata import ifd
 from deeplens_dof.runtime.errors import shown
 
 
@@ -88,6 +88,16 @@ _WRITTEN = tuple(each for each in FORMATS.values() if each.written)
 _READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
 READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
 
+# The first bytes of the formats that they tell; by_content looks into ISO media files, WebP and RAW.
+SIGNATURES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "TIFF": tuple(ifd.BYTE_ORDERS),
+    "EXR": (b"\x76\x2f\x31\x01",),
+    "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+}
+BIG_TIFF = (b"II+\0", b"MM\0+")
+SIGNATURE_BYTES = 16
 _FOREIGN = (
     (b"GIF8", "a GIF"),
     (b"BM", "a BMP"),
@@ -96,8 +106,7 @@ _FOREIGN = (
     (b"8BPS", "a Photoshop file"),
     (b"<svg", "an SVG"),
     (b"<?xml", "an XML file"),
-    (b"II+\0", "a BigTIFF"),
-    (b"MM\0+", "a BigTIFF"),
+    *((signature, "a BigTIFF") for signature in BIG_TIFF),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -109,10 +118,9 @@ def by_content(data: bytes, name: str) -> Format:
     head = data[:64]
     if not head:
         raise UnknownFormatError(f"{name} is empty, expected a {READABLE} picture; copy or export it again")
-    if head.startswith(b"\xff\xd8\xff"):
-        return FORMATS["JPEG"]
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return FORMATS["PNG"]
+    signed = by_signature(head)
+    if signed is not None and signed.name != "TIFF":
+        return signed
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FORMATS["WEBP"]
     if head[4:8] == b"ftyp" and _has_brand(data, _AVIF_BRANDS):
@@ -121,16 +129,20 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["HEIF"]
     if is_raw(data):
         return FORMATS["RAW"]
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        return FORMATS["TIFF"]
-    if head.startswith(b"\x76\x2f\x31\x01"):
-        return FORMATS["EXR"]
-    if is_jxl(head):
-        return FORMATS["JXL"]
+    if signed is not None:
+        return signed  # a TIFF that is no camera RAW
     found = _foreign(head)
     if found == _UNKNOWN and PurePath(name).suffix.lower() in _RAW_SUFFIXES:
         return FORMATS["RAW"]  # LibRaw knows more cameras than have a mark of their own
     raise UnknownFormatError(f"{name} is {found}, expected {READABLE}; export it as one of these")
+
+
+def by_signature(head: bytes) -> Format | None:
+    """The format that the first SIGNATURE_BYTES bytes of a file tell alone: one of SIGNATURES, or None.
+
+    A camera RAW may be laid out as a TIFF, and counts as one here.
+    """
+    return next((FORMATS[name] for name, marks in SIGNATURES.items() if head.startswith(marks)), None)
 
 
 def by_suffix(path: str | os.PathLike[str]) -> Format:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from deeplens_dof.photo.codecs import exr, jxl, png, raw
@@ -187,13 +188,15 @@ def jpeg_quality(tables: dict[int, list[int]]) -> int | None:
     """The libjpeg quality whose luminance table sums up nearest to the file's; None if there is none."""
     if not tables:
         return None
-    luminance = sum(tables[min(tables)])
+    luminance, sums = sum(tables[min(tables)]), _luminance_sums()
+    return min(range(1, 101), key=lambda quality: abs(sums[quality - 1] - luminance))
 
-    def scaled_sum(quality: int) -> int:
-        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-        return sum(min(255, max(1, (step * scale + 50) // 100)) for step in _ANNEX_K)
 
-    return min(range(1, 101), key=lambda quality: abs(scaled_sum(quality) - luminance))
+@cache
+def _luminance_sums() -> tuple[int, ...]:
+    """The sum of libjpeg's luminance table for each quality from 1 to 100."""
+    scales = [5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)]
+    return tuple(sum(min(255, max(1, (step * scale + 50) // 100)) for step in _ANNEX_K) for scale in scales)
 
 
 def webp_is_lossless(data: bytes) -> bool:

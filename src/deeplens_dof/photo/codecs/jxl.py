@@ -13,10 +13,11 @@ import numpy as np
 
 from deeplens_dof.photo.bit_depth import as_codes
 from deeplens_dof.photo.codecs.boxes import box, boxes
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.codecs.oiio import Stored, stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents
 
-_NAKED, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+_NAKED, _CONTAINER = SIGNATURES["JXL"]
 _FILE_TYPE = box(b"ftyp", b"jxl \0\0\0\0jxl ")
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 _SIDES = (9, 13, 18, 30)  # bits
@@ -35,10 +36,6 @@ class Facts(NamedTuple):
     lossless: bool
     exif: bytes | None
     xmp: bytes | None
-
-
-def is_jxl(data: bytes) -> bool:
-    return data.startswith((_NAKED, _CONTAINER))
 
 
 def facts(data: bytes) -> Facts:

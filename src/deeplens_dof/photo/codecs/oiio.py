@@ -32,11 +32,19 @@ def stored_samples(
     suffix: str,
     kind: str | None = None,
     chosen: Callable[[tuple[str, ...]], tuple[int, int]] | None = None,
+    check: Callable[[int, int, int], None] | None = None,
 ) -> Stored:
-    """The first picture of a file. kind: the type to read samples as; None is the file's own. chosen: from the names of
-    all channels the first to be read and the one after the last; None reads them all.
+    """The samples of the first picture of a file. Alpha is not multiplied in where the file's is not.
 
-    Alpha is not multiplied in here where the file's is not. Raises ValueError for a damaged file.
+    Args:
+        data: the file.
+        suffix: of the file's format, with its dot.
+        kind: the type to read samples as ("uint16", "float", ...); integers become 0..1 as "float". None is the file's own.
+        chosen: takes the names of all channels; returns the first to read and the one after the last. None reads them all.
+        check: takes width, height and number of channels before anything is decoded, and raises if they are too many.
+
+    Raises:
+        ValueError: for a damaged file.
     """
     import OpenImageIO
 
@@ -50,6 +58,10 @@ def stored_samples(
             raise ValueError(_without_path(OpenImageIO.geterror(), path))
         try:
             spec = file.spec()
+            if check is not None:
+                check(spec.width, spec.height, spec.nchannels)
+            if spec.depth > 1:
+                raise ValueError(f"it is a volume of {spec.depth} slices, expected a picture")
             own = str(spec.format)
             names = tuple(spec.channelnames)
             first, end = chosen(names) if chosen else (0, len(names))

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.contents import Contents, Pixels
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+(_SIGNATURE,) = SIGNATURES["PNG"]
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
 _BAND_ROWS = 16
 _PAETH = 4

@@ -107,7 +107,7 @@ def _metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
     if (
         data[:2] in (b"II", b"MM") and ifd.byte_order(data) is None
     ):  # Olympus and Panasonic have their own number there
-        data = (b"II*\0" if data[:2] == b"II" else b"MM\0*") + data[4:]
+        data = next(mark for mark in ifd.BYTE_ORDERS if mark[:2] == data[:2]) + data[4:]
     order = ifd.byte_order(data)
     if order is None:
         return None, None

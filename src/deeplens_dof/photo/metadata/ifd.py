@@ -31,9 +31,12 @@ class Entry(NamedTuple):
 Directory = dict[int, Entry]
 
 
+BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}  # by the first four bytes
+
+
 def byte_order(block: bytes) -> str | None:
     """ "<" or ">" of a TIFF-structured block, None when it is not one."""
-    return {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    return BYTE_ORDERS.get(block[:4])
 
 
 def first_offset(block: bytes, order: str) -> int:
@@ -147,7 +150,7 @@ def laid_out(order: str, tags: Tags) -> bytes:
     if tags.gps:
         ifd0[GPS_POINTER] = packed(order, LONG, at)
         offsets.append((tags.gps, at))
-    magic = b"II*\0" if order == "<" else b"MM\0*"
+    magic = next(mark for mark, named in BYTE_ORDERS.items() if named == order)
     block = magic + struct.pack(f"{order}I", 8) + _bytes_of(order, ifd0, 8)
     return block + b"".join(_bytes_of(order, directory, offset) for directory, offset in offsets)
 
