@@ -267,7 +267,7 @@ def _check_npy_header(name: str, archive: zipfile.ZipFile, limits: Limits) -> No
 def scale_of(depth: InverseDepth) -> Scale:
     """What black and white mean in a grey picture of this depth: 0 and 1 where that holds it, else its own range."""
     black, white = min(0.0, float(depth.values.min())), max(float(depth.values.max()), 1e-12)
-    if depth.unit == "relative" and black == 0.0 and white <= 1.0:
+    if depth.is_relative and black == 0.0 and white <= 1.0:
         white = 1.0
     return depth.unit, black, white
 

@@ -46,7 +46,7 @@ def write_point_cloud(
 
 
 def _header(depth: InverseDepth, count: int, lens_mm: float, nearest_m: float) -> bytes:
-    placed = f", relative depth with its nearest at {nearest_m:g} m" if depth.unit == "relative" else ""
+    placed = f", relative depth with its nearest at {nearest_m:g} m" if depth.is_relative else ""
     lines = [
         "ply",
         "format binary_little_endian 1.0",

@@ -141,17 +141,19 @@ def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: 
     return Samples(values, stored.channels, str(stored.attributes.get("ImageDescription", "")), form.name)
 
 
-def grey_bytes(codes: npt.NDArray[np.uint16], suffix: str, description: str) -> bytes:
+def grey_bytes(codes: npt.NDArray[np.uint16], suffix: str = ".png", description: str = "") -> bytes:
     """A grey PNG or TIFF (suffix ".png", ".tif" or ".tiff") of 16-bit codes (H, W), with a text in its description tag."""
     from PIL import Image, PngImagePlugin
 
     file, picture = io.BytesIO(), Image.fromarray(codes)
-    if suffix == ".png":
+    if suffix != ".png":
+        picture.save(file, "TIFF", tiffinfo={270: description}, compression="tiff_adobe_deflate")
+    elif description:
         tags = PngImagePlugin.PngInfo()
         tags.add_text("Description", description)
         picture.save(file, "PNG", pnginfo=tags)
     else:
-        picture.save(file, "TIFF", tiffinfo={270: description}, compression="tiff_adobe_deflate")
+        picture.save(file, "PNG")
     return file.getvalue()
 
 

@@ -5,7 +5,6 @@ developers.google.com/depthmap-metadata). They lie on the stored pixels, so that
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Collection
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo.codecs.formats import by_content
+from deeplens_dof.photo.codecs.samples import grey_bytes
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.metadata import xmp
@@ -99,7 +99,7 @@ def with_depth(
         "GDepth:Far": repr(far),
         "GDepth:Mime": "image/png",
     }
-    if depth.inverse_depth.unit == "1/m":
+    if not depth.inverse_depth.is_relative:
         facts["GDepth:Units"] = "m"
     if depth.focus is not None:
         x, y = depth.focus
@@ -108,7 +108,7 @@ def with_depth(
             distance = 1 / (1 / near - _at(codes, x, y) * (1 / near - 1 / far))
             facts["GFocus:FocalDistance"] = repr(float(distance))
             facts["GFocus:BlurAtInfinity"] = repr(float(blur_at_infinity))
-    data = {"GDepth:Data": _base64(_png(codes))}
+    data = {"GDepth:Data": _base64(grey_bytes(codes))}
     if depth.original is not None:
         kind = by_content(depth.original, "the untouched photo").media_type
         facts["GImage:Mime"] = kind
@@ -143,7 +143,7 @@ def _scattered(root: Node, namespace: str) -> dict[str, str]:
 def _coded(depth: InverseDepth, nearest: float) -> tuple[npt.NDArray[np.uint16], float, float]:
     """RangeInverse codes 0..65535 (far is bright), and near and far."""
     values = depth.values.astype(np.float64)
-    if depth.unit == "relative":
+    if depth.is_relative:
         spread = 1 - np.clip(values, 0, 1)
         near, far = float(nearest), float(nearest) * FARTHEST
     else:
@@ -159,14 +159,6 @@ def _at(codes: npt.NDArray[np.uint16], x: float, y: float) -> float:
     """The code 0..1 at a point of the picture."""
     height, width = codes.shape
     return float(codes[min(int(y * height), height - 1), min(int(x * width), width - 1)]) / 65535
-
-
-def _png(codes: npt.NDArray[np.uint16]) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(codes).save(file, "PNG")
-    return file.getvalue()
 
 
 def _base64(data: bytes) -> str:
