@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from deeplens_dof.datasets import diode, hrwsi, megadepth, nyuv2, phone, plain, split
-from deeplens_dof.datasets.layout import Layout, listing
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets.layout import Layout, content_names
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles
 
 OnError = Literal["skip", "refuse"]
 Tell = Callable[[str], None]
@@ -41,12 +41,12 @@ class Folder:
 
     layout: Layout
     path: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[SampleFiles, ...]
     on_error: OnError = "refuse"
     tell: Tell = _to_standard_error
     _named: set[str] = field(default_factory=set)
 
-    def read(self, entry: Entry) -> Sample | None:
+    def read(self, entry: SampleFiles) -> Sample | None:
         """One sample; None for a broken one that is skipped, which is told once."""
         try:
             return self.layout.read(entry)
@@ -122,5 +122,5 @@ def _detected(path: Path) -> Layout:
             return layout
     kinds = "; ".join(f"{layout.kind}: {layout.expected}" for layout in LAYOUTS.values())
     raise DatasetError(
-        f"{path} is of no kind that is known: it holds {listing(path)}; expected one of: {kinds}"
+        f"{path} is of no kind that is known: it holds {content_names(path)}; expected one of: {kinds}"
     )

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSamples:
     """entries: what can be read, in order. problems: a sentence for every file that belongs to none of them."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[SampleFiles] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -28,17 +28,17 @@ class Layout:
     kind: str
     expected: str
     marks: Callable[[Path], bool]
-    find: Callable[[Path], Found]
-    read: Callable[[Entry], Sample]
+    find: Callable[[Path], FoundSamples]
+    read: Callable[[SampleFiles], Sample]
 
-    def found(self, folder: Path) -> Found:
+    def found(self, folder: Path) -> FoundSamples:
         """The entries of a folder. Raises DatasetError, which says what was expected and what was found instead."""
         if not folder.is_dir():
             what = "a file" if folder.exists() else "nothing"
             raise DatasetError(f"there is {what} at {folder}, expected a folder of the kind {self.kind}")
         if not self.marks(folder):
             raise DatasetError(
-                f"{folder} is not laid out as {self.kind}: expected {self.expected}; found {listing(folder)}"
+                f"{folder} is not laid out as {self.kind}: expected {self.expected}; found {content_names(folder)}"
             )
         found = self.find(folder)
         if not found.entries:
@@ -49,7 +49,7 @@ class Layout:
         return found
 
 
-def listing(folder: Path, most: int = 6) -> str:
+def content_names(folder: Path, most: int = 6) -> str:
     """What lies in a folder, shortly."""
     names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in visible(folder.iterdir()))
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -83,13 +83,13 @@ class Role:
     optional: bool = False
 
 
-def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> Found:
+def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> FoundSamples:
     """Files of one name (endings apart, subfolders kept) in the folders of the roles; the first is the photo's.
 
     An entry's paths are in the order of the roles; an optional one that is missing is the photo's own path. shown:
     put before the entries' names.
     """
-    found, by_role = Found(), []
+    found, by_role = FoundSamples(), []
     for role in roles:
         names: dict[str, Path] = {}
         for path in below(root / role.folder) if (root / role.folder).is_dir() else ():
@@ -112,7 +112,7 @@ def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> Fou
             found.problems.append(f"{photo} has no partner of its name in {' or '.join(lacking)}/")
             continue
         paths = tuple(names.get(name, photo) for names in by_role)
-        found.entries.append(Entry(kind, shown + name, paths))
+        found.entries.append(SampleFiles(kind, shown + name, paths))
     for role, names in zip(roles[1:], by_role[1:], strict=True):
         for name in names.keys() - photos.keys():
             found.problems.append(

@@ -16,7 +16,7 @@ Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 DepthUnit = Literal["1/m", "1/unit", "relative"]
 LARGEST_ASPECT_DIFFERENCE = 0.02
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
 class DatasetError(ValueError):
@@ -24,7 +24,7 @@ class DatasetError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SampleFiles:
     """Where one sample lies. name: unique in its folder. paths: the photo first; index: of a file that holds
     many."""
 

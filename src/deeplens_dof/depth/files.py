@@ -26,7 +26,13 @@ import numpy.typing as npt
 from deeplens_dof.depth.point_cloud import write_point_cloud
 from deeplens_dof.optics.inverse_depth import InverseDepth, Unit
 from deeplens_dof.photo.codecs.formats import SIGNATURE_BYTES
-from deeplens_dof.photo.codecs.samples import Samples, grey_bytes, plane_bytes, read_samples, sample_format
+from deeplens_dof.photo.codecs.samples import (
+    StoredSamples,
+    grey_bytes,
+    plane_bytes,
+    read_samples,
+    sample_format,
+)
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.runtime.atomic_write import write_atomically
@@ -155,7 +161,7 @@ def fit_to(
     return InverseDepth(refine(depth.values, rgb, FROM_SENSOR), depth.unit)
 
 
-def _from_grey(file: Path, samples: Samples, untagged: Scale | None) -> InverseDepth:
+def _from_grey(file: Path, samples: StoredSamples, untagged: Scale | None) -> InverseDepth:
     pixels = samples.values
     values = pixels[..., 0]
     colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
@@ -196,7 +202,7 @@ def _number(file: Path, text: str) -> float:
     return value
 
 
-def _from_metres(file: Path, samples: Samples) -> InverseDepth:
+def _from_metres(file: Path, samples: StoredSamples) -> InverseDepth:
     pixels, channels = samples.values, samples.channels
     names = [name.rsplit(".", 1)[-1].lower() for name in channels]
     if "z" not in names and len(names) > 1:
@@ -272,7 +278,7 @@ def scale_of(depth: InverseDepth) -> Scale:
     return depth.unit, black, white
 
 
-def codes_of(values: Pixels, black: float, white: float) -> npt.NDArray[np.uint16]:
+def grey_codes(values: Pixels, black: float, white: float) -> npt.NDArray[np.uint16]:
     """Inverse depth as the 16-bit codes of a grey picture; beyond its ends it is clipped."""
     codes = np.clip(np.rint((values - np.float64(black)) * (65535 / (white - black))), 0, 65535)
     return codes.astype(np.uint16)
@@ -282,7 +288,7 @@ def write_grey(stream: BinaryIO, depth: InverseDepth, kind: str = ".png", scale:
     """A 16-bit grey PNG or TIFF, near is bright. scale: None is `scale_of` it."""
     _, black, white = scale or scale_of(depth)
     text = f"deeplens inverse depth, unit {depth.unit}, black {black!r}, white {white!r}"
-    stream.write(grey_bytes(codes_of(depth.values, black, white), kind, text))
+    stream.write(grey_bytes(grey_codes(depth.values, black, white), kind, text))
 
 
 def _write_exr(stream: BinaryIO, inverse_m: Pixels) -> None:

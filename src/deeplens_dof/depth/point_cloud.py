@@ -14,7 +14,7 @@ import numpy.typing as npt
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.optics.thin_lens import FULL_FRAME_WIDTH_MM, Lens
 
-FARTHEST = 100.0  # times as far as the nearest point; beyond, and at infinity, points are left out
+LARGEST_RANGE = 100.0  # times as far as the nearest point; beyond, and at infinity, points are left out
 _BAND_ROWS = 256
 _POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _NAMES = {"<f4": "float", "|u1": "uchar"}
@@ -33,7 +33,7 @@ def write_point_cloud(
             f"the photo is {rgb.dtype} {rgb.shape}, expected uint8 {(*depth.shape, 3)} like its depth"
         )
     inverse_m = depth.in_metres(nearest_m)
-    least = float(inverse_m.max()) / FARTHEST
+    least = float(inverse_m.max()) / LARGEST_RANGE
     count = int((inverse_m >= least).sum()) if least > 0 else 0
     if not count:
         raise ValueError("every point of this depth lies at infinity, so that there is no point cloud of it")

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("deeplens-dof", "numpy", "numba", "onnxruntime", "pillow")
+_PACKAGES = ("deeplens-dof", "numpy", "numba", "onnxruntime", "pillow")
 
 
 def machine() -> dict[str, Any]:
@@ -23,7 +23,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str | None]:
     """Of these distributions; None for what is not installed."""
     found: dict[str, str | None] = {}
     for name in packages:

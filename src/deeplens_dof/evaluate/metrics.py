@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
-Window = Literal["gaussian", "uniform"]
+SsimWindow = Literal["gaussian", "uniform"]
 
 MOST_DB = 100.0  # PSNR of pictures that are the same
-STEP_PX = 1.5  # neighbours whose CoC differs by more are an occlusion edge
-_WINDOWS: dict[
-    str, tuple[npt.NDArray[np.float64], float]
-] = {  # along one axis; what variances are multiplied by
+# Neighbours whose CoC differs by more are an occlusion edge.
+_OCCLUSION_STEP_PX = 1.5
+# Weights along one axis, and the factor of variances.
+_WINDOWS: dict[str, tuple[npt.NDArray[np.float64], float]] = {
     "gaussian": (np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2), 1.0),
     "uniform": (np.ones(7), 49 / 48),
 }
@@ -160,7 +160,7 @@ def rmse(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
     return float(np.sqrt((((a.astype(np.float64) - b) / peak) ** 2).mean()))
 
 
-def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian") -> float:
+def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: SsimWindow = "gaussian") -> float:
     """Mean of `ssim_map` over channels and over the pixels whose whole window lies in the picture."""
     radius = len(_WINDOWS[window][0]) // 2
     if min(a.shape[:2]) <= 2 * radius:
@@ -171,7 +171,7 @@ def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window =
 
 
 def ssim_map(
-    a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian"
+    a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: SsimWindow = "gaussian"
 ) -> npt.NDArray[np.float64]:
     """Structural similarity of every pixel and channel, (H, W, C); beyond the border the picture is mirrored.
 
@@ -197,7 +197,7 @@ def ssim_map(
 def edge_band(coc_px: npt.NDArray[Any]) -> Mask:
     """Pixels within the circle of confusion of an occlusion edge, (H, W), up to 32 px from it."""
     highest, lowest = maximum_filter(coc_px, 1), -maximum_filter(-coc_px, 1)
-    edges = highest - lowest > STEP_PX
+    edges = highest - lowest > _OCCLUSION_STEP_PX
     radius = np.where(edges, maximum_filter(np.abs(coc_px), 1), 0)
     band = np.zeros(edges.shape, np.bool_)
     for low, high in ((0, 2), (2, 4), (4, 8), (8, 12), (12, 18), (18, 26), (26, 99)):

@@ -70,9 +70,9 @@ def read_with_map(
 
 # Formats whose headers are read by us, and the metadata with them.
 _DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
-    "EXR": exr.decode,
+    "EXR": exr.decode_exr,
     "JXL": from_jxl,
-    "RAW": raw.decode,
+    "RAW": raw.decode_raw,
 }
 
 
@@ -117,7 +117,7 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
 
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     """Its own depth image counts before GDepth, which our own files of this format may hold."""
-    found = heif.read(data, head.info["items"], limits)
+    found = heif.read_heif(data, head.info["items"], limits)
     photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
@@ -192,7 +192,7 @@ def _photo(
         icc=decoded.icc,
         exif=exif.made_upright(raw_exif, width, height),
         xmp=xmp.checked(packet),
-        camera=exif.camera(raw_exif),
+        camera=exif.camera_of(raw_exif),
         source=name,
         compression=compression,
     )

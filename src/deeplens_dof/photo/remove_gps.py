@@ -23,8 +23,8 @@ def without_gps(photo: Photo) -> Photo:
     """
     depth = None if photo.depth is None else replace(photo.depth, original=None)
     packet = photo.xmp
-    if packet is not None and gdepth.IMAGE.encode() in packet:
-        packet = xmp.without(packet, {gdepth.IMAGE})
+    if packet is not None and gdepth.IMAGE_NAMESPACE.encode() in packet:
+        packet = xmp.without(packet, {gdepth.IMAGE_NAMESPACE})
     return replace(photo, exif=_exif_without(photo.exif), xmp=_xmp_without(packet), depth=depth, file=None)
 
 

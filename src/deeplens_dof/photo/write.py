@@ -70,7 +70,7 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
     if contents.exif is not None:
         short = contents.exif
         if len(short) > _LONGEST_JPEG_EXIF_BYTES:
-            short = exif.shortened(short, _LONGEST_JPEG_EXIF_BYTES)
+            short = exif.within_bytes(short, _LONGEST_JPEG_EXIF_BYTES)
         options["exif"] = b"Exif\0\0" + short
     if contents.xmp is not None:
         options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp, HEAVY)
@@ -124,7 +124,7 @@ _WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
     "PNG": lambda contents, quality: png_bytes(contents),
     "WEBP": _webp,
     "AVIF": _avif,
-    "HEIF": heif.file_bytes,
+    "HEIF": heif.heif_bytes,
     "TIFF": lambda contents, quality: tiff_bytes(contents),
     "EXR": lambda contents, quality: exr_bytes(contents),
     "JXL": jxl_bytes,

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_exr_depth, read_exr_rgb, read_json
 from deeplens_dof.evaluate.metrics import psnr, ssim
 
@@ -72,14 +72,14 @@ def coc_px(depth_m: Floats, info: Info, level: int, focus: int) -> Floats:
     return (info.blur_parameters[level] * offset).astype(np.float32)
 
 
-def shown(linear: Floats) -> Floats:
+def as_displayed(linear: Floats) -> Floats:
     """Linear light as BLB compares it, 0..1."""
     return np.clip(np.maximum(linear, 0) ** np.float32(1 / GAMMA), 0, 1).astype(np.float32)
 
 
 def listing(folder: Path) -> Listing:
     """All pictures of all scenes in the folder."""
-    entries: list[Entry] = []
+    entries: list[BenchmarkEntry] = []
     problems: list[str] = []
     for info_file in sorted([*folder.glob("info.json"), *folder.glob("*/info.json")]):
         try:
@@ -112,7 +112,7 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(folder: Path, info: Info, level: int, focus: int) -> Entry:
+def _entry(folder: Path, info: Info, level: int, focus: int) -> BenchmarkEntry:
     path = folder / f"bokeh_{level:02d}_{focus:02d}.exr"
 
     def read() -> Case:
@@ -124,9 +124,9 @@ def _entry(folder: Path, info: Info, level: int, focus: int) -> Entry:
                     f"{path} or what it belongs to has {each.shape[1]} x {each.shape[0]} pixels, expected "
                     f"{info.width} x {info.height} as info.json says"
                 )
-        return Case(rgb, coc_px(depth_m, info, level, focus), shown(truth))
+        return Case(rgb, coc_px(depth_m, info, level, focus), as_displayed(truth))
 
-    return Entry(f"{folder.name}/{path.stem}", f"L{level + 1}", read)
+    return BenchmarkEntry(f"{folder.name}/{path.stem}", f"L{level + 1}", read)
 
 
 def _inputs(folder: Path) -> tuple[Path, Path]:
@@ -169,7 +169,7 @@ BLB = Benchmark(
     measures=("psnr", "ssim"),
     protocol="x ** (1/2.2), clipped to 0..1; PSNR; SSIM with a Gaussian window of 11, sigma 1.5; true depth",
     listing=listing,
-    show=shown,
+    show=as_displayed,
     score=_score,
     peak=1,
 )

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.sample import PHOTO_SUFFIXES
 from deeplens_dof.depth.predict import predict_depth
 from deeplens_dof.depth.subject import depth_at
-from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
-from deeplens_dof.evaluate.bokeh.pictures import PHOTOS, read_srgb
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus_labels
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
+from deeplens_dof.evaluate.bokeh.pictures import read_srgb
 from deeplens_dof.evaluate.metrics import psnr, ssim
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
@@ -35,7 +36,7 @@ def listing(folder: Path) -> Listing:
         raise FileNotFoundError(
             f"there is no {folder / FILE}, expected lines of name,x,y with where each photo is in focus, 0..1"
         )
-    focus = read_focus(folder / FILE)
+    focus = read_focus_labels(folder / FILE)
     entries, problems = [], []
     for name in sorted(originals | truths):
         if name not in originals or name not in truths:
@@ -46,7 +47,7 @@ def listing(folder: Path) -> Listing:
         else:
             entries.append(_entry(name, originals[name], truths[name], focus[name]))
     for part in ("original", "bokeh"):
-        foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTOS]
+        foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTO_SUFFIXES]
         problems.extend(f"{path} is foreign here, expected photos" for path in foreign)
     return Listing(entries, problems)
 
@@ -56,7 +57,7 @@ def score(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
     return {"psnr": psnr(picture, case.truth, 255), "ssim": ssim(picture, case.truth, 255)}
 
 
-def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -> Entry:
+def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -> BenchmarkEntry:
     def read() -> Case:
         sharp, wanted = read_srgb(original), read_srgb(truth)
         if sharp.shape != wanted.shape:
@@ -68,11 +69,11 @@ def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -
         offset = values - np.float32(depth_at(values, focus))
         return Case(srgb_to_linear(sharp), offset, wanted, most_blur=MOST_SEARCHED * sharp.shape[1])
 
-    return Entry(name, "all", read)
+    return BenchmarkEntry(name, "all", read)
 
 
 def _photos(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in _files(folder) if path.suffix.lower() in PHOTOS}
+    return {path.stem: path for path in _files(folder) if path.suffix.lower() in PHOTO_SUFFIXES}
 
 
 def _files(folder: Path) -> list[Path]:

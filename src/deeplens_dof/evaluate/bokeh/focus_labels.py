@@ -9,7 +9,7 @@ FILE = "focus.csv"
 _HEADER = ["name", "x", "y"]
 
 
-def read_focus(path: Path) -> dict[str, tuple[float, float]]:
+def read_focus_labels(path: Path) -> dict[str, tuple[float, float]]:
     """(x, y) by the picture's name without its ending. Raises ValueError, one sentence, for what is no such file."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -1,6 +1,6 @@
 """Bokeh against truth: renderers by name on the pictures of a benchmark, scored as that benchmark is.
 
-    rows = measure(Run(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
+    rows = measure(BenchmarkRun(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
 
 Where the blur of a real lens is unknown it is searched for, per picture and renderer, for the best SSIM.
 """
@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.folder import OnError, Tell
 from deeplens_dof.evaluate.bokeh.lpips import Lpips
 from deeplens_dof.evaluate.bokeh.score_table import Row, ScoreTable
 from deeplens_dof.evaluate.metrics import ssim
@@ -25,8 +26,6 @@ from deeplens_dof.optics.aperture import Aperture
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
-Tell = Callable[[str], None]
-OnError = Literal["skip", "refuse"]
 NONE = "none"  # the renderer that gives the input back
 LEAST_SEARCHED = (
     1 / 500
@@ -52,7 +51,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BenchmarkEntry:
     """A picture before it is read. name: unique in its folder. group: the column of the published tables it belongs to.
     read: raises ValueError or OSError, one sentence, for files that are broken."""
 
@@ -64,7 +63,7 @@ class Entry:
 class Listing(NamedTuple):
     """problems: sentences on files that are missing or foreign."""
 
-    entries: list[Entry]
+    entries: list[BenchmarkEntry]
     problems: list[str]
 
 
@@ -88,7 +87,7 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchmarkRun:
     """What to measure. limit: pictures at most, spread evenly. on_error: skip tells of files that are broken, missing or
     foreign (sentences that begin with "skipped"), refuse raises ValueError. table: keeps scores, and has those of a run
     before."""
@@ -109,7 +108,7 @@ def renderer_names() -> tuple[str, ...]:
     return (NONE, *RENDERERS)
 
 
-def measure(run: Run) -> list[Row]:
+def measure(run: BenchmarkRun) -> list[Row]:
     """One row for each picture and renderer, in that order. Raises FileNotFoundError for a folder that is not there,
     ValueError for one of another layout, for an unknown renderer and, with "refuse", for files that are not right."""
     for name in run.renderers:
@@ -121,13 +120,13 @@ def measure(run: Run) -> list[Row]:
         )
     entries, problems = run.benchmark.listing(run.folder)
     for sentence in problems:
-        _object(run, sentence)
+        _skip_or_raise(run, sentence)
     if not entries:
         raise ValueError(
             f"{run.folder} holds no pictures of {run.benchmark.name}, expected {run.benchmark.layout}"
         )
     rows: list[Row] = []
-    chosen = thinned(entries, run.limit)
+    chosen = subsample(entries, run.limit)
     for number, entry in enumerate(chosen, start=1):
         run.tell(f"{run.benchmark.name}: {entry.name} ({number} of {len(chosen)})")
         rows.extend(_rows(run, entry))
@@ -136,14 +135,14 @@ def measure(run: Run) -> list[Row]:
     return rows
 
 
-def thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
+def subsample(entries: Sequence[T], limit: int | None) -> Sequence[T]:
     """At most `limit`, spread evenly."""
     if limit is None or len(entries) <= limit:
         return entries
     return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
 
 
-def _rows(run: Run, entry: Entry) -> list[Row]:
+def _rows(run: BenchmarkRun, entry: BenchmarkEntry) -> list[Row]:
     """The rows of a picture; those that the table has are not made again."""
     found = {} if run.table is None else run.table.rows_of(entry.name)
     for row in _made(run, entry, [name for name in run.renderers if name not in found]):
@@ -153,7 +152,7 @@ def _rows(run: Run, entry: Entry) -> list[Row]:
     return [found[name] for name in run.renderers if name in found]
 
 
-def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
+def _made(run: BenchmarkRun, entry: BenchmarkEntry, renderers: Sequence[str]) -> Iterator[Row]:
     """A row of each renderer, up to the first for which the picture is no good."""
     case: Case | None = None
     for name in renderers:
@@ -162,12 +161,12 @@ def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
             row = _row(run, entry, case, name)
         except (ValueError, OSError) as error:
             text = " ".join(str(error).split())
-            _object(run, text if str(run.folder) in text else f"{entry.name}: {text}")
+            _skip_or_raise(run, text if str(run.folder) in text else f"{entry.name}: {text}")
             return
         yield row
 
 
-def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
+def _row(run: BenchmarkRun, entry: BenchmarkEntry, case: Case, name: str) -> Row:
     started = time.perf_counter()
     blur, light = _rendered(run, case, name)
     seconds = time.perf_counter() - started
@@ -180,7 +179,7 @@ def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
     return Row(name, entry.name, entry.group, scores | {"blur_px": blur, "seconds": round(seconds, 3)})
 
 
-def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
+def _rendered(run: BenchmarkRun, case: Case, name: str) -> tuple[float | None, Floats]:
     """The blur that was searched for, None where it is known, and the picture. Renderers that know no other shape than the
     disc are scored with it."""
     if name == NONE:
@@ -217,7 +216,7 @@ def best_blur(likeness: Callable[[float], float], least: float, most: float) -> 
     return max(tried, key=lambda blur: tried[blur])
 
 
-def _object(run: Run, sentence: str) -> None:
+def _skip_or_raise(run: BenchmarkRun, sentence: str) -> None:
     if run.on_error == "refuse":
         raise ValueError(sentence)
     run.tell(f"skipped: {sentence}")

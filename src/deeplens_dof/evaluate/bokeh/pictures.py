@@ -13,7 +13,6 @@ from deeplens_dof.photo import read
 from deeplens_dof.photo.codecs.samples import read_samples
 
 Floats = npt.NDArray[np.float32]
-PHOTOS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_srgb(path: Path) -> npt.NDArray[np.uint8]:

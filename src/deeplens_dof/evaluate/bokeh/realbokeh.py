@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.evaluate.bokeh.ebb import score
-from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus_labels
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.photo import read
@@ -59,7 +59,7 @@ def read_shots(path: Path) -> Shots:
 def listing(folder: Path) -> Listing:
     """All true photos of all scenes. Raises ValueError or OSError for a focus.csv that is none."""
     home = folder if (folder / "metadata").is_dir() else folder / "test"
-    focus = read_focus(home / FILE) if (home / FILE).is_file() else {}
+    focus = read_focus_labels(home / FILE) if (home / FILE).is_file() else {}
     entries, problems = [], []
     for path in sorted((home / "metadata").glob("*.json")):
         try:
@@ -80,7 +80,7 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, float] | None) -> Entry:
+def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, float] | None) -> BenchmarkEntry:
     def read_case() -> Case:
         scene, lens_mm = _scene(source)
         truth = read_srgb(target)
@@ -93,7 +93,7 @@ def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, floa
         settings = Settings(focus=focus or "subject", f_number=f_number, lens_mm=lens_mm)
         return Case(srgb_to_linear(sharp), scene.coc_px(settings), truth)
 
-    return Entry(target.stem, f"f/{f_number:.1f}", read_case)
+    return BenchmarkEntry(target.stem, f"f/{f_number:.1f}", read_case)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deeplens_dof.evaluate.bokeh.measure import Run
+from deeplens_dof.evaluate.bokeh.measure import BenchmarkRun
 from deeplens_dof.evaluate.bokeh.score_table import Row
 from deeplens_dof.evaluate.machine import machine, versions
 from deeplens_dof.evaluate.markdown import table
@@ -26,7 +26,7 @@ BOKEH_COLUMNS = {  # heading and form
 }
 
 
-def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
+def bokeh_report(run: BenchmarkRun, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
     """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}; means over pictures
     (of seconds the median)."""
     scored = list(rows)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deeplens_dof.datasets.folder import OnError, Tell
 from deeplens_dof.evaluate.bokeh.blb import BLB
 from deeplens_dof.evaluate.bokeh.composed import PAIRS, SYNTHETIC
 from deeplens_dof.evaluate.bokeh.ebb import EBB
 from deeplens_dof.evaluate.bokeh.lpips import Lpips
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, OnError, Run, Tell, measure
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkRun, measure
 from deeplens_dof.evaluate.bokeh.realbokeh import REALBOKEH
 from deeplens_dof.evaluate.bokeh.report import bokeh_report
 from deeplens_dof.evaluate.bokeh.score_table import ScoreTable
@@ -23,9 +24,9 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BokehOptions:
     """What to score. renderers: names. csv_file: where each picture's scores go as they come; resume: what it has already
-    is not measured again. lpips: an ONNX network of the user's. The rest is as in `Run`."""
+    is not measured again. lpips: an ONNX network of the user's. The rest is as in `BenchmarkRun`."""
 
     renderers: Sequence[str]
     csv_file: Path | None = None
@@ -37,7 +38,7 @@ class Wanted:
     tell: Tell = lambda _: None
 
 
-def score_bokeh(benchmark: Benchmark, folder: Path, wanted: Wanted) -> dict[str, Any]:
+def score_bokeh(benchmark: Benchmark, folder: Path, wanted: BokehOptions) -> dict[str, Any]:
     """The report of `bokeh_report`. Raises what `measure`, `Lpips` and `ScoreTable` raise."""
     notes: list[str] = []
 
@@ -52,7 +53,7 @@ def score_bokeh(benchmark: Benchmark, folder: Path, wanted: Wanted) -> dict[str,
         measures = [*benchmark.measures, "lpips", "seconds"]
         needed = ["lpips"] if lpips else []
         table = ScoreTable(wanted.csv_file, benchmark.name, measures, needed, wanted.resume)
-    run = Run(
+    run = BenchmarkRun(
         benchmark, folder, wanted.renderers, wanted.limit, wanted.on_error, lpips, table, wanted.threads, tell
     )
     rows = measure(run)

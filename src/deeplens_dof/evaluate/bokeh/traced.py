@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.evaluate.metrics import edge_band, psnr, ssim, ssim_map
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
@@ -82,12 +82,12 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(folder: Path, facts: dict[str, Any]) -> Entry:
+def _entry(folder: Path, facts: dict[str, Any]) -> BenchmarkEntry:
     def read() -> Case:
         each = _truth(folder, facts)
         return Case(each.rgb, each.coc_px, each.truth, band=each.band)
 
-    return Entry(f"{folder.name}/{Path(facts['name']).stem}", f"L{facts['level']}", read)
+    return BenchmarkEntry(f"{folder.name}/{Path(facts['name']).stem}", f"L{facts['level']}", read)
 
 
 def _images(meta_file: Path) -> list[dict[str, Any]]:

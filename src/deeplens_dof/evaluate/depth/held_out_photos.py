@@ -12,7 +12,7 @@ from deeplens_dof.evaluate.depth.measured_photos import CACHE
 ENDINGS = (".jpg", ".png", ".heic", ".hif")
 # Where they come from: scikit-image (`[dev]`), scripts/fetch_evaluation_data.py, and the parts of the assets of training
 # that are kept for evaluation.
-PHOTOS = {
+_PHOTOS = {
     "scikit-image": ("astronaut", "coffee", "chelsea", "rocket", "camera", "motorcycle_left", "clock_motion"),
     "evaluation": ("aloeL", "pug", "cat", "china", "flower"),
     "mate-backgrounds": ("Garden", "Wood", "Aqua", "RainDrops", "LadyBird", "Elephants"),
@@ -25,7 +25,7 @@ PHOTOS = {
 
 def photos() -> dict[str, Path | None]:
     """Their files by name, None for those that are not here."""
-    return {name: find(package, name) for package, names in PHOTOS.items() for name in names}
+    return {name: find(package, name) for package, names in _PHOTOS.items() for name in names}
 
 
 def find(package: str, name: str) -> Path | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.folder import Tell
 from deeplens_dof.evaluate.depth.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
 from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score
 from deeplens_dof.evaluate.markdown import cell, table
@@ -35,7 +36,6 @@ class Subject(NamedTuple):
 
 
 SubjectPredictor = Callable[[Picture], Subject]
-Tell = Callable[[str], None]
 
 
 def depth_rows(

@@ -1,6 +1,6 @@
-"""Samples of a file through OpenImageIO, as they are stored, and back.
+"""Stored samples of a file, read and written through OpenImageIO.
 
-Its Python interface takes file names only, hence the private temporary files.
+Its Python interface accepts file names only, hence the private temporary files.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Stored(NamedTuple):
-    """samples: (H, W, channels). alpha_channel: its number, -1 for none. kind: "uint8", "uint16", "half", "float", ... as
-    the file has it. icc: its profile. attributes: what else OpenImageIO says of the file, numbers and text.
+class DecodedFile(NamedTuple):
+    """Samples of a file and what OpenImageIO reports about them.
+
+    samples: (H, W, channels). alpha_channel: its index, -1 for none. kind: the file's own type, "uint8", "uint16", "half",
+    "float", ... icc: its profile. attributes: other metadata, numbers and text.
     """
 
     samples: npt.NDArray[Any]
@@ -33,18 +35,18 @@ def stored_samples(
     kind: str | None = None,
     chosen: Callable[[tuple[str, ...]], tuple[int, int]] | None = None,
     check: Callable[[int, int, int], None] | None = None,
-) -> Stored:
-    """The samples of the first picture of a file. Alpha is not multiplied in where the file's is not.
+) -> DecodedFile:
+    """The samples of the first picture of a file. Unassociated alpha is not multiplied in.
 
     Args:
         data: the file.
-        suffix: of the file's format, with its dot.
-        kind: the type to read samples as ("uint16", "float", ...); integers become 0..1 as "float". None is the file's own.
-        chosen: takes the names of all channels; returns the first to read and the one after the last. None reads them all.
-        check: takes width, height and number of channels before anything is decoded, and raises if they are too many.
+        suffix: suffix of the file's format, such as ".png".
+        kind: type to convert samples to ("uint16", "float", ...); "float" maps integers to 0..1. None keeps the file's own.
+        chosen: takes the channel names; returns the first channel to read and the one after the last. None reads all.
+        check: takes width, height and number of channels before anything is decoded; raises if they are too large.
 
     Raises:
-        ValueError: for a damaged file.
+        ValueError: the file is damaged.
     """
     import OpenImageIO
 
@@ -75,7 +77,7 @@ def stored_samples(
         samples = samples[..., None]
     attributes = {each.name: each.value for each in spec.extra_attribs}
     profile = attributes.pop("ICCProfile", None)
-    return Stored(
+    return DecodedFile(
         samples,
         names[first:end],
         int(spec.alpha_channel) - first if first <= spec.alpha_channel < end else -1,
@@ -93,8 +95,18 @@ def stored_bytes(
     attributes: Mapping[str, Any],
     icc: bytes | None = None,
 ) -> bytes:
-    """The file of that suffix with these samples (H, W, channels), written as `kind`. An attribute is a value, or a pair
-    of OpenImageIO's name of a type and a value. Raises OSError when OpenImageIO does not write it.
+    """A file with these samples.
+
+    Args:
+        samples: (H, W, channels).
+        suffix: suffix of the format, such as ".exr".
+        kind: OpenImageIO's name of the type to write.
+        channels: their names.
+        attributes: name -> value, or (OpenImageIO's type name, value).
+        icc: a colour profile, or None.
+
+    Raises:
+        OSError: OpenImageIO cannot write it.
     """
     import OpenImageIO
 

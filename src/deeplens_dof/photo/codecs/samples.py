@@ -1,7 +1,6 @@
 """Stored samples of picture files: depth maps, masks and measured light, within the limits of photos.
 
-A photo (see read.py) is upright RGB with a colour profile; these are the numbers of a file as they are, in as many
-channels as there are.
+A photo (see read.py) is upright RGB with a colour profile; these are the stored numbers of a file, in all its channels.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ _CHANNELS = {
 }
 
 
-class Samples(NamedTuple):
-    """Samples of a picture as they are stored.
+class StoredSamples(NamedTuple):
+    """The samples of a picture file, as they are stored.
 
-    values: (H, W, channels), of the file's own type or the one that was asked for; half floats become float32.
-    channels: their names: Y, or R, G, B, and A; of EXR the file's own. description: the text tag ImageDescription
-    (TIFF, EXR) or Description (PNG), "" without one. format: "PNG", "TIFF", "JPEG" or "EXR".
+    values: (H, W, channels), of the file's own type or the one requested; half floats become float32. channels: names: Y, or
+    R, G, B, and A; those of the file for EXR. description: the text tag ImageDescription (TIFF, EXR) or Description (PNG), ""
+    if there is none. format: "PNG", "TIFF", "JPEG" or "EXR".
     """
 
     values: npt.NDArray[Any]
@@ -52,7 +51,7 @@ class Samples(NamedTuple):
 
 
 def sample_format(head: bytes) -> Format | None:
-    """The format of a file whose samples can be read, from its first SIGNATURE_BYTES bytes; None for any other."""
+    """The format whose samples can be read, from the first SIGNATURE_BYTES bytes of a file; None for any other."""
     if head.startswith(BIG_TIFF):
         return FORMATS["TIFF"]
     found = by_signature(head)
@@ -66,20 +65,20 @@ def read_samples(
     formats: tuple[str, ...] = SAMPLE_FORMATS,
     kind: str | None = None,
     name: str | None = None,
-) -> Samples:
-    """The samples of a PNG, TIFF, JPEG or EXR file, told by its content. Orientation is not applied.
+) -> StoredSamples:
+    """The samples of a PNG, TIFF, JPEG or EXR file, recognised by content. Orientation is not applied.
 
-    The file, its header and its metadata are held to `limits` before a pixel is decoded, as a photo's are.
+    File size, header and metadata are checked against `limits` before a pixel is decoded, as for a photo.
 
     Args:
         source: a path, or the bytes of a file.
         limits: bounds on bytes, pixels and metadata.
-        formats: those of SAMPLE_FORMATS that are accepted.
-        kind: "float" for float32, with integers as 0..1; None for the file's own type.
-        name: of the file in messages; None is its path.
+        formats: accepted formats, a subset of SAMPLE_FORMATS.
+        kind: "float" for float32, with integers scaled to 0..1; None for the file's own type.
+        name: name of the file in messages; None is its path.
 
     Raises:
-        PhotoError: one sentence, for a file that is none of these, too large or damaged.
+        PhotoError: one sentence, for another format, a file beyond the limits, or a damaged file.
     """
     name = name or shown(source)
     data = bytes_of(source, limits)
@@ -99,17 +98,16 @@ def read_samples(
 
 
 def _within_limits(data: bytes, form: Format, name: str, limits: Limits) -> ImageFile | None:
-    """Holds a file to the limits by our own readers of headers; Pillow's image where that keeps all samples as they are.
+    """Checks a file against the limits with our own header parsers; returns Pillow's image if it preserves all samples.
 
-    TIFF is left to OpenImageIO, which opens it without decoding: depth may be of floats, and in BigTIFF, which photos
-    may not.
+    TIFF is checked by OpenImageIO, which opens it without decoding: unlike photos, depth may be floats or BigTIFF.
     """
     if form.name == "TIFF":
         return None
     if form.name == "EXR":
-        facts = exr.facts(data)
-        limits.check_picture(name, *facts.size)
-        limits.check_metadata(name, None, None, facts.xmp)
+        exr_head = exr.read_exr_header(data)
+        limits.check_picture(name, *exr_head.size)
+        limits.check_metadata(name, None, None, exr_head.xmp)
         return None
     head = header(data, form, name)
     limits.check_picture(name, *head.size, progressive_jpeg=head.progressive_jpeg)
@@ -120,15 +118,15 @@ def _within_limits(data: bytes, form: Format, name: str, limits: Limits) -> Imag
     return image if image.mode == "I;16" or (image.mode in _CHANNELS and not head.deep) else None
 
 
-def _of_pillow(image: ImageFile, form: Format) -> Samples:
-    """8-bit samples, or grey of 16 bits, without a second parser and its temporary file."""
+def _of_pillow(image: ImageFile, form: Format) -> StoredSamples:
+    """8-bit samples, or 16-bit grey, without a second parser and its temporary file."""
     image.load()
     values = np.asarray(image)
     planes = values[..., None] if values.ndim == 2 else values
-    return Samples(planes, _CHANNELS[image.mode], str(image.info.get("Description", "")), form.name)
+    return StoredSamples(planes, _CHANNELS[image.mode], str(image.info.get("Description", "")), form.name)
 
 
-def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: str | None) -> Samples:
+def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: str | None) -> StoredSamples:
     def check(width: int, height: int, channels: int) -> None:
         limits.check_picture(name, width, height)
         if not 1 <= channels <= MOST_CHANNELS:
@@ -138,11 +136,13 @@ def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: 
 
     stored = stored_samples(data, form.suffixes[0], kind, check=check)
     values = stored.samples.astype(np.float32) if stored.samples.dtype == np.float16 else stored.samples
-    return Samples(values, stored.channels, str(stored.attributes.get("ImageDescription", "")), form.name)
+    return StoredSamples(
+        values, stored.channels, str(stored.attributes.get("ImageDescription", "")), form.name
+    )
 
 
 def grey_bytes(codes: npt.NDArray[np.uint16], suffix: str = ".png", description: str = "") -> bytes:
-    """A grey PNG or TIFF (suffix ".png", ".tif" or ".tiff") of 16-bit codes (H, W), with a text in its description tag."""
+    """A grey PNG or TIFF (suffix ".png", ".tif" or ".tiff") of 16-bit codes (H, W), with a description tag."""
     from PIL import Image, PngImagePlugin
 
     file, picture = io.BytesIO(), Image.fromarray(codes)
@@ -158,5 +158,5 @@ def grey_bytes(codes: npt.NDArray[np.uint16], suffix: str = ".png", description:
 
 
 def plane_bytes(values: npt.NDArray[np.float32], channel: str, attributes: Mapping[str, Any]) -> bytes:
-    """An EXR of one channel of floats (H, W). attributes: see `stored_bytes`. Raises OSError."""
+    """An EXR with one channel of floats (H, W). attributes: see `stored_bytes`. Raises OSError."""
     return stored_bytes(values[..., None], ".exr", "float", (channel,), attributes)

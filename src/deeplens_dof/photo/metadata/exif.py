@@ -70,7 +70,7 @@ def orientation(exif: bytes | None) -> int:
     return found if found is not None and 1 <= found <= 8 else 1
 
 
-def camera(exif: bytes | None) -> Camera:
+def camera_of(exif: bytes | None) -> Camera:
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return Camera()
@@ -135,7 +135,7 @@ def relaid(exif: bytes) -> bytes:
     return ifd.laid_out(order, tags)
 
 
-def shortened(exif: bytes, most_bytes: int) -> bytes:
+def within_bytes(exif: bytes, most_bytes: int) -> bytes:
     """The block laid out anew without what is not in a directory, then without the maker note, until it fits.
 
     Raises ValueError when it does not fit even so.
@@ -149,7 +149,7 @@ def shortened(exif: bytes, most_bytes: int) -> bytes:
     raise ValueError(f"{len(exif):,} bytes of EXIF do not fit into {most_bytes:,}")
 
 
-def _patch(target: bytearray, order: str, entry: ifd.Entry | None, value: int) -> None:
+def _patch(target: bytearray, order: str, entry: ifd.Field | None, value: int) -> None:
     """Overwrites the first number of an integer entry in place, if it fits."""
     if entry is None or entry.kind not in (ifd.SHORT, ifd.LONG):
         return

@@ -17,7 +17,7 @@ _MOST_ENTRIES = 1000  # of one directory; cameras write below 100
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
 
 
-class Entry(NamedTuple):
+class Field(NamedTuple):
     """One tag. kind is the TIFF type, length counts its values, value is the raw bytes, offset where they
     stand in the block.
     """
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     offset: int = 0
 
 
-Directory = dict[int, Entry]
+Directory = dict[int, Field]
 
 
 BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}  # by the first four bytes
@@ -58,7 +58,7 @@ def directory_at(block: bytes, order: str, offset: int) -> Directory:
         size = _SIZES.get(kind, 0) * length
         start = at + 8 if size <= 4 else _long(block, order, at + 8)
         if size and start + size <= len(block):
-            found.setdefault(tag, Entry(kind, length, block[start : start + size], start))
+            found.setdefault(tag, Field(kind, length, block[start : start + size], start))
     return found
 
 
@@ -71,19 +71,19 @@ def next_pointer(block: bytes, order: str, offset: int) -> int | None:
     return at if at + 4 <= len(block) else None
 
 
-def pointed(block: bytes, order: str, directory: Mapping[int, Entry], pointer: int) -> Directory:
+def pointed(block: bytes, order: str, directory: Mapping[int, Field], pointer: int) -> Directory:
     """The directory that a pointer tag leads to; empty when there is none."""
     offset = integer(directory.get(pointer), order)
     return {} if offset is None else directory_at(block, order, offset)
 
 
-def integer(entry: Entry | None, order: str) -> int | None:
+def integer(entry: Field | None, order: str) -> int | None:
     """The first value of an integer tag."""
     found = integers(entry, order)
     return found[0] if found else None
 
 
-def integers(entry: Entry | None, order: str) -> tuple[int, ...]:
+def integers(entry: Field | None, order: str) -> tuple[int, ...]:
     """All values of an integer tag; none when it is absent or of another type."""
     if entry is None or entry.kind not in (BYTE, SHORT, LONG, 13):
         return ()
@@ -91,7 +91,7 @@ def integers(entry: Entry | None, order: str) -> tuple[int, ...]:
     return struct.unpack(f"{order}{len(entry.value) // size}{' BH I'[size]}", entry.value)
 
 
-def number(entry: Entry | None, order: str) -> float | None:
+def number(entry: Field | None, order: str) -> float | None:
     """The first value of a rational or integer tag; None when it is no finite number."""
     if entry is not None and entry.kind in (RATIONAL, 10):
         above, below = struct.unpack_from(order + ("II" if entry.kind == RATIONAL else "ii"), entry.value)
@@ -100,22 +100,22 @@ def number(entry: Entry | None, order: str) -> float | None:
     return None if whole is None else float(whole)
 
 
-def text(entry: Entry | None) -> str | None:
+def text(entry: Field | None) -> str | None:
     """An ASCII tag without its padding, None when it is absent or blank."""
     if entry is None or entry.kind != ASCII:
         return None
     return entry.value.split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 
-def packed(order: str, kind: int, *values: int) -> Entry:
+def packed(order: str, kind: int, *values: int) -> Field:
     """An entry of SHORT, LONG or BYTE values."""
     code = {BYTE: "B", SHORT: "H", LONG: "I"}[kind]
-    return Entry(kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))
+    return Field(kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))
 
 
-def blob(kind: int, value: bytes) -> Entry:
+def bytes_field(kind: int, value: bytes) -> Field:
     """An entry of bytes (BYTE, ASCII or UNDEFINED)."""
-    return Entry(kind, len(value), value)
+    return Field(kind, len(value), value)
 
 
 class Tags(NamedTuple):

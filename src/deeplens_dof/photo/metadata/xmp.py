@@ -101,7 +101,7 @@ def with_properties(
     return edited(base, [(layout.rdf_end, layout.rdf_end, b"".join(added))])
 
 
-def settings_of(packet: bytes | None) -> dict[str, str]:
+def recorded_settings(packet: bytes | None) -> dict[str, str]:
     """The settings that `with_settings` recorded, as text; empty when there are none."""
     if packet is None:
         return {}
@@ -112,7 +112,7 @@ def settings_of(packet: bytes | None) -> dict[str, str]:
 
 
 @dataclass
-class Layout:
+class PacketLayout:
     """Where things stand in a packet, as (start, end, replacement) edits and byte positions."""
 
     rdf_start: int | None = None  # just behind <rdf:RDF ...>
@@ -127,7 +127,7 @@ class Layout:
     outer_prefixes: dict[str, str] = field(default_factory=dict)  # declared on rdf:RDF and around it
 
 
-def scanned(packet: bytes, unwanted: frozenset[str] = frozenset()) -> Layout:
+def scanned(packet: bytes, unwanted: frozenset[str] = frozenset()) -> PacketLayout:
     """The layout of a UTF-8 packet; unwanted: as `without` takes it. Raises PacketError."""
     return _Scanner(packet, unwanted).layout
 
@@ -150,7 +150,7 @@ class _Scanner:
     """One pass of expat. Every event tells where the token before it ended."""
 
     def __init__(self, packet: bytes, unwanted: frozenset[str] = frozenset()) -> None:
-        self.packet, self.layout = packet, Layout()
+        self.packet, self.layout = packet, PacketLayout()
         self._unwanted = unwanted
         self._path: list[_Open] = []
         self._prefixes: list[tuple[str, str]] = []

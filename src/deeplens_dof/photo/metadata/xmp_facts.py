@@ -13,27 +13,27 @@ Texts = dict[str, str]  # "namespace name" -> text
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class XmpFacts:
     """texts: the first of every name. entries: the same of each list entry (rdf:li) alone, in order."""
 
     texts: Texts = field(default_factory=dict)
     entries: list[Texts] = field(default_factory=list)
 
     def number(self, namespace: str, name: str) -> float | None:
-        """A property as a number; None when it is absent or no finite number."""
-        return number(self.texts.get(f"{namespace} {name}"))
+        """A property as a finite_number; None when it is absent or no finite finite_number."""
+        return finite_number(self.texts.get(f"{namespace} {name}"))
 
 
 class _Stop(Exception):
     """The packet has a document type, or more elements than are looked at."""
 
 
-def facts(packet: bytes | None) -> Facts:
+def xmp_facts(packet: bytes | None) -> XmpFacts:
     """The simple properties of a packet, attributes and elements alike.
 
     Of a packet that is damaged, has a document type, or is beyond reason, there are none.
     """
-    found = Facts()
+    found = XmpFacts()
     if not packet:
         return found
     open_entries: list[Texts] = []
@@ -77,12 +77,12 @@ def facts(packet: bytes | None) -> Facts:
     try:
         parser.Parse(packet.strip(b"\0\r\n\t "), True)
     except (ExpatError, _Stop):
-        return Facts()
+        return XmpFacts()
     return found
 
 
-def number(text: str | None) -> float | None:
-    """A finite number from text, or None."""
+def finite_number(text: str | None) -> float | None:
+    """The finite number that a text says, or None."""
     try:
         value = float(text or "")
     except ValueError:

@@ -114,7 +114,7 @@ def _assembled(name: bytes, segments: Iterable[bytes]) -> bytes | None:
     return whole if len(whole) == length else None
 
 
-def _inside(extension: bytes, main: xmp.Layout) -> bytes | None:
+def _inside(extension: bytes, main: xmp.PacketLayout) -> bytes | None:
     """What stands inside the extended packet's rdf:RDF; None when a prefix declared around it means something
     else.
     """

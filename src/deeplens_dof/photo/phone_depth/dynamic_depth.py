@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deeplens_dof.photo.metadata.xmp_tree import Node, properties
 from deeplens_dof.photo.phone_depth import gdepth
-from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, range_map, shortened
+from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, as_property, range_map
 
 ORIGIN = "Dynamic Depth"
 _OLD = "http://ns.google.com/photos/1.0/"
@@ -31,7 +31,7 @@ _BARE = (0x01, *range(0xD0, 0xD8))  # markers without a length
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ContainerItem:
     """A file of the container; start and length in bytes of the whole file."""
 
     uri: str
@@ -54,7 +54,7 @@ def read_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -
             picture = data[item.start : item.start + item.length]
             return range_map(ORIGIN, facts, picture, size, orientation)
     raise BrokenDepthError(
-        f"{ORIGIN} whose picture {shortened(wanted or semantic)} is not in the file's list; copy the photo again"
+        f"{ORIGIN} whose picture {as_property(wanted or semantic)} is not in the file's list; copy the photo again"
     )
 
 
@@ -73,16 +73,16 @@ def read_original(root: Node, data: bytes) -> bytes | None:
     return None
 
 
-def items(root: Node, data: bytes) -> list[Item]:
+def items(root: Node, data: bytes) -> list[ContainerItem]:
     """What the container lists behind the photo. Raises BrokenDepthError for a list that does not fit the file."""
     listed = [
         facts
         for node in root.all()
-        if node.name.rpartition(" ")[2] in ("Item", "li") and (facts := properties(node, _ITEMS))
+        if node.name.rpartition(" ")[2] in ("ContainerItem", "li") and (facts := properties(node, _ITEMS))
     ]
     if not 2 <= len(listed) <= _MOST_ITEMS:
         raise BrokenDepthError(f"{ORIGIN} with a list of {len(listed)} files, expected 2 to {_MOST_ITEMS}")
-    found: list[Item] = []
+    found: list[ContainerItem] = []
     at = end_of_jpeg(data) + _bytes_of(listed[0], "Padding", "0")
     start = length = 0
     for facts in listed[1:]:
@@ -95,7 +95,7 @@ def items(root: Node, data: bytes) -> list[Item]:
                 f"{ORIGIN} with a file of {length:,} bytes at {start:,}, expected it within the {len(data):,} bytes that "
                 "there are; copy the photo again"
             )
-        found.append(Item(facts.get("DataURI", ""), facts.get("Semantic", ""), start, length))
+        found.append(ContainerItem(facts.get("DataURI", ""), facts.get("Semantic", ""), start, length))
     return found
 
 

@@ -18,27 +18,27 @@ from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.metadata import xmp
 from deeplens_dof.photo.metadata.orientation import upright_point
+from deeplens_dof.photo.metadata.xmp_facts import finite_number
 from deeplens_dof.photo.metadata.xmp_tree import Node
 from deeplens_dof.photo.phone_depth.range_map import (
     BrokenDepthError,
     RangeMap,
     from_base64,
-    number,
     range_map,
 )
 
 ORIGIN = "GDepth"
-DEPTH = "http://ns.google.com/photos/1.0/depthmap/"
-FOCUS = "http://ns.google.com/photos/1.0/focus/"
-IMAGE = "http://ns.google.com/photos/1.0/image/"
+DEPTH_NAMESPACE = "http://ns.google.com/photos/1.0/depthmap/"
+FOCUS_NAMESPACE = "http://ns.google.com/photos/1.0/focus/"
+IMAGE_NAMESPACE = "http://ns.google.com/photos/1.0/image/"
 HEAVY = {  # properties that fill many segments of a JPEG
-    f"{DEPTH} Data": "GDepth:Data",
-    f"{DEPTH} Confidence": "GDepth:Confidence",
-    f"{IMAGE} Data": "GImage:Data",
+    f"{DEPTH_NAMESPACE} Data": "GDepth:Data",
+    f"{DEPTH_NAMESPACE} Confidence": "GDepth:Confidence",
+    f"{IMAGE_NAMESPACE} Data": "GImage:Data",
 }
 
-_DECLARED = re.compile(rb"xmlns:([^\s=]+)\s*=\s*[\"']" + re.escape(DEPTH.encode()) + rb"[\"']")
-FARTHEST = 100.0  # Far of relative depth, as a multiple of Near
+_DECLARED = re.compile(rb"xmlns:([^\s=]+)\s*=\s*[\"']" + re.escape(DEPTH_NAMESPACE.encode()) + rb"[\"']")
+_FARTHEST_NEARS = 100.0  # Far of relative depth, as a multiple of Near
 _LARGEST_RANGE = 1e6  # Far of metric depth, as a multiple of Near: beyond that is infinity
 _FARTHEST_NEAR_M = 1e5
 
@@ -54,7 +54,7 @@ def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | 
 
     Raises BrokenDepthError.
     """
-    facts = _scattered(root, DEPTH)
+    facts = _scattered(root, DEPTH_NAMESPACE)
     if not facts.keys() & {"Data", "Near", "Far"}:
         return None
     if "Data" not in facts:
@@ -64,8 +64,8 @@ def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | 
 
 def read_focus(root: Node, orientation: int) -> tuple[float, float] | None:
     """(x, y) 0..1 of the upright picture that GFocus names."""
-    facts = _scattered(root, FOCUS)
-    x, y = number(facts.get("FocalPointX")), number(facts.get("FocalPointY"))
+    facts = _scattered(root, FOCUS_NAMESPACE)
+    x, y = finite_number(facts.get("FocalPointX")), finite_number(facts.get("FocalPointY"))
     if x is None or y is None or not (0 <= x <= 1 and 0 <= y <= 1):
         return None
     return upright_point((x, y), orientation)
@@ -73,7 +73,7 @@ def read_focus(root: Node, orientation: int) -> tuple[float, float] | None:
 
 def read_original(root: Node) -> bytes | None:
     """The untouched photo that GImage holds; None when there is none, or it is no JPEG or PNG."""
-    text = _scattered(root, IMAGE).get("Data")
+    text = _scattered(root, IMAGE_NAMESPACE).get("Data")
     if text is None:
         return None
     try:
@@ -88,7 +88,7 @@ def with_depth(
     """The packet with this depth as 16-bit RangeInverse, its focus and original, in place of what it had of them.
 
     Metric depth is written in metres, infinitely far as a million times the nearest. Relative depth is written without
-    a unit: 1 is at `nearest` and 0 at FARTHEST times that. blur_at_infinity: radius of the blur there, as a share of
+    a unit: 1 is at `nearest` and 0 at _FARTHEST_NEARS times that. blur_at_infinity: radius of the blur there, as a share of
     the picture's longer side; None leaves out whatever GFocus said but the point.
     """
     base = without_depth(packet)
@@ -113,12 +113,18 @@ def with_depth(
         kind = by_content(depth.original, "the untouched photo").media_type
         facts["GImage:Mime"] = kind
         data["GImage:Data"] = _base64(depth.original)
-    return xmp.with_properties(base, [facts, data], {"GDepth": DEPTH, "GFocus": FOCUS, "GImage": IMAGE})
+    return xmp.with_properties(
+        base, [facts, data], {"GDepth": DEPTH_NAMESPACE, "GFocus": FOCUS_NAMESPACE, "GImage": IMAGE_NAMESPACE}
+    )
 
 
 def without_depth(packet: bytes | None, also: Collection[str] = ()) -> bytes | None:
     """The packet without GDepth, GFocus and GImage, and without the namespaces in `also`."""
-    return None if packet is None else xmp.without(packet, {DEPTH, FOCUS, IMAGE, *also})
+    return (
+        None
+        if packet is None
+        else xmp.without(packet, {DEPTH_NAMESPACE, FOCUS_NAMESPACE, IMAGE_NAMESPACE, *also})
+    )
 
 
 def original_or_none(data: bytes) -> bytes | None:
@@ -145,7 +151,7 @@ def _coded(depth: InverseDepth, nearest: float) -> tuple[npt.NDArray[np.uint16],
     values = depth.values.astype(np.float64)
     if depth.is_relative:
         spread = 1 - np.clip(values, 0, 1)
-        near, far = float(nearest), float(nearest) * FARTHEST
+        near, far = float(nearest), float(nearest) * _FARTHEST_NEARS
     else:
         most = max(float(values.max()), 1 / _FARTHEST_NEAR_M)
         least = max(float(values.min()), most / _LARGEST_RANGE)

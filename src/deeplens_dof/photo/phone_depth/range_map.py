@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,6 +20,7 @@ from deeplens_dof.photo.codecs.formats import by_content
 from deeplens_dof.photo.codecs.header import damaged, header
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.metadata.xmp_facts import finite_number
 
 FloatArray = npt.NDArray[np.float32]
 _KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {
@@ -73,11 +73,11 @@ def range_map(
     height) of the photo as stored, in px; the map may not have more pixels. Raises BrokenDepthError.
     """
     kind = _KINDS.get(facts.get("Format", "RangeInverse").strip().lower())
-    near, far = number(facts.get("Near")), number(facts.get("Far"))
+    near, far = finite_number(facts.get("Near")), finite_number(facts.get("Far"))
     if kind is None or near is None or far is None or not 0 < near < far:
         raise BrokenDepthError(
-            f"{holder} of format {shortened(facts.get('Format'))} from {shortened(facts.get('Near'))} to "
-            f"{shortened(facts.get('Far'))}, expected RangeInverse or RangeLinear with 0 < Near < Far"
+            f"{holder} of format {as_property(facts.get('Format'))} from {as_property(facts.get('Near'))} to "
+            f"{as_property(facts.get('Far'))}, expected RangeInverse or RangeLinear with 0 < Near < Far"
         )
     metres = _METRES.get(facts.get("Units", "").strip().lower())
     scale = metres or 1.0
@@ -86,11 +86,11 @@ def range_map(
         raise BrokenDepthError(
             f"{holder} from {near:g} to {far:g}, expected distances that can be told apart"
         )
-    codes = upright(codes_of(holder, picture, size), orientation)
+    codes = upright(picture_codes(holder, picture, size), orientation)
     return RangeMap(codes, kind, near, far, metres is not None)
 
 
-def codes_of(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
+def picture_codes(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
     """The grey picture as 0..1, float32 (h, w), as stored. Its size is checked before a pixel is decoded.
 
     Raises BrokenDepthError.
@@ -134,20 +134,11 @@ def from_base64(holder: str, text: str) -> bytes:
         raise BrokenDepthError(f"{holder} that is not whole base64 ({problem})") from problem
 
 
-def number(text: str | None) -> float | None:
-    """A finite number, else None."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def shortened(text: str | None) -> str:
+def as_property(text: str | None) -> str:
     """A property as it may stand in a message: in quotes unless it is a number."""
     if text is None:
         return "nothing"
-    if number(text) is not None and len(text) <= 40:
+    if finite_number(text) is not None and len(text) <= 40:
         return text.strip()
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
