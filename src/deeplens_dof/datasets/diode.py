@@ -1,4 +1,4 @@
-"""DIODE (Vasiljevic et al. 2019): rooms and open air, laser, metres."""
+"""DIODE (Vasiljevic et al. 2019): indoors and outdoors, laser scanner, metres."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _read(entry: SampleFiles) -> Sample:
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
-    """A .npy file of numbers (H, W) or (H, W, 1), without pickles. Raises DatasetError."""
+    """The array in a .npy file, (H, W) or (H, W, 1) numbers, as (H, W). Pickles are not loaded. Raises DatasetError."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

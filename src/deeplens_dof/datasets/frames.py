@@ -1,12 +1,12 @@
-"""Frames on disk: one zip file each, complete or absent.
+"""Synthetic frames: one zip file each, complete or absent.
 
-`<out>/000/frame_000123.zip` holds
+`<out>/000/frame_000123.zip` contains
     rgb.jpg             sRGB, quality 95
-    inverse_depth.png   16-bit grey, larger = nearer, linear: value / 65535 * `inverse_depth_scale` [1/m]; 0
-    is infinity subject.png         8-bit grey, mask of the foreground subject (only if `has_subject`)
+    inverse_depth.png   16-bit grey, larger = nearer: value / 65535 * `inverse_depth_scale` [1/m]; 0 is infinity
+    subject.png         8-bit grey, mask of the foreground subject (only if `has_subject`)
     facts.json          seed, index, kind, has_subject, inverse_depth_scale, library version
-Frame i of a seed is determined by (seed, i) and the library version alone, so folders can be filled by any
-number of workers and machines, in any order, and resumed.
+Frame i of a seed depends on (seed, i) and the library version alone, so any number of workers and machines can fill a
+folder, in any order, and resume.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ from deeplens_dof.runtime.atomic_write import write_atomically
 
 @dataclass(frozen=True)
 class Frame:
-    """rgb: sRGB uint8 (H, W, 3). inverse_depth: float32 (H, W), 1/m. subject: uint8 (H, W) or None. facts:
-    see above.
-    """
+    """rgb: sRGB uint8 (H, W, 3). inverse_depth: float32 (H, W), 1/m. subject: uint8 (H, W) or None. facts: see above."""
 
     rgb: npt.NDArray[np.uint8]
     inverse_depth: npt.NDArray[np.float32]
@@ -38,12 +36,12 @@ class Frame:
 
 
 def frame_path(folder: Path, index: int) -> Path:
-    """Where frame `index` lies: a thousand frames a folder."""
+    """Path of frame `index`: a thousand frames per folder."""
     return folder / f"{index // 1000:03d}" / f"frame_{index:06d}.zip"
 
 
 def write_frame(path: Path, frame: Frame) -> None:
-    """Writes a frame so that it is there whole or not at all."""
+    """Writes a frame, completely or not at all."""
     near = float(np.percentile(frame.inverse_depth, 99.8)) * 1.15 or 1.0
     codes = np.rint(np.clip(frame.inverse_depth / near, 0, 1) * 65535).astype(np.uint16)
     facts = {**frame.facts, "inverse_depth_scale": near, "has_subject": frame.subject is not None}
@@ -61,7 +59,7 @@ def write_frame(path: Path, frame: Frame) -> None:
 
 
 def read_frame(path: Path) -> Frame:
-    """Reads a frame. Raises ValueError in a sentence when the file is not one."""
+    """Reads a frame. Raises ValueError, one sentence, when the file is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read("facts.json"))
@@ -86,7 +84,7 @@ def read_frame(path: Path) -> Frame:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """All complete frames of a folder in order. Raises ValueError when there are none."""
+    """All complete frames of a folder, in order. Raises ValueError when there are none."""
     found = sorted(folder.glob("*/frame_*.zip"))
     if not found:
         raise ValueError(

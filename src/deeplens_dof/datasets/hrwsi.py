@@ -1,4 +1,4 @@
-"""HR-WSI (Xian et al., CVPR 2020): web photos with disparity of stereo pairs, up to scale and shift."""
+"""HR-WSI (Xian et al., CVPR 2020): web photos with stereo disparity, up to scale and shift."""
 
 from __future__ import annotations
 

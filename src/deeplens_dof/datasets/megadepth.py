@@ -1,4 +1,4 @@
-"""MegaDepth (Li and Snavely, CVPR 2018): landmarks by structure from motion, depth up to one scale a scene."""
+"""MegaDepth (Li and Snavely, CVPR 2018): landmarks, structure from motion, depth up to one scale per scene."""
 
 from __future__ import annotations
 

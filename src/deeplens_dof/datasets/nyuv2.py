@@ -1,8 +1,8 @@
 """NYU Depth v2 (Silberman et al., ECCV 2012): rooms, Kinect, metres.
 
-Either the labelled file `nyu_depth_v2_labeled.mat` (MATLAB 7.3, which is HDF5, so h5py is needed), or folders of
-pictures taken out of it: `rgb_N.jpg` with `sync_depth_N.png` or `depth_N.png`, or `N_colors.png` with
-`N_depth.png`, depth 16 bits in millimetres, 0 where nothing was measured.
+Either the labelled file `nyu_depth_v2_labeled.mat` (MATLAB 7.3, which is HDF5, so h5py is needed), or folders of extracted
+pictures: `rgb_N.jpg` with `sync_depth_N.png` or `depth_N.png`, or `N_colors.png` with `N_depth.png`. Depth is in 16-bit
+millimetres, 0 where it was not measured.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _depth_names(photo: Path) -> tuple[str, ...]:
 
 
 def _labelled(path: Path) -> list[SampleFiles]:
-    """One entry for every photo of a .mat file."""
+    """An entry for every photo of a .mat file."""
     with _opened(path) as file:
         missing = [name for name in ("images", "depths") if name not in file]
         if missing:

@@ -1,4 +1,4 @@
-"""Photos of phones that hold depth: HEIC with a depth image, JPEG with GDepth."""
+"""Phone photos with embedded depth: HEIC with a depth image, JPEG with GDepth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of one's own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/`."""
+"""Folders of your own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MASK_ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def _depth_role(folder: Path) -> Role | None:
-    """Which of the two folders of depth there is; None for neither, or both."""
+    """The role of `depth/` or `depth_mm/`; None if there is neither, or both."""
     there = [name for name in ("depth", "depth_mm") if (folder / name).is_dir()]
     return Role(there[0], _DEPTHS if there[0] == "depth" else (".png",)) if len(there) == 1 else None
 

@@ -1,14 +1,13 @@
-"""Depth files: 16-bit PNG and TIFF, EXR, npz, and points. Near is bright in every picture.
+"""Depth files: 16-bit PNG and TIFF, EXR, npz, and point clouds. Near is bright in every picture.
 
-| format     | holds                                                                                     |
+| format     | content                                                                                   |
 |------------|-------------------------------------------------------------------------------------------|
-| .png .tiff | 16-bit grey, 0 far .. 65535 near; the text tag ImageDescription names unit and range      |
+| .png .tiff | 16-bit grey, 0 far .. 65535 near; the text tag ImageDescription gives unit and range      |
 | .exr       | float channel Z in metres along the optical axis; infinitely far is written as infinity   |
 | .npz       | arrays `inverse_depth` float32 (H, W) and `unit`                                          |
-| .ply       | points in metres with the photo's colours (see point_cloud.py); not read back             |
+| .ply       | points in metres with the photo's colours (see point_cloud.py); write only                |
 
-Reading also takes grey PNG, TIFF and JPEG pictures of other programs, 8 or 16 bit: near is bright, stretched
-to 0..1.
+Grey PNG, TIFF and JPEG files of other programs, 8 or 16 bit, are read with near as bright, stretched to 0..1.
 """
 
 from __future__ import annotations
@@ -56,13 +55,13 @@ def read_depth_file(
     untagged: Scale | None = None,
     limits: Limits = COMMAND_LINE_LIMITS,
 ) -> InverseDepth:
-    """Inverse depth from a depth file, at the file's own size (see `fit_to`).
+    """Inverse depth from a depth file, at its own size (see `fit_to`).
 
     Args:
-        path: the file; its content tells the format.
-        max_pixels: at most this many pixels, besides those of `limits`; None is no further bound.
-        untagged: the unit and range of a grey picture without a text tag; None stretches it to 0..1.
-        limits: bounds on the file and its header, those of a photo.
+        path: the file; its content determines the format.
+        max_pixels: a tighter bound than that of `limits`, or None.
+        untagged: unit and range of a grey picture without a text tag; None stretches it to 0..1.
+        limits: bounds on the file and its header, the same as for a photo.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -91,7 +90,7 @@ def read_depth_file(
 
 
 def suffix_by_content(head: bytes) -> str | None:
-    """The suffix of a depth file from its first SIGNATURE_BYTES bytes; None for no depth file."""
+    """The suffix of a depth file from its first SIGNATURE_BYTES bytes; None when it is not one."""
     if head.startswith(_ZIP):
         return ".npz"
     form = sample_format(head)
@@ -105,11 +104,18 @@ def write_depth_file(
     rgb: npt.NDArray[np.uint8] | None = None,
     lens_mm: float = 50.0,
 ) -> None:
-    """Writes a depth file in the format of its ending; never leaves half a file.
+    """Write a depth file in the format of its suffix, completely or not at all.
 
-    nearest_m: distance of relative depth 1, for EXR and PLY, which hold metres. rgb, lens_mm: the photo, sRGB (H, W, 3),
-    and its focal length on a 36 mm wide sensor, for PLY. Raises ValueError for another ending, and for PLY without a
-    photo; OSError when it cannot be written.
+    Args:
+        path: the file, with one of the suffixes in EXPORTED.
+        depth: the depth map.
+        nearest_m: distance of relative depth 1 in metres, for EXR and PLY, which are metric.
+        rgb: the photo, sRGB (H, W, 3), for PLY.
+        lens_mm: its focal length on a 36 mm wide sensor, for PLY.
+
+    Raises:
+        ValueError: another suffix, or PLY without a photo.
+        OSError: the file cannot be written.
     """
     file = Path(path)
     kind = file.suffix.lower()
@@ -136,11 +142,15 @@ def write_depth_file(
 def fit_to(
     depth: InverseDepth, height: int, width: int, rgb: npt.NDArray[np.uint8] | None = None
 ) -> InverseDepth:
-    """`depth` at the size of its photo, (height, width).
+    """`depth` at the size of its photo.
 
-    rgb: the photo, sRGB uint8 (height, width, 3): borders then snap to its edges; without it depth is
-    interpolated. Raises ValueError when the two aspect ratios differ by more than 2 % (and by more than one
-    pixel).
+    Args:
+        depth: a map of any size.
+        height, width: size of the photo in px.
+        rgb: the photo, sRGB uint8 (height, width, 3): aligns borders with its edges. Without it depth is interpolated.
+
+    Raises:
+        ValueError: the aspect ratios differ by more than 2 % (and by more than one pixel).
     """
     if depth.shape == (height, width):
         return depth
@@ -256,7 +266,7 @@ def _read_npz(file: Path, limits: Limits) -> InverseDepth:
 
 
 def _check_npy_header(name: str, archive: zipfile.ZipFile, limits: Limits) -> None:
-    """Refuses an array that is no map of numbers or too large, before anything is unpacked."""
+    """Rejects an array that is not a map of numbers, or too large, before it is decompressed."""
     if archive.getinfo("unit.npy").file_size > 4096:
         raise ValueError("its unit is not a short text, expected 1/m or relative")
     with archive.open("inverse_depth.npy") as stream:
@@ -271,7 +281,10 @@ def _check_npy_header(name: str, archive: zipfile.ZipFile, limits: Limits) -> No
 
 
 def scale_of(depth: InverseDepth) -> Scale:
-    """What black and white mean in a grey picture of this depth: 0 and 1 where that holds it, else its own range."""
+    """Unit and range of a grey picture of this depth.
+
+    The range is 0..1 for relative depth within it, else from 0 (or the lowest value below it) to the highest value.
+    """
     black, white = min(0.0, float(depth.values.min())), max(float(depth.values.max()), 1e-12)
     if depth.is_relative and black == 0.0 and white <= 1.0:
         white = 1.0
@@ -279,13 +292,13 @@ def scale_of(depth: InverseDepth) -> Scale:
 
 
 def grey_codes(values: Pixels, black: float, white: float) -> npt.NDArray[np.uint16]:
-    """Inverse depth as the 16-bit codes of a grey picture; beyond its ends it is clipped."""
+    """Inverse depth as 16-bit codes of a grey picture, clipped to its range."""
     codes = np.clip(np.rint((values - np.float64(black)) * (65535 / (white - black))), 0, 65535)
     return codes.astype(np.uint16)
 
 
 def write_grey(stream: BinaryIO, depth: InverseDepth, kind: str = ".png", scale: Scale | None = None) -> None:
-    """A 16-bit grey PNG or TIFF, near is bright. scale: None is `scale_of` it."""
+    """Writes a 16-bit grey PNG or TIFF, near is bright. scale: None is `scale_of(depth)`."""
     _, black, white = scale or scale_of(depth)
     text = f"deeplens inverse depth, unit {depth.unit}, black {black!r}, white {white!r}"
     stream.write(grey_bytes(grey_codes(depth.values, black, white), kind, text))

@@ -1,7 +1,7 @@
-"""Depth as points in space, through the pinhole of the lens: PLY, binary little endian.
+"""Depth as a point cloud through the pinhole of the lens: PLY, binary little endian.
 
-Metres, the camera at the origin, as viewers expect it: x to the right, y up, z towards the viewer, so that what was
-photographed has negative z. Each pixel is a point with the colour of the photo.
+In metres, with the camera at the origin as viewers expect it: x to the right, y up, z towards the viewer, so the scene has
+negative z. Each pixel is a point with the colour of the photo.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ _NAMES = {"<f4": "float", "|u1": "uchar"}
 def write_point_cloud(
     stream: BinaryIO, depth: InverseDepth, rgb: npt.NDArray[np.uint8], lens_mm: float, nearest_m: float
 ) -> int:
-    """Writes the points of a photo and returns how many there are.
+    """Writes the points of a photo and returns their number.
 
-    rgb: sRGB (H, W, 3) of depth's size. lens_mm: focal length on a 36 mm wide sensor. nearest_m: distance of relative
-    depth 1. Raises ValueError when sizes differ, a number is out of range, or every point lies at infinity.
+    Args:
+        stream: a binary file.
+        depth: inverse depth (H, W).
+        rgb: the photo, sRGB (H, W, 3).
+        lens_mm: focal length on a 36 mm wide sensor.
+        nearest_m: distance of relative depth 1 in metres.
+
+    Raises:
+        ValueError: sizes differ, a number is out of range, or every point lies at infinity.
     """
     if rgb.shape != (*depth.shape, 3) or rgb.dtype != np.uint8:
         raise ValueError(

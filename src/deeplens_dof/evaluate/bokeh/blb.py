@@ -40,7 +40,7 @@ _OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What info.json says. focus_distances in metres; blur_parameters: CoC radius in px per 1/m."""
+    """Content of info.json. focus_distances: metres. blur_parameters: CoC radius in px per 1/m."""
 
     width: int
     height: int
@@ -49,7 +49,7 @@ class Info:
 
 
 def read_info(path: Path) -> Info:
-    """Raises ValueError for what is no info.json of BLB."""
+    """The info.json of a scene. Raises ValueError when it is not one of BLB."""
     facts = read_json(path)
     wanted = ("resolution_x", "resolution_y", "focus_distances", "blur_parameters")
     missing = [key for key in wanted if not isinstance(facts, dict) or key not in facts]
@@ -67,13 +67,13 @@ def read_info(path: Path) -> Info:
 
 
 def coc_px(depth_m: Floats, info: Info, level: int, focus: int) -> Floats:
-    """Signed CoC (H, W) of a picture; level and focus count from 0."""
+    """Signed CoC (H, W) of a picture, in px; level and focus count from 0."""
     offset = 1 / depth_m.astype(np.float64) - 1 / info.focus_distances[focus]
     return (info.blur_parameters[level] * offset).astype(np.float32)
 
 
 def as_displayed(linear: Floats) -> Floats:
-    """Linear light as BLB compares it, 0..1."""
+    """Linear light in the encoding BLB compares, 0..1."""
     return np.clip(np.maximum(linear, 0) ** np.float32(1 / GAMMA), 0, 1).astype(np.float32)
 
 
@@ -130,7 +130,7 @@ def _entry(folder: Path, info: Info, level: int, focus: int) -> BenchmarkEntry:
 
 
 def _inputs(folder: Path) -> tuple[Path, Path]:
-    """All in focus, and depth."""
+    """The all-in-focus picture, and the depth."""
     others = [path for path in sorted(folder.glob("*.exr")) if not _BOKEH.fullmatch(path.name)]
     depth = [path for path in others if "depth" in path.name.lower()]
     sharp = [path for path in others if path not in depth]
@@ -144,13 +144,13 @@ def _inputs(folder: Path) -> tuple[Path, Path]:
 
 @lru_cache(maxsize=1)
 def _scene(folder: Path) -> tuple[Floats, Floats]:
-    """What all pictures of a scene share: linear light (H, W, 3) and metres (H, W)."""
+    """Input shared by all pictures of a scene: linear light (H, W, 3) and metres (H, W)."""
     sharp, depth = _inputs(folder)
     return read_exr_rgb(sharp), read_exr_depth(depth)
 
 
 def _listed(facts: dict[str, Any], key: str) -> list[Any]:
-    """What has to be numbers; [None] for what is no list of anything."""
+    """A list of numbers; [None] for anything else."""
     value = facts[key]
     return value if isinstance(value, list) and value else [None]
 

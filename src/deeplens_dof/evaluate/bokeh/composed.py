@@ -1,7 +1,7 @@
-"""Composed pairs (`deeplens scenes DIR --pairs`): any folder of them, or the split that a seed makes anywhere.
+"""Composed pairs (`deeplens scenes DIR --pairs`): any folder of them, or the split that a seed reproduces.
 
-Each pair is rendered twice: from what a photo holds of it (8-bit sRGB, light clipped at white) and from its linear light,
-where only the optics differ. The depth is true.
+Each pair is rendered twice: as from a photo (8-bit sRGB, clipped at white) and from its linear light, where only the optics
+differ. The depth is exact.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROTOCOL = (
 
 
 def composed(name: str, made: dict[str, Any] | None = None) -> Benchmark:
-    """The benchmark of that name. made: take the first COUNT files, whose facts have to be these."""
+    """The benchmark of that name. made: use the first COUNT files, whose facts must be these."""
 
     def listing(folder: Path) -> Listing:
         files = pair_files(folder)[: None if made is None else COUNT]

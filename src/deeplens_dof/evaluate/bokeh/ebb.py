@@ -1,10 +1,10 @@
-"""EBB! and its part EBB400: photos at f/16 and at f/1.8 of a real camera, with the focus labelled by hand.
+"""EBB! and its subset EBB400: photos of a real camera at f/16 and f/1.8, with manually labelled focus.
 
     original/NAME.jpg    all in focus
-    bokeh/NAME.jpg       truth
-    focus.csv            name,x,y: where each is in focus
+    bokeh/NAME.jpg       ground truth
+    focus.csv            name,x,y: the focus point of each
 
-Depth is predicted; how strong the blur is nobody knows, so that it is searched for.
+Depth is predicted. The strength of the blur is unknown and therefore searched for.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole dept
 
 
 def listing(folder: Path) -> Listing:
-    """All pairs. Problems are photos without their other half or without a focus. Raises ValueError or OSError for a
-    focus.csv that is none."""
+    """All pairs. Problems are photos without a partner or a focus point. Raises ValueError or OSError for a bad focus.csv."""
     originals, truths = (_photos(folder / part) for part in ("original", "bokeh"))
     if not originals:
         return Listing([], [])
@@ -53,7 +52,7 @@ def listing(folder: Path) -> Listing:
 
 
 def score(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
-    """Of two uint8 sRGB pictures."""
+    """PSNR and SSIM of two uint8 sRGB pictures."""
     return {"psnr": psnr(picture, case.truth, 255), "ssim": ssim(picture, case.truth, 255)}
 
 

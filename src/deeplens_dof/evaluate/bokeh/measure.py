@@ -1,8 +1,8 @@
-"""Bokeh against truth: renderers by name on the pictures of a benchmark, scored as that benchmark is.
+"""Renderers against ground truth: scores by name on the pictures of a benchmark, with its own protocol.
 
     rows = measure(BenchmarkRun(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
 
-Where the blur of a real lens is unknown it is searched for, per picture and renderer, for the best SSIM.
+The unknown blur of a real lens is searched for, per picture and renderer, for the best SSIM.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ TRIED, REFINED = 7, 6  # blurs tried over the whole range, then between the best
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a renderer is given, and what is true.
+    """Input of a renderer, and ground truth.
 
-    rgb: linear light (H, W, 3). coc_px: signed CoC (H, W). truth: as the benchmark shows pictures, (H, W, 3). band: bool
-    (H, W) round occlusion edges, None where it is not needed. most_blur: None, or coc_px is that of blur 1 px and the
-    blur is searched for from 0 to this.
+    rgb: linear light (H, W, 3). coc_px: signed CoC (H, W). truth: in the benchmark's display encoding, (H, W, 3). band: bool
+    (H, W) around occlusion edges, or None. most_blur: None, or the upper end of the blur search from 0; `coc_px` is then that
+    of a blur of 1 px.
     """
 
     rgb: Floats
@@ -52,8 +52,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkEntry:
-    """A picture before it is read. name: unique in its folder. group: the column of the published tables it belongs to.
-    read: raises ValueError or OSError, one sentence, for files that are broken."""
+    """A picture of a benchmark. name: unique in its folder. group: its column in published tables. read: loads the
+    case; raises ValueError or OSError, one sentence, for damaged files.
+    """
 
     name: str
     group: str
@@ -61,7 +62,7 @@ class BenchmarkEntry:
 
 
 class Listing(NamedTuple):
-    """problems: sentences on files that are missing or foreign."""
+    """entries: pictures. problems: sentences about missing or unexpected files."""
 
     entries: list[BenchmarkEntry]
     problems: list[str]
@@ -69,10 +70,10 @@ class Listing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """How a folder is laid out and how its pictures are scored.
+    """Layout and scoring of a benchmark.
 
-    layout: in words. measures: names of what `score` gives. protocol: in words. show: linear light as it is compared.
-    score: shown picture and case to numbers. peak: white of what is shown. overall: a mean over all groups is told, too.
+    layout: in words. measures: names of the scores. protocol: in words. show: linear light to the encoding that is compared.
+    score: displayed picture and case to scores. peak: white of a displayed picture. overall: report a mean over all groups.
     """
 
     name: str
@@ -88,9 +89,10 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRun:
-    """What to measure. limit: pictures at most, spread evenly. on_error: skip tells of files that are broken, missing or
-    foreign (sentences that begin with "skipped"), refuse raises ValueError. table: keeps scores, and has those of a run
-    before."""
+    """Options of a measurement. limit: at most this many pictures, evenly spaced. on_error: "skip" reports damaged,
+    missing or unexpected files (sentences that begin with "skipped"), "refuse" raises ValueError. table: stores
+    scores, and supplies those of an earlier run.
+    """
 
     benchmark: Benchmark
     folder: Path
@@ -104,13 +106,16 @@ class BenchmarkRun:
 
 
 def renderer_names() -> tuple[str, ...]:
-    """All that can be asked for."""
+    """All renderers that can be measured."""
     return (NONE, *RENDERERS)
 
 
 def measure(run: BenchmarkRun) -> list[Row]:
-    """One row for each picture and renderer, in that order. Raises FileNotFoundError for a folder that is not there,
-    ValueError for one of another layout, for an unknown renderer and, with "refuse", for files that are not right."""
+    """One row for each picture and renderer, in that order.
+
+    Raises FileNotFoundError for a missing folder; ValueError for another layout, an unknown renderer and, with "refuse", for
+    files that are damaged, missing or unexpected.
+    """
     for name in run.renderers:
         if name not in renderer_names():
             raise ValueError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
@@ -136,14 +141,14 @@ def measure(run: BenchmarkRun) -> list[Row]:
 
 
 def subsample(entries: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit`, spread evenly."""
+    """At most `limit` entries, evenly spaced."""
     if limit is None or len(entries) <= limit:
         return entries
     return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
 
 
 def _rows(run: BenchmarkRun, entry: BenchmarkEntry) -> list[Row]:
-    """The rows of a picture; those that the table has are not made again."""
+    """The rows of a picture; those in the table are not measured again."""
     found = {} if run.table is None else run.table.rows_of(entry.name)
     for row in _made(run, entry, [name for name in run.renderers if name not in found]):
         found[row.renderer] = row
@@ -153,7 +158,7 @@ def _rows(run: BenchmarkRun, entry: BenchmarkEntry) -> list[Row]:
 
 
 def _made(run: BenchmarkRun, entry: BenchmarkEntry, renderers: Sequence[str]) -> Iterator[Row]:
-    """A row of each renderer, up to the first for which the picture is no good."""
+    """A row of each renderer, up to the first for which the picture is unusable."""
     case: Case | None = None
     for name in renderers:
         try:
@@ -180,8 +185,10 @@ def _row(run: BenchmarkRun, entry: BenchmarkEntry, case: Case, name: str) -> Row
 
 
 def _rendered(run: BenchmarkRun, case: Case, name: str) -> tuple[float | None, Floats]:
-    """The blur that was searched for, None where it is known, and the picture. Renderers that know no other shape than the
-    disc are scored with it."""
+    """The blur found by the search (None where it is known), and the picture.
+
+    Renderers limited to a disc are scored with it.
+    """
     if name == NONE:
         return None, case.rgb
     aperture = Aperture.disc() if name in DISC_ONLY else case.aperture
@@ -200,8 +207,10 @@ def _rendered(run: BenchmarkRun, case: Case, name: str) -> tuple[float | None, F
 
 
 def best_blur(likeness: Callable[[float], float], least: float, most: float) -> float:
-    """Where `likeness` is largest: 0, or between `least` and `most`, which are tried in equal ratios; then golden sections
-    between the neighbours of the best."""
+    """The blur with the largest `likeness`: 0, or between `least` and `most`.
+
+    The range is sampled in equal ratios, then refined by golden sections between the neighbours of the best.
+    """
     tried = {blur: likeness(blur) for blur in (0.0, *(float(b) for b in np.geomspace(least, most, TRIED)))}
     order = sorted(tried)
     place = order.index(max(tried, key=lambda blur: tried[blur]))

@@ -1,4 +1,4 @@
-"""Everything that `deeplens evaluate` scores of bokeh: one benchmark, one folder, several renderers."""
+"""Bokeh scores of `deeplens evaluate`: one benchmark, one folder, several renderers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 @dataclass(frozen=True, slots=True)
 class BokehOptions:
-    """What to score. renderers: names. csv_file: where each picture's scores go as they come; resume: what it has already
-    is not measured again. lpips: an ONNX network of the user's. The rest is as in `BenchmarkRun`."""
+    """renderers: names. csv_file: receives the scores of each picture at once. resume: keep the scores already in it.
+    lpips: an ONNX network of the user's. The others are as in `BenchmarkRun`.
+    """
 
     renderers: Sequence[str]
     csv_file: Path | None = None
@@ -39,7 +40,7 @@ class BokehOptions:
 
 
 def score_bokeh(benchmark: Benchmark, folder: Path, wanted: BokehOptions) -> dict[str, Any]:
-    """The report of `bokeh_report`. Raises what `measure`, `Lpips` and `ScoreTable` raise."""
+    """The report of `bokeh_report`. Raises as `measure`, `Lpips` and `ScoreTable` do."""
     notes: list[str] = []
 
     def tell(text: str) -> None:

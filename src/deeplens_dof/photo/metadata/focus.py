@@ -1,4 +1,4 @@
-"""Where a camera says that it focused: regions in XMP (Metadata Working Group), or EXIF's SubjectArea."""
+"""Where the camera focused: regions in XMP (Metadata Working Group), or EXIF's SubjectArea."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Point = tuple[float, float]
 def focus(said: XmpFacts, exif: bytes | None, orientation: int) -> Point | None:
     """(x, y), 0..1 of the upright picture, or None.
 
-    A region of kind Focus comes first, then SubjectArea, then the largest face. orientation: how the stored picture,
-    of which all of them speak, is turned.
+    A region of type Focus takes precedence over SubjectArea, and that over the largest face. orientation: how the stored
+    picture, to which all of them refer, is turned.
     """
     stored = _focus_region(said, "Focus") or subject_area(exif) or _focus_region(said, "Face")
     return None if stored is None else upright_point(stored, orientation)
 
 
 def subject_area(exif: bytes | None) -> Point | None:
-    """The middle of EXIF's SubjectArea, 0..1 of the picture as stored.
+    """The centre of EXIF's SubjectArea, 0..1 of the picture as stored.
 
-    None without one, outside of the picture, and at its very centre, where phones put it when nobody chose a point.
+    None when it is missing, outside the picture, or exactly at the centre, where phones put it when nobody chose a point.
     """
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
@@ -42,7 +42,7 @@ def subject_area(exif: bytes | None) -> Point | None:
 
 
 def _focus_region(said: XmpFacts, kind: str) -> Point | None:
-    """The middle of the largest region of a kind."""
+    """The centre of the largest region of a type."""
     largest, found = -1.0, None
     for entry in said.entries:
         if entry.get(f"{_REGION} Type") != kind:

@@ -1,4 +1,4 @@
-"""What stands in an XMP packet, as text by name: for what a camera says of depth, aperture and focus."""
+"""Simple properties of an XMP packet as text by name: depth, aperture and focus as the camera recorded them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Texts = dict[str, str]  # "namespace name" -> text
 
 @dataclass(frozen=True, slots=True)
 class XmpFacts:
-    """texts: the first of every name. entries: the same of each list entry (rdf:li) alone, in order."""
+    """texts: the first value of every name. entries: the same for each list entry (rdf:li) alone, in order."""
 
     texts: Texts = field(default_factory=dict)
     entries: list[Texts] = field(default_factory=list)
 
     def number(self, namespace: str, name: str) -> float | None:
-        """A property as a finite_number; None when it is absent or no finite finite_number."""
+        """A property as a number; None when it is absent or not a finite number."""
         return finite_number(self.texts.get(f"{namespace} {name}"))
 
 
 class _Stop(Exception):
-    """The packet has a document type, or more elements than are looked at."""
+    """The packet has a document type, or more elements than are read."""
 
 
 def xmp_facts(packet: bytes | None) -> XmpFacts:
-    """The simple properties of a packet, attributes and elements alike.
+    """The simple properties of a packet, whether attributes or elements.
 
-    Of a packet that is damaged, has a document type, or is beyond reason, there are none.
+    Empty for a packet that is damaged, has a document type, or is too large.
     """
     found = XmpFacts()
     if not packet:
@@ -82,7 +82,7 @@ def xmp_facts(packet: bytes | None) -> XmpFacts:
 
 
 def finite_number(text: str | None) -> float | None:
-    """The finite number that a text says, or None."""
+    """The number in a text; None when it is not a finite number."""
     try:
         value = float(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Depth that phones and editors put into a photo's XMP or behind its JPEG: GDepth, or else Dynamic Depth."""
+"""Depth that phones and editors store in the XMP of a photo or after its JPEG: GDepth, else Dynamic Depth."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MARKS = (gdepth.DEPTH_NAMESPACE.encode(), b"http://ns.google.com/photos/dd/1.0/
 
 
 class FoundDepth(NamedTuple):
-    """range_map: the depth with its own scale. problem: why there is no depth although there is some. packet: the XMP
-    without what turning, or saving without what lies behind the JPEG, would make untrue.
+    """range_map: the depth on its own scale. problem: why existing depth is not used, or None. packet: the XMP without the
+    properties that would be wrong after turning, or after saving without the data appended to the JPEG.
     """
 
     packet: bytes | None
@@ -26,9 +26,9 @@ class FoundDepth(NamedTuple):
 
 
 def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientation: int) -> FoundDepth:
-    """The depth of a photo's file, upright. packet: its XMP as `xmp.checked` gives it, extended packet included.
+    """The depth in a photo's file, upright. Never raises for damaged depth.
 
-    size: (width, height) of the photo as stored, in px. Never raises for what is broken in there.
+    packet: XMP as returned by `xmp.checked`, with the extended packet. size: (width, height) of the photo as stored, in px.
     """
     root = _marked(packet)
     if root is None:
@@ -51,7 +51,7 @@ def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientati
 
 
 def _marked(packet: bytes | None) -> Node | None:
-    """The packet's tree, if it may hold depth."""
+    """The tree of the packet, if it may hold depth."""
     if packet is None or not any(mark in packet for mark in _MARKS):
         return None
     try:

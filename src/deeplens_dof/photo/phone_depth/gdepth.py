@@ -1,5 +1,7 @@
-"""GDepth, GFocus and GImage: depth, focus and the untouched photo in a packet of XMP (Google's depth map metadata,
-developers.google.com/depthmap-metadata). They lie on the stored pixels, so that they turn with the photo.
+"""GDepth, GFocus and GImage: depth, focus and original in an XMP packet.
+
+Google's depth map metadata, developers.google.com/depthmap-metadata. They refer to the stored pixels, so they turn with the
+photo.
 """
 
 from __future__ import annotations
@@ -44,13 +46,13 @@ _FARTHEST_NEAR_M = 1e5
 
 
 def holds(packet: bytes | None) -> bool:
-    """Whether the packet has properties of GDepth, and not just declares it."""
+    """Whether the packet has properties of GDepth, not just a declaration of its namespace."""
     prefixes = set() if packet is None else set(_DECLARED.findall(packet))
     return any(re.search(rb"[\s<]" + re.escape(prefix) + b":", packet or b"") for prefix in prefixes)
 
 
 def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | None:
-    """The map of a packet, upright; None when there is none. size: (width, height) of the photo as stored, in px.
+    """The depth map of a packet, upright; None when there is none. size: (width, height) of the photo as stored, in px.
 
     Raises BrokenDepthError.
     """
@@ -63,7 +65,7 @@ def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | 
 
 
 def read_focus(root: Node, orientation: int) -> tuple[float, float] | None:
-    """(x, y) 0..1 of the upright picture that GFocus names."""
+    """The focus point of GFocus, (x, y) 0..1 of the upright picture, or None."""
     facts = _scattered(root, FOCUS_NAMESPACE)
     x, y = finite_number(facts.get("FocalPointX")), finite_number(facts.get("FocalPointY"))
     if x is None or y is None or not (0 <= x <= 1 and 0 <= y <= 1):
@@ -72,7 +74,7 @@ def read_focus(root: Node, orientation: int) -> tuple[float, float] | None:
 
 
 def read_original(root: Node) -> bytes | None:
-    """The untouched photo that GImage holds; None when there is none, or it is no JPEG or PNG."""
+    """The original photo in GImage; None when there is none, or it is no JPEG or PNG."""
     text = _scattered(root, IMAGE_NAMESPACE).get("Data")
     if text is None:
         return None
@@ -85,11 +87,11 @@ def read_original(root: Node) -> bytes | None:
 def with_depth(
     packet: bytes | None, depth: EmbeddedDepth, nearest: float = 1.0, blur_at_infinity: float | None = None
 ) -> bytes:
-    """The packet with this depth as 16-bit RangeInverse, its focus and original, in place of what it had of them.
+    """The packet with this depth as 16-bit RangeInverse, its focus and original, in place of earlier ones.
 
-    Metric depth is written in metres, infinitely far as a million times the nearest. Relative depth is written without
-    a unit: 1 is at `nearest` and 0 at _FARTHEST_NEARS times that. blur_at_infinity: radius of the blur there, as a share of
-    the picture's longer side; None leaves out whatever GFocus said but the point.
+    Metric depth is written in metres, infinity as a million times the nearest distance. Relative depth is written without a
+    unit: 1 is at `nearest`, and 0 at _FARTHEST_NEARS times that. blur_at_infinity: radius of the blur there, as a fraction of
+    the longer side; None writes no property of GFocus but the point.
     """
     base = without_depth(packet)
     codes, near, far = _coded(depth.inverse_depth, nearest)
@@ -128,7 +130,7 @@ def without_depth(packet: bytes | None, also: Collection[str] = ()) -> bytes | N
 
 
 def original_or_none(data: bytes) -> bytes | None:
-    """The bytes if they are those of a JPEG or PNG."""
+    """The bytes if they are a JPEG or PNG, else None."""
     try:
         return data if by_content(data, "the untouched photo").name in ("JPEG", "PNG") else None
     except PhotoError:
@@ -136,7 +138,7 @@ def original_or_none(data: bytes) -> bytes | None:
 
 
 def _scattered(root: Node, namespace: str) -> dict[str, str]:
-    """Local name -> text of every property in this namespace, wherever it stands; the first of each counts."""
+    """Local name -> text of every property in this namespace, anywhere; the first of each name counts."""
     found: dict[str, str] = {}
     for node in root.all():
         for name, value in ((node.name, node.text), *node.attributes.items()):
