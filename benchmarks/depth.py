@@ -29,7 +29,7 @@ from deeplens_dof.depth.refine import refine
 from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 from deeplens_dof.evaluate.depth.report import markdown
-from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
 
@@ -60,7 +60,9 @@ def main() -> None:
     if arguments.sheet:
         write_sheet(arguments.data, ROOT / "docs" / "img" / "depth_sheet.jpg")
         return
-    report = {"machine": machine()} | score_depth(Wanted(folders=(str(arguments.data),), every_stage=True))
+    report = {"machine": machine()} | score_depth(
+        DepthOptions(folders=(str(arguments.data),), every_stage=True)
+    )
     print(markdown(report))
     if arguments.speed:
         report["speed_12_megapixels"] = speed()

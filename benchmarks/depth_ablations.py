@@ -20,7 +20,7 @@ from depth import machine
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.frames import frame_files, read_frame
 from deeplens_dof.evaluate.depth.predictors import WHOLE
-from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
 from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher
 from deeplens_dof.learn.training.depth import depth_task
 from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
@@ -93,10 +93,10 @@ def scores(weights: Path, threads: int) -> dict[str, float]:
     """Spearman of the refined depth on each real photo and, where tools/data/fetch_stereo_sets.py brought them, mean and
     median over the stereo photos; the matte's mean IoU with U2-Net."""
     model = candidate(weights)
-    report = score_depth(Wanted(model=model, threads=threads, teacher=SubjectTeacher))
+    report = score_depth(DepthOptions(model=model, threads=threads, teacher=SubjectTeacher))
     found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
     if STEREO.is_dir():
-        stereo = score_depth(Wanted(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))
+        stereo = score_depth(DepthOptions(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))
         (row,) = (row for row in stereo["depth"] if row["method"] == WHOLE)
         found |= {"stereo_mean": row["spearman"], "stereo_median": row["median"]["spearman"]}
     mattes = report["matte"]

@@ -100,22 +100,22 @@ def evaluate_command(
     def scored_depth() -> tuple[dict[str, Any], str]:
         with learned("evaluate"):
             from deeplens_dof.evaluate.depth.report import markdown
-            from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+            from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
             from deeplens_dof.models import MODELS, candidate
 
         network = candidate(model) if model else MODELS["depth"]
         report = score_depth(
-            Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
+            DepthOptions(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
         )
         return report, markdown(report)
 
     def scored_bokeh() -> tuple[dict[str, Any], str]:
         from deeplens_dof.evaluate.bokeh.report import bokeh_markdown
-        from deeplens_dof.evaluate.bokeh.score import Wanted, score_bokeh
+        from deeplens_dof.evaluate.bokeh.score import BokehOptions, score_bokeh
 
         names = _renderers(renderers)
         source, folder = _bokeh_source(benchmark, folders or [], tell)
-        wanted = Wanted(names, csv_file, resume, lpips, limit, policy, threads, tell)
+        wanted = BokehOptions(names, csv_file, resume, lpips, limit, policy, threads, tell)
         report = score_bokeh(source, folder, wanted)
         return report, bokeh_markdown(report)
 

@@ -3,7 +3,8 @@
 Around the border of a near object no photo tells how much of a pixel belongs to it (hair, leaves, glass), its colour
 without the light that shines through, or the background. The optical renderer guesses them from the few pixels nearby.
 The network `lens_blur` (`learn/networks/border_unmixing.py`) was trained on scenes for which all of it is known, also with
-depth that is wrong at borders. Its output becomes layers (`layers/borders.py`), which the optical renderer blurs like its own.
+depth that is wrong at borders. Its output becomes layers (`layers/borders.py`), which the optical renderer blurs like
+its own.
 
 Previews, with few lens points, skip the network. A photo longer than UNMIX_LONGEST_PX, or blurred by more than
 UNMIX_LARGEST_PX, is rendered by the optics at full size, and the difference that the network makes at a smaller size is

@@ -48,6 +48,15 @@ class InverseDepth:
         height, width = self.values.shape
         return height, width
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether scale and shift are unknown."""
+        return self.unit == "relative"
+
+    def to_metric(self, value: float, nearest_m: float) -> float:
+        """One inverse depth of this map's unit in 1/m. nearest_m: distance of relative depth 1, in metres, above 0."""
+        return value / nearest_m if self.is_relative else value
+
     def in_metres(self, nearest_m: float) -> Plane:
         """Inverse depth in 1/m, float32 (H, W); metric depth is returned as it is.
 
@@ -59,7 +68,22 @@ class InverseDepth:
         """
         if not (np.isfinite(nearest_m) and nearest_m > 0):
             raise ValueError(f"nearest_m is {nearest_m!r}, expected a finite distance in metres above 0")
-        return self.values if self.unit == "1/m" else self.values / np.float32(nearest_m)
+        return self.values / np.float32(nearest_m) if self.is_relative else self.values
+
+    def spread(self, nearest_m: float) -> float:
+        """The range of inverse depth from far to near, in 1/m.
+
+        Relative depth fills 0..1, hence 1 / `nearest_m`; of metric depth the range without the lowest and the highest
+        half per cent.
+        """
+        if self.is_relative:
+            return 1 / nearest_m
+        far, near = np.percentile(_sample(self.values, 512), (0.5, 99.5))
+        return float(near - far)
+
+    def stretched(self) -> InverseDepth:
+        """Relative depth stretched to 0..1 by `normalised`; metric depth as it is."""
+        return InverseDepth(self.normalised(), self.unit) if self.is_relative else self
 
     def sampled(self, height: int, width: int) -> InverseDepth:
         """At another size, see `sample_nearest`: a mean of two depths would lie where no surface is."""
@@ -86,9 +110,13 @@ def normalise(values: Plane, low: float = 0.5, high: float = 99.5) -> Plane:
 
     The percentiles of large maps are taken of every n-th pixel, about 1024 a side.
     """
-    sample = values[:: max(1, values.shape[0] // 1024), :: max(1, values.shape[1] // 1024)]
-    far, near = (float(v) for v in np.percentile(sample, (low, high)))
+    far, near = (float(value) for value in np.percentile(_sample(values, 1024), (low, high)))
     if not near - far > 1e-12 * max(abs(near), abs(far), 1e-30):
         return np.zeros_like(values, dtype=np.float32)
     scaled: Plane = (values - np.float32(far)) / np.float32(near - far)
     return np.clip(scaled, 0, 1).astype(np.float32)
+
+
+def _sample(values: Plane, side: int) -> Plane:
+    """Every n-th pixel of a map (H, W), about `side` a side."""
+    return values[:: max(1, values.shape[0] // side), :: max(1, values.shape[1] // side)]

@@ -1,8 +1,7 @@
-"""Tone curves: encoded values to linear light and back, by tables; 8 and 16 bits survive the way there and
-back.
+"""Tone curves: encoded values to linear light and back by tables, lossless for 8 and 16 bits.
 
-A curve is held as its 65,536 values at 16-bit codes. The way back is tabulated over the square root of the
-light, which spreads the dark codes as far apart as a power curve packs them together.
+A curve is stored as its 65,536 values at 16-bit codes. Its inverse is tabulated over the square root of the light, which
+spreads the dark codes as far apart as a power curve packs them together.
 """
 
 from __future__ import annotations
@@ -23,16 +22,14 @@ _BAND_ROWS = 32  # rows worked on at once, so that they stay in the processor's 
 
 
 class ToneCurve:
-    """One channel's curve. values: float64 (65536,), linear light at each 16-bit code, made monotone and
-    0..1.
-    """
+    """The curve of one channel. values: float64 (65536,), linear light 0..1 at each 16-bit code, made monotone."""
 
     def __init__(self, values: npt.NDArray[np.float64]) -> None:
         self.values = np.maximum.accumulate(np.clip(values, 0, 1))
 
     @cached_property
     def is_srgb(self) -> bool:
-        """Whether this is the curve of sRGB and Display-P3, within the 0.05 % that tables of it differ."""
+        """Whether this is the curve of sRGB and Display-P3, within the 0.05 % by which tables of it differ."""
         return bool(np.abs(self.values - srgb_curve()).max() < 5e-4)
 
     def table(self, dtype: npt.DTypeLike) -> npt.NDArray[np.float32]:
@@ -40,7 +37,7 @@ class ToneCurve:
         return (self.values[::257] if np.dtype(dtype) == np.uint8 else self.values).astype(np.float32)
 
     def encode_band(self, linear: Image, out: npt.NDArray[Any]) -> None:
-        """Linear light of any shape into codes of out's type; clipped to 0..1, NaN becomes 0."""
+        """Linear light of any shape as codes of out's type; clipped to 0..1, NaN becomes 0."""
         root = np.fmin(np.fmax(linear, np.float32(0)), np.float32(1))
         np.sqrt(root, out=root)
         if out.dtype == np.uint8:
