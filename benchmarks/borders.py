@@ -27,8 +27,9 @@ from deeplens_dof.datasets.pairs import Pair, pair_files, read_pair
 from deeplens_dof.evaluate.metrics import psnr
 from deeplens_dof.learn.scenes.composites.compose import scene_of
 from deeplens_dof.learn.training.pair_examples import rough
-from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess, taken_apart
-from deeplens_dof.lens_blur.layers.layers import STEP_PX, depth_steps
+from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess, to_layers
+from deeplens_dof.lens_blur.layers.layers import STEP_PX
+from deeplens_dof.lens_blur.layers.unmix import depth_steps
 from deeplens_dof.lens_blur.neural import render_neural
 from deeplens_dof.lens_blur.optical import render_optical
 
@@ -70,9 +71,7 @@ def _scores(pair: Pair, coc_px: np.ndarray, band: np.ndarray) -> list[float]:
                 pair.rgb,
                 coc_px,
                 aperture,
-                apart=taken_apart(
-                    pair.rgb, coc_px, borders, share, *_adding_up(pair.rgb, share, front, back)
-                ),
+                known=to_layers(pair.rgb, coc_px, borders, share, *_adding_up(pair.rgb, share, front, back)),
             )
             for share in (guessed, alpha)
         ),

@@ -5,7 +5,7 @@
     python benchmarks/depth.py --speed         also times and memory for a 12-megapixel photo
     python benchmarks/depth.py --sheet         only docs/img/depth_sheet.jpg: photo, depth, before, after
 
-The data come from scripts/fetch_evaluation_data.py.
+The data come from tools/data/fetch_evaluation_data.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from deeplens_dof.depth.refine import refine
 from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 from deeplens_dof.evaluate.depth.report import markdown
-from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
 
@@ -60,7 +60,9 @@ def main() -> None:
     if arguments.sheet:
         write_sheet(arguments.data, ROOT / "docs" / "img" / "depth_sheet.jpg")
         return
-    report = {"machine": machine()} | score_depth(Wanted(folders=(str(arguments.data),), every_stage=True))
+    report = {"machine": machine()} | score_depth(
+        DepthOptions(folders=(str(arguments.data),), every_stage=True)
+    )
     print(markdown(report))
     if arguments.speed:
         report["speed_12_megapixels"] = speed()
@@ -120,7 +122,9 @@ def write_sheet(folder: Path, target: Path, tile_px: int = 200) -> None:
     for name, crop in SHEET.items():
         path = next((p for p in (ROOT / "examples" / "photos" / name, folder / name) if p.is_file()), None)
         if path is None:
-            raise FileNotFoundError(f"{name} is not in {folder}; run scripts/fetch_evaluation_data.py first")
+            raise FileNotFoundError(
+                f"{name} is not in {folder}; run tools/data/fetch_evaluation_data.py first"
+            )
         strips.append(strip(read(path), crop, tile_px))
     lines = [np.hstack(strips[k : k + 2]) for k in range(0, len(strips), 2)]
     target.parent.mkdir(parents=True, exist_ok=True)

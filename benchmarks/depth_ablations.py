@@ -3,7 +3,8 @@
     python benchmarks/depth_ablations.py --frames DIR [--frames DIR] [--only NAME]...
 
 Each begins with DINOv2, takes about six minutes of one core, goes on where it was stopped, and is scored on the
-real photos of scripts/fetch_evaluation_data.py and on frames it did not see. Writes benchmarks/results/depth_ablations.json.
+real photos of tools/data/fetch_evaluation_data.py and on frames it did not see.
+Writes benchmarks/results/depth_ablations.json.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from depth import machine
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.frames import frame_files, read_frame
 from deeplens_dof.evaluate.depth.predictors import WHOLE
-from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
 from deeplens_dof.learn.scenes.objects.pictures import SubjectTeacher
-from deeplens_dof.learn.training import depth as loop
-from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
+from deeplens_dof.learn.training.depth import depth_task
+from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
+from deeplens_dof.learn.training.recipes import RECIPES, train
+from deeplens_dof.learn.training.trainer import TrainingData
 from deeplens_dof.models import candidate
 
 STEREO = cache_folder() / "evaluation_stereo"
 RESULTS = Path(__file__).parent / "results" / "depth_ablations.json"
-BASE = Recipe((Phase(160, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
+BASE = DepthRecipe((Phase(160, 252, 6, 3e-5, 2e-3, 2e-3),), ema=0.97, seed=11)
 VARIANTS = {
     "base: last 6 blocks, all frames, matte, cut-outs": BASE,
     "encoder frozen": replace(BASE, phases=(replace(BASE.phases[0], blocks=0),)),
@@ -52,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.only or VARIANTS:
         slug = name.split(":")[0].replace(" ", "-").replace(",", "")
-        RECIPES[slug] = VARIANTS[name]
+        RECIPES[slug] = depth_task, VARIANTS[name]
         out = cache_folder() / "runs" / "ablations" / slug
         folders = [frames.expanduser() for frames in arguments.frames]
         if name in WITHOUT_KIND:
@@ -60,7 +63,7 @@ def main() -> None:
                 without_kind(folder, WITHOUT_KIND[name], out / f"frames-{k}")
                 for k, folder in enumerate(folders)
             ]
-        weights = loop.train(slug, folders, out, resume=True, threads=arguments.threads)
+        weights = train(slug, TrainingData(folders), out, resume=True, threads=arguments.threads)
         assert weights is not None
         scored = scores(weights, arguments.threads) | last_validation(out)
         print(name, scored)
@@ -87,13 +90,13 @@ def without_kind(folder: Path, kind: str, out: Path) -> Path:
 
 
 def scores(weights: Path, threads: int) -> dict[str, float]:
-    """Spearman of the refined depth on each real photo and, where scripts/fetch_stereo_sets.py brought them, mean and
+    """Spearman of the refined depth on each real photo and, where tools/data/fetch_stereo_sets.py brought them, mean and
     median over the stereo photos; the matte's mean IoU with U2-Net."""
     model = candidate(weights)
-    report = score_depth(Wanted(model=model, threads=threads, teacher=SubjectTeacher))
+    report = score_depth(DepthOptions(model=model, threads=threads, teacher=SubjectTeacher))
     found = {row["set"]: row["spearman"] for row in report["depth"] if row["method"] == WHOLE}
     if STEREO.is_dir():
-        stereo = score_depth(Wanted(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))
+        stereo = score_depth(DepthOptions(model=model, folders=(f"rgbd:{STEREO}",), threads=threads))
         (row,) = (row for row in stereo["depth"] if row["method"] == WHOLE)
         found |= {"stereo_mean": row["spearman"], "stereo_median": row["median"]["spearman"]}
     mattes = report["matte"]

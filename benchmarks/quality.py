@@ -12,7 +12,7 @@ on 8-bit sRGB. Every method gets the same inputs in the same run:
     gegl     GEGL's lens-blur; skipped where the command is absent
     optical  ours
     optical+highlights  ours after the recovery of clipped light by rule
-    optical+light  ours after its recovery by the network
+    optical+light, neural+light  ours after its reconstruction by the network
     preview  ours with at most 32 lens points
     paper    the DeepLens of 2018, trained here; and whatever else `dl.render` knows: `renderers` stands for all of them
 
@@ -38,6 +38,7 @@ from truths import SCENES, Truth, score, truths
 
 import deeplens_dof as dl
 from deeplens_dof.lens_blur.render import RENDERERS
+from deeplens_dof.pipeline import restored
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -54,10 +55,16 @@ def optical_with_highlights(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -
     return dl.render(recover_highlights(rgb, 1.0), coc_px, threads=threads)
 
 
-def optical_with_light(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
-    from deeplens_dof.highlights.network import learned_light
+def with_light(renderer: str) -> Render:
+    """A renderer of ours after the network has reconstructed clipped highlights."""
 
-    return dl.render(learned_light(rgb, 1.0, threads=threads), coc_px, threads=threads)
+    def method(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
+        from deeplens_dof.highlights.network import reconstruct_highlights
+
+        light = reconstruct_highlights(rgb, 1.0, threads=threads)
+        return restored(dl.render(light, coc_px, renderer=renderer, threads=threads), rgb, light, coc_px)
+
+    return method
 
 
 def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
@@ -66,7 +73,8 @@ def preview(rgb: np.ndarray, coc_px: np.ndarray, threads: int) -> np.ndarray:
 
 OURS: dict[str, Render] = {name: rendered_by(name) for name in RENDERERS} | {
     "optical+highlights": optical_with_highlights,
-    "optical+light": optical_with_light,
+    "optical+light": with_light("optical"),
+    "neural+light": with_light("neural"),
     "preview": preview,
 }
 METHODS = OTHERS | OURS

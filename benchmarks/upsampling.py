@@ -34,13 +34,13 @@ import deeplens_dof as dl
 from deeplens_dof.lens_blur.baselines import guided_upsample
 from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.optical import render_optical
-from deeplens_dof.lens_blur.tiles.pyramid import Shell
+from deeplens_dof.lens_blur.tiles.coc_band import CocBand
 from deeplens_dof.models import Model, candidate
 from deeplens_dof.runtime.threads import cores
 
 RESULTS = Path(__file__).parent / "results" / "upsampling.json"
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
-ONE_SHELL = [Shell(1, 0.0, math.inf)]
+ONE_BAND = [CocBand(1, 0.0, math.inf)]
 ROUNDS = 5
 KEPT = "MALLOC_MMAP_THRESHOLD_"
 Scene = tuple[np.ndarray, np.ndarray]  # linear light and CoC
@@ -77,7 +77,7 @@ def scores(model: str | Model, levels: list[int]) -> dict[str, dict[str, float]]
     """dB by group and way; "least" of the guided ones."""
     found: dict[str, dict[str, list[float]]] = {}
     for group, (rgb, coc) in scenes(levels):
-        whole = dl.linear_to_srgb(render_optical(rgb, coc, dl.Aperture.disc(), shells=ONE_SHELL))
+        whole = dl.linear_to_srgb(render_optical(rgb, coc, dl.Aperture.disc(), bands=ONE_BAND))
         pictures = {"shipped": dl.render(rgb, coc)}
         for times in (1, 2):
             pictures |= {f"x{2**times} {name}": each for name, each in ways(model, rgb, coc, times).items()}
@@ -100,7 +100,7 @@ def speed(model: str | Model, megapixels: float, threads: int | None) -> dict[st
     coc = np.ascontiguousarray(coc * np.float32(0.02 * coc.shape[1]))
     disc = dl.Aperture.disc()
     work = {
-        "one resolution": lambda: render_optical(rgb, coc, disc, threads, shells=ONE_SHELL),
+        "one resolution": lambda: render_optical(rgb, coc, disc, threads, bands=ONE_BAND),
         "shipped": lambda: render_optical(rgb, coc, disc, threads),
         "x2 guided": lambda: guided_upsample.render_guided(rgb, coc, disc, threads, doublings=1, model=model),
         "x4 guided": lambda: guided_upsample.render_guided(rgb, coc, disc, threads, doublings=2, model=model),

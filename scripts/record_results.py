@@ -267,7 +267,7 @@ def record_python(to: Recorder) -> None:
     light = dl.srgb_to_linear(rgb)
     for renderer in ("optical", "neural", "paper"):
         shape = dl.Aperture.parse("disc" if renderer == "paper" else "blades:5")
-        to.note(f"dl.render {renderer}", of_array(dl.render(light, coc_px, shape, renderer, highlights=0)))
+        to.note(f"dl.render {renderer}", of_array(dl.render(light, coc_px, shape, renderer)))
     to.note("dl.linear_to_srgb", of_array(dl.linear_to_srgb(light)))
 
 

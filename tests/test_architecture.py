@@ -156,6 +156,58 @@ def test_only_models_opens_networks_in_the_camera() -> None:
     assert users - {"learn"} == {"models"}
 
 
+OPENERS_OF_PICTURES = {"OpenImageIO", "pillow_heif", "rawpy", "imageio", "skimage"}
+
+
+def opens_pictures(module: str) -> list[str]:
+    """How a module opens picture files: by the libraries that it imports, or by Pillow's or OpenCV's own calls."""
+    libraries = [name for name in outside(module) if name.split(".")[0] in OPENERS_OF_PICTURES]
+    calls = [
+        ast.unparse(node.func)
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (ast.unparse(node.func).endswith("Image.open") or node.func.attr in ("imread", "imdecode"))
+    ]
+    readers = [name for name in outside(module) if "ImageFile" in name.split(".")[-1] and "PIL." in name]
+    return [*libraries, *calls, *[name for name in readers if not typing_only(module, name)]]
+
+
+def typing_only(module: str, name: str) -> bool:
+    """Whether a name is imported for type checkers alone."""
+    guarded = [
+        inner
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in imports(node, module, is_folder=False)
+    ]
+    return name in guarded
+
+
+def test_only_photo_codecs_opens_pictures_in_the_camera() -> None:
+    found = {module: used for module in FILES if room(module) != "learn" and (used := opens_pictures(module))}
+    codecs = f"{PACKAGE}.photo.codecs."
+    assert {module for module in found if module.startswith(codecs)} >= {codecs + "oiio", codecs + "header"}
+    assert not {module: used for module, used in found.items() if not module.startswith(codecs)}
+
+
+def test_each_signature_of_a_picture_format_stands_in_one_place() -> None:
+    from deeplens_dof.photo.codecs.formats import SIGNATURES
+
+    marks = [mark for named in SIGNATURES.values() for mark in named if len(mark) > 2]
+    homes = {
+        mark: {
+            module
+            for module, tree in TREES.items()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, bytes)
+            if len(node.value) > 2 and mark.startswith(node.value)
+        }
+        for mark in marks
+    }
+    assert not {mark: where for mark, where in homes.items() if len(where) != 1}
+
+
 def test_the_command_line_meets_the_school_only_inside_functions() -> None:
     for module in [module for module in FILES if room(module) == "cli"]:
         statements = [

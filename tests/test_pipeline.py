@@ -413,11 +413,11 @@ def test_what_is_no_picture_of_an_aperture_is_refused_in_a_sentence(scene, tmp_p
 
 
 def test_settings_of_light_survive_in_xmp(tmp_path) -> None:
-    from deeplens_dof.photo.metadata.xmp import settings_of
+    from deeplens_dof.photo.metadata.xmp import recorded_settings
 
     settings = dl.Settings(focus=NEAR, shape="blades:7:0.5", highlights=0.75, grain=0.5)
     dl.blur(dl.Photo(stripes()), depth=two_planes(), settings=settings).save(tmp_path / "out.png")
-    recorded = settings_of(dl.read(tmp_path / "out.png").xmp)
+    recorded = recorded_settings(dl.read(tmp_path / "out.png").xmp)
     assert recorded["shape"] == "blades:7:0.5"
     numbers = {name: float(recorded[name]) for name in ("highlights", "grain", "f_number")}
     assert numbers == {"highlights": 0.75, "grain": 0.5, "f_number": 1.8}
@@ -463,8 +463,10 @@ def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.Monke
     scene = dl.analyse(dl.Photo(rgb), depth)
     first = dl.refocus(scene, dl.Settings(f_number=1.4)).linear
     asked = []
-    whole = light.learned_light
-    monkeypatch.setattr(light, "learned_light", lambda *given: (asked.append(given[1]), whole(*given))[1])
+    whole = light.reconstruct_highlights
+    monkeypatch.setattr(
+        light, "reconstruct_highlights", lambda *given: (asked.append(given[1]), whole(*given))[1]
+    )
     dl.refocus(scene, dl.Settings(f_number=4.0))
     assert asked == []
     dl.refocus(scene, dl.Settings(highlights=1.0))

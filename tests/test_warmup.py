@@ -26,7 +26,7 @@ dl.render(rgb[:90, :90], coc[:90, :90], dl.Aperture.parse("anamorphic:0.8"))
 dl.blur(np.full((300, 400, 3), 90, np.uint8))
 for renderer in ("neural", "paper"):
     for size in (90, 400):
-        dl.render(rgb[:size, :size], 0.6 * coc[:size, :size], renderer=renderer, highlights=0.7)
+        dl.render(rgb[:size, :size], 0.6 * coc[:size, :size], renderer=renderer)
 """
 
 

@@ -146,7 +146,6 @@ def refocus(
     them; 32, say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a
     lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
-    from deeplens_dof.highlights.clipping import settle
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
 
@@ -159,14 +158,10 @@ def refocus(
         )
     aperture = aperture_of(settings.shape)
     light = scene.light(settings.highlights)
-    linear = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points, highlights=0)
-    if light is not scene.linear:
-        settle(linear, scene.linear, light, coc_px)
-        if scene.white < 1:  # a photo whose white is grey keeps it
-            np.minimum(linear, np.float32(scene.white), out=linear)
-    if (
-        scene.photo.is_float
-    ):  # light below 0 lies outside the primaries; it stays where none was spread over it
+    blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
+    linear = restored(blurred, scene.linear, light, coc_px, scene.white)
+    if scene.photo.is_float:
+        # Light below 0 lies outside the primaries; it stays where no other light reached it.
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
@@ -184,6 +179,30 @@ def focus_overlay(photo: Photo, coc_px: FloatArray) -> npt.NDArray[np.uint8]:
     tint = (1 - blur) * green + blur * np.where(coc_px[..., None] > 0, blue, red)
     shown: npt.NDArray[np.uint8] = np.clip(0.65 * grey + 0.35 * tint, 0, 255).astype(np.uint8)
     return shown
+
+
+def restored(
+    blurred: FloatArray, linear: FloatArray, light: FloatArray, coc_px: FloatArray, white: float = 1.0
+) -> FloatArray:
+    """The last of three steps, the same for every renderer: reconstruct highlights, render, restore pixels in focus.
+
+    Args:
+        blurred: `light` rendered, float32 (H, W, 3) linear light; changed in place.
+        linear: the photo, like `blurred`.
+        light: the photo with its highlights reconstructed; `linear` itself where nothing was.
+        coc_px: (H, W) signed CoC radii in px.
+        white: where the photo clips; a photo whose white is grey keeps it.
+
+    Returns:
+        `blurred`.
+    """
+    from deeplens_dof.highlights.clipping import restore_in_focus
+
+    if light is not linear:
+        restore_in_focus(blurred, linear, light, coc_px)
+        if white < 1:
+            np.minimum(blurred, np.float32(white), out=blurred)
+    return blurred
 
 
 def aperture_of(shape: str) -> Aperture:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
 from deeplens_dof.photo import Photo
 from deeplens_dof.settings import Settings
+from deeplens_dof.types import Image, Plane
 
 if TYPE_CHECKING:
     from deeplens_dof.depth.subject_relief import SubjectWeight
@@ -24,7 +22,6 @@ WIDEST_TRANSITION = 0.1
 GENTLEST = 0.5
 # Sources of depth whose relief within a subject is not to be trusted.
 NETWORKS = ("predicted", "repaired")
-FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +38,15 @@ class Scene:
     inverse_depth: InverseDepth = field(repr=False)
     subject: tuple[float, float]
     depth_source: str = "predicted"
-    matte: FloatArray | None = field(default=None, repr=False)
+    matte: Plane | None = field(default=None, repr=False)
     subject_confidence: float = 1.0
-    _light: dict[float, FloatArray] = field(default_factory=dict, init=False, repr=False)
+    _light: dict[float, Image] = field(default_factory=dict, init=False, repr=False)
     _weights: dict[tuple[float, float], SubjectWeight | None] = field(
         default_factory=dict, init=False, repr=False
     )
 
     @cached_property
-    def linear(self) -> FloatArray:
+    def linear(self) -> Image:
         """The photo in linear light, float32 (H, W, 3)."""
         return self.photo.linear()
 
@@ -60,18 +57,18 @@ class Scene:
 
         return white_of(self.linear)
 
-    def light(self, highlights: float) -> FloatArray:
-        """`linear` with so much of its clipped light recovered; itself where light above white is there already, in a
-        photo of floats. The last answer is kept: while focus and aperture are tried out it stays the same, and costs as
-        much as a preview.
+    def light(self, highlights: float) -> Image:
+        """Linear light with clipped highlights reconstructed by `highlights` (0..1). Float photos are returned unchanged.
+
+        The latest result is cached, because it does not depend on focus or aperture.
         """
-        from deeplens_dof.highlights.network import learned_light
+        from deeplens_dof.highlights.network import reconstruct_highlights
 
         if self.photo.is_float:
             return self.linear
         found = self._light.get(highlights)
         if found is None:
-            found = learned_light(self.linear, highlights, self.white)
+            found = reconstruct_highlights(self.linear, highlights, self.white)
             self._light.clear()
             self._light[highlights] = found
         return found
@@ -112,14 +109,14 @@ class Scene:
     @cached_property
     def depth_range(self) -> float:
         """Inverse depth from the far to the near of the scene, in the unit of `inverse_depth`."""
-        return 1.0 if self.inverse_depth.unit == "relative" else _spread(self.inverse_depth.values)
+        return self.inverse_depth.spread(1.0)
 
     def coc_px(
         self,
         settings: Settings,
         focus_depth: float | None = None,
         focus_point: tuple[float, float] | None = None,
-    ) -> FloatArray:
+    ) -> Plane:
         """Signed circle of confusion of every pixel under these settings.
 
         The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says. Where
@@ -143,16 +140,9 @@ class Scene:
         if subject is not None:
             depth = flattened(depth, subject.near(focus), settings.subject_sharp)
         blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(self.photo.width)
-        if self.inverse_depth.unit == "relative":
+        if self.inverse_depth.is_relative:
             blur_px /= settings.nearest_m
         if settings.focus == "subject" and focus_depth is None:
             blur_px *= 1 - settings.subject_sharp * (1 - GENTLEST) * (1 - self.subject_confidence)
         width = settings.focus_range * self.depth_range
         return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
-
-
-def _spread(depth: FloatArray) -> float:
-    """Inverse depth from the far to the near of a scene, leaving out the last half per cent at either end."""
-    sample = depth[:: max(1, depth.shape[0] // 512), :: max(1, depth.shape[1] // 512)]
-    far, near = np.percentile(sample, (0.5, 99.5))
-    return float(near - far)

@@ -30,6 +30,8 @@ def warm_up() -> None:
 
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
+    from deeplens_dof.highlights.clipping import restore_in_focus
+    from deeplens_dof.highlights.network import reconstruct_highlights
     from deeplens_dof.lens_blur.render import RENDERERS, render
     from deeplens_dof.optics.aperture import Aperture
 
@@ -48,8 +50,11 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     started = time.monotonic()
     rgb, coc_px = _ball_before_wall(200, 300)
     rgb[:8, :8] = 1  # clipped
+    coc_px = (coc_px - np.float32(0.5)) * np.float32(24)
     for name in RENDERERS:
-        render(rgb, (coc_px - np.float32(0.5)) * np.float32(24), renderer=name, highlights=1.0)
+        render(rgb, coc_px, renderer=name)
+    light = reconstruct_highlights(rgb)
+    restore_in_focus(light.copy(), rgb, light, coc_px)
     say(f"lens blur, with networks: {time.monotonic() - started:.1f} s")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from deeplens_dof.depth.files import WRITTEN, fit_to, read_depth_file, write_depth_file
 from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.photo.errors import TooLargeError
+from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 def test_a_file_that_claims_to_be_huge_is_refused_before_it_is_unpacked(tmp_path, values):
     for kind in (".png", ".exr", ".npz"):
         write_depth_file(tmp_path / f"depth{kind}", InverseDepth(values, "relative"))
-        with pytest.raises(ValueError, match="47 x 31 pixels, expected at most 1000"):
+        with pytest.raises(ValueError, match="47 x 31 px, expected at most 1,000 pixels"):
             read_depth_file(tmp_path / f"depth{kind}", max_pixels=1000)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -185,8 +189,48 @@ def test_a_file_that_claims_to_be_huge_is_refused_before_it_is_unpacked(tmp_path
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
         archive.writestr("inverse_depth.npy", header.getvalue())
         archive.writestr("unit.npy", b"")
-    with pytest.raises(ValueError, match="200000 x 200000 pixels"):
+    with pytest.raises(ValueError, match="200,000 x 200,000 px"):
         read_depth_file(tmp_path / "bomb.npz")
+
+
+def test_a_depth_file_is_held_to_the_limits_of_a_photo(tmp_path, values):
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 400)
+    Image.fromarray(np.tile(np.arange(47, dtype=np.uint8), (31, 1))).save(
+        tmp_path / "tagged.png", pnginfo=text
+    )
+    Image.fromarray(np.tile(np.arange(47, dtype=np.uint8), (31, 1))).save(
+        tmp_path / "slow.jpg", progressive=True
+    )
+    for kind in WRITTEN:
+        write_depth_file(tmp_path / f"depth{kind}", InverseDepth(values, "relative"))
+    plain = {f"depth{kind}": {"max_side": 46} for kind in WRITTEN} | {"slow.jpg": {"max_side": 46}}
+    small = {f"depth{kind}": {"max_bytes": 100} for kind in WRITTEN}
+    special = {"tagged.png": {"max_xmp_bytes": 300}, "slow.jpg": {"max_progressive_jpeg_pixels": 1000}}
+    for name, bounds in [*plain.items(), *small.items(), *special.items()]:
+        assert read_depth_file(tmp_path / name).shape == (31, 47)
+        with pytest.raises(TooLargeError, match=name.replace(".", r"\.")):
+            read_depth_file(tmp_path / name, limits=replace(COMMAND_LINE_LIMITS, **bounds))
+
+
+@pytest.mark.parametrize("kind", ["float32", "BigTIFF"])
+def test_tiffs_that_no_photo_may_be_are_depth_all_the_same(tmp_path, values, kind):
+    spec = oiio.ImageSpec(47, 31, 1, "float" if kind == "float32" else "uint16")
+    output = oiio.ImageOutput.create(str(tmp_path / "depth.tif"))
+    if kind == "BigTIFF":
+        spec.attribute("tiff:bigtiff", 1)
+    assert output.open(str(tmp_path / "depth.tif"), spec)
+    assert output.write_image(values[..., None])
+    assert output.close()
+    assert ((tmp_path / "depth.tif").read_bytes()[2] == 43) == (kind == "BigTIFF")
+    np.testing.assert_allclose(read_depth_file(tmp_path / "depth.tif").values, values, atol=0.51 / 65535)
+
+
+def test_content_counts_for_more_than_the_name(tmp_path, values):
+    for kind in WRITTEN:
+        write_depth_file(tmp_path / f"depth{kind}", InverseDepth(values + 1, "1/m"))
+        renamed = (tmp_path / f"depth{kind}").rename(tmp_path / ("as.png" if kind != ".png" else "as.exr"))
+        np.testing.assert_allclose(read_depth_file(renamed).values, values + 1, rtol=1e-4)
 
 
 def test_truncated_files_are_refused_or_read_but_never_crash(tmp_path, values):

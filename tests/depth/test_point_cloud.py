@@ -13,7 +13,7 @@ from PIL import Image
 
 from deeplens_dof.depth.colormap import coloured
 from deeplens_dof.depth.files import EXPORTED, read_depth_file, write_depth_file
-from deeplens_dof.depth.point_cloud import FARTHEST, write_point_cloud
+from deeplens_dof.depth.point_cloud import LARGEST_RANGE, write_point_cloud
 from deeplens_dof.imaging.color import luminance, srgb_to_linear
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
@@ -67,7 +67,7 @@ def test_every_point_lies_on_the_ray_of_its_pixel_and_has_its_colour() -> None:
 
 
 def test_relative_depth_is_placed_by_the_nearest_distance_and_infinity_left_out() -> None:
-    values = np.array([[1, 0.5, 0.02, 0.9 / FARTHEST, 0]])
+    values = np.array([[1, 0.5, 0.02, 0.9 / LARGEST_RANGE, 0]])
     z = cloud(values, "relative", nearest_m=3)["xyz"][:, 2]
     np.testing.assert_allclose(z, [-3, -6, -150], rtol=1e-6)
     np.testing.assert_allclose(cloud(values * 7)["xyz"][:, 2], [-1 / 7, -2 / 7, -50 / 7], rtol=1e-6)

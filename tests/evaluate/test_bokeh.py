@@ -14,9 +14,9 @@ import pytest
 from deeplens_dof import cli
 from deeplens_dof.evaluate.bokeh import blb, ebb, realbokeh, traced
 from deeplens_dof.evaluate.bokeh import measure as bokeh
-from deeplens_dof.evaluate.bokeh.measure import Run, measure
+from deeplens_dof.evaluate.bokeh.measure import BenchmarkRun, Case, measure
 from deeplens_dof.evaluate.bokeh.report import bokeh_markdown, bokeh_report
-from deeplens_dof.evaluate.bokeh.score import BENCHMARKS, Wanted, score_bokeh
+from deeplens_dof.evaluate.bokeh.score import BENCHMARKS, BokehOptions, score_bokeh
 from deeplens_dof.evaluate.metrics import edge_band, maximum_filter, psnr, rmse, ssim, ssim_map
 from deeplens_dof.lens_blur.render import RENDERERS
 from deeplens_dof.optics.inverse_depth import InverseDepth
@@ -73,7 +73,7 @@ def _no_scene_of_another_test():
 
 
 def rows_of(name: str, folder: Path, *renderers: str, **options) -> list[bokeh.Row]:
-    return measure(Run(BENCHMARKS[name], folder, renderers, **options))
+    return measure(BenchmarkRun(BENCHMARKS[name], folder, renderers, **options))
 
 
 def test_a_picture_is_as_near_to_itself_as_can_be() -> None:
@@ -168,8 +168,8 @@ def test_what_is_wrong_in_a_folder_of_blb_is_named_and_skipped_or_refused(tmp_pa
     for part in (
         "bokeh_01_00.exr is missing",
         "bokeh_07_00.exr is foreign here",
-        "bokeh_02_01.exr is damaged",
-        "bokeh_00_00.exr is not an EXR file",
+        "bokeh_02_01.exr is a damaged",
+        "bokeh_00_00.exr is no EXR file",
         "does not say resolution_y, focus_distances, blur_parameters",
         "trees holds 1 EXR pictures that are all in focus and 0 of depth",
     ):
@@ -254,7 +254,7 @@ def test_realbokeh_gives_the_real_f_number_to_the_renderer(tmp_path, renderings,
     strong, weak = renderings
     np.testing.assert_allclose(strong, 2 * weak, rtol=1e-5)
     assert np.abs(strong).max() > 0
-    report = bokeh_report(Run(BENCHMARKS["realbokeh"], folder, ("none",)), rows)
+    report = bokeh_report(BenchmarkRun(BENCHMARKS["realbokeh"], folder, ("none",)), rows)
     assert [(row["set"], row["samples"]) for row in report["bokeh"]] == [
         ("f/2.0", 1), ("f/4.0", 1), ("all", 2),
     ]  # fmt: skip
@@ -382,6 +382,18 @@ def test_a_renderer_that_knows_discs_alone_is_scored_with_them(deeplens, tmp_pat
     assert asked == {"paper": "disc", "optical": "blades"}
 
 
+def test_with_light_every_renderer_gets_reconstructed_highlights(monkeypatch, renderings) -> None:
+    monkeypatch.setattr(bokeh, "reconstruct_highlights", lambda rgb, amount, threads: rgb * 3)
+    rgb = np.full((4, 6, 3), 1.0, np.float32)
+    case = Case(rgb, np.full((4, 6), 5.0, np.float32), rgb)
+    run = BenchmarkRun(BENCHMARKS["pairs"], Path(), ())
+    plain, lit = (bokeh._rendered(run, case, name)[1] for name in ("by_coc", "by_coc+light"))
+    assert plain == pytest.approx(1.05)
+    assert lit == pytest.approx(3 * 1.05)
+    brighter = Case(2 * rgb, case.coc_px, rgb)  # light above white is there already
+    assert bokeh._rendered(run, brighter, "by_coc+light")[1] == pytest.approx(2.1)
+
+
 def test_the_synthetic_benchmark_takes_its_own_split_alone(deeplens, tmp_path) -> None:
     made = pair()
     from deeplens_dof.datasets.pairs import pair_path, write_pair
@@ -405,7 +417,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, renderings) -> None:
     table = tmp_path / "scores.csv"
 
     def run(resume: bool, limit: int | None = None) -> dict:
-        wanted = Wanted(("none", "by_coc"), table, resume, limit=limit)
+        wanted = BokehOptions(("none", "by_coc"), table, resume, limit=limit)
         return score_bokeh(BENCHMARKS["blb"], folder, wanted)
 
     whole = run(False)
@@ -423,7 +435,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, renderings) -> None:
     with pytest.raises(ValueError, match=r"scores\.csv is there already; go on with it by --resume"):
         run(False)
     with pytest.raises(ValueError, match="has the columns"):
-        score_bokeh(BENCHMARKS["traced"], folder, Wanted(("none",), table, True))
+        score_bokeh(BENCHMARKS["traced"], folder, BokehOptions(("none",), table, True))
     table.write_text("".join(lines[:3]) + "blb,none,x,L1,good,,,\n")
     with pytest.raises(ValueError, match=r"line 4 of .*scores\.csv is not a row of blb"):
         run(True)
@@ -437,7 +449,7 @@ def test_a_table_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch) -> N
 
     monkeypatch.setattr("deeplens_dof.evaluate.bokeh.score_table.ScoreTable.add", full)
     told: list[str] = []
-    wanted = Wanted(("none",), tmp_path / "s.csv", tell=told.append)
+    wanted = BokehOptions(("none",), tmp_path / "s.csv", tell=told.append)
     with pytest.raises(OSError, match="no space left"):
         score_bokeh(BENCHMARKS["blb"], folder, wanted)
     assert not [text for text in told if text.startswith("skipped")]
@@ -524,7 +536,7 @@ def test_what_cannot_be_done_is_one_sentence(deeplens, tmp_path, arguments, code
 
 @pytest.fixture
 def make_blb_like(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "data"))
     import make_blb_like
 
     return make_blb_like

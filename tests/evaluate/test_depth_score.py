@@ -14,7 +14,7 @@ from deeplens_dof.evaluate.depth import score
 from deeplens_dof.evaluate.depth.matte import is_one_clear_subject, matte_scores
 from deeplens_dof.evaluate.depth.measured_photos import vertical_position
 from deeplens_dof.evaluate.depth.report import Subject, depth_rows, markdown, matte_row
-from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
 
 POSITION = "vertical position only"
 
@@ -41,7 +41,7 @@ def methods(report: dict, group: str) -> dict[str, dict]:
 
 
 def test_held_out_frames_are_scored_with_position_beside(frames_folder: Path) -> None:
-    report = score_depth(Wanted(folders=(str(frames_folder),)))
+    report = score_depth(DepthOptions(folders=(str(frames_folder),)))
     rows = methods(report, f"frames of {frames_folder.name}")
     assert list(rows) == [POSITION, "bright"]
     assert rows["bright"]["samples"] == 20
@@ -57,7 +57,7 @@ def test_measured_folders_are_scored(name: str, tmp_path: Path) -> None:
     if name in ("nyuv2 labelled", "megadepth"):
         pytest.importorskip("h5py", reason="HDF5 needs h5py: pip install '.[hdf5]'")
     data_samples.ALL[name](tmp_path / "data")
-    report = score_depth(Wanted(folders=(f"{name.split()[0]}:{tmp_path / 'data'}",)))
+    report = score_depth(DepthOptions(folders=(f"{name.split()[0]}:{tmp_path / 'data'}",)))
     rows = methods(report, f"{name.split()[0]} data")
     assert rows[POSITION]["spearman"] == pytest.approx(-1, abs=0.02), "the plane is nearest at the top"
     assert ("absolute_relative" in rows["bright"]) == (name != "hrwsi"), (
@@ -68,13 +68,13 @@ def test_measured_folders_are_scored(name: str, tmp_path: Path) -> None:
 
 def test_masks_are_scored_as_mattes_alone(tmp_path: Path) -> None:
     data_samples.masks(tmp_path / "data")
-    report = score_depth(Wanted(folders=(f"masks:{tmp_path / 'data'}",)))
+    report = score_depth(DepthOptions(folders=(f"masks:{tmp_path / 'data'}",)))
     assert report["depth"] == []
     assert report["matte"][0]["samples"] == 2
 
 
 def test_a_limit_is_spread_evenly(frames_folder: Path) -> None:
-    report = score_depth(Wanted(folders=(str(frames_folder),), limit=3))
+    report = score_depth(DepthOptions(folders=(str(frames_folder),), limit=3))
     each = methods(report, f"frames of {frames_folder.name}")["bright"]["each"]
     assert [entry["sample"] for entry in each] == ["frame_000000", "frame_000010", "frame_000019"]
 
@@ -84,12 +84,12 @@ def test_broken_files_are_in_the_report_or_refused(tmp_path: Path) -> None:
     broken = next((tmp_path / "data").rglob("*_2_depth.npy"))
     broken.write_bytes(b"no array")
     told: list[str] = []
-    report = score_depth(Wanted(folders=(str(tmp_path / "data"),), tell=told.append))
+    report = score_depth(DepthOptions(folders=(str(tmp_path / "data"),), tell=told.append))
     assert methods(report, "diode data")["bright"]["samples"] == 1
     assert [note for note in report["notes"] if broken.name in note]
     assert [text for text in told if text.startswith("skipped") and broken.name in text]
     with pytest.raises(ValueError, match=broken.name):
-        score_depth(Wanted(folders=(str(tmp_path / "data"),), on_error="refuse"))
+        score_depth(DepthOptions(folders=(str(tmp_path / "data"),), on_error="refuse"))
 
 
 def test_a_broken_frame_is_in_the_report_or_refused(frames_folder: Path, tmp_path: Path) -> None:
@@ -97,18 +97,20 @@ def test_a_broken_frame_is_in_the_report_or_refused(frames_folder: Path, tmp_pat
         copy = tmp_path / "frames" / "000" / f"frame_00000{number}.zip"
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(next(frames_folder.rglob("*.zip")).read_bytes()[: None if number else 99])
-    report = score_depth(Wanted(folders=(str(tmp_path / "frames"),)))
+    report = score_depth(DepthOptions(folders=(str(tmp_path / "frames"),)))
     assert methods(report, "frames of frames")["bright"]["samples"] == 1
     assert len([note for note in report["notes"] if "frame_000000.zip is not a frame" in note]) == 1
     with pytest.raises(ValueError, match="is not a frame"):
-        score_depth(Wanted(folders=(str(tmp_path / "frames"),), on_error="refuse"))
+        score_depth(DepthOptions(folders=(str(tmp_path / "frames"),), on_error="refuse"))
 
 
 def test_a_missing_teacher_and_missing_photos_are_said(frames_folder: Path, tmp_path: Path) -> None:
-    report = score_depth(Wanted(folders=(str(frames_folder),), photos=(tmp_path,), limit=1, teacher=list))
+    report = score_depth(
+        DepthOptions(folders=(str(frames_folder),), photos=(tmp_path,), limit=1, teacher=list)
+    )
     assert any("whose teacher U2-Net is not at" in note for note in report["notes"])
     with pytest.raises(FileNotFoundError, match="fetch_evaluation_data"):
-        score_depth(Wanted())
+        score_depth(DepthOptions())
 
 
 def test_photos_that_may_be_trained_on_tell_nothing(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_photos_that_may_be_trained_on_tell_nothing(tmp_path: Path) -> None:
     data_samples.save(photos / "messi5.jpg", data_samples.rgb())
     data_samples.save(photos / "lena.jpg", data_samples.rgb())
     told: list[str] = []
-    found = score._photos(Wanted(photos=(photos,)), told.append)
+    found = score._photos(DepthOptions(photos=(photos,)), told.append)
     assert [path.name for path in found if path.parent == photos] == ["lena.jpg"]
     assert "messi5.jpg may be trained on" in told[0]
 

@@ -71,7 +71,10 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
         "depth in XMP": (_depth_in_xmp, ()),
         "the end of a JPEG": (end_of_jpeg, (BrokenDepthError,)),
         "EXIF": (_exif, ()),
-        "EXIF to be shortened": (lambda data: exif.block(data) and exif.shortened(data, 2000), (ValueError,)),
+        "EXIF to be shortened": (
+            lambda data: exif.block(data) and exif.within_bytes(data, 2000),
+            (ValueError,),
+        ),
         "ICC": (lambda data: (icc.profile(data), [icc.fitting(data, n) for n in (1, 3, 4)]), ()),
         "PNG chunks": (lambda data: (png.metadata(data), png.is_deep(data)), ()),
         "WebP chunks": (webp_is_lossless, ()),
@@ -110,11 +113,11 @@ def _xmp(data: bytes) -> None:
     from deeplens_dof.photo.metadata import xmp
 
     packet = xmp.checked(data)
-    xmp.settings_of(data)
+    xmp.recorded_settings(data)
     if packet is not None:
         assert xmp.checked(packet) == packet
         written = xmp.with_settings(packet, {"f_number": 1.8})
-        assert xmp.settings_of(written)["f_number"] == "1.8"
+        assert xmp.recorded_settings(written)["f_number"] == "1.8"
         xmp.scanned(xmp.without(packet, {"http://ns.adobe.com/xap/1.0/"}))
 
 
@@ -143,7 +146,7 @@ def _exif(data: bytes) -> None:
 
     block = exif.block(data)
     assert 1 <= exif.orientation(block) <= 8
-    exif.camera(block)
+    exif.camera_of(block)
     exif.from_tiff(data)
     if block is not None:
         upright = exif.made_upright(block, 48, 32)

@@ -1,4 +1,4 @@
-"""Laws of learned light: what is not clipped stays, lamps become bright, walls and skies hardly, at any size."""
+"""Laws of reconstruction by the network: unclipped light stays, lamps become bright, walls hardly, at any size."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 import deeplens_dof as dl
 from deeplens_dof.highlights import network as light_module
-from deeplens_dof.highlights.clipping import CLIPPED, KNEE, clippedness
-from deeplens_dof.highlights.network import learned_light, log_gains
+from deeplens_dof.highlights.clipping import CLIPPED, KNEE, clipping_confidence
+from deeplens_dof.highlights.network import log_gains, reconstruct_highlights
 from deeplens_dof.models import MODELS
 
 HEIGHT, WIDTH = 192, 256
@@ -40,7 +40,7 @@ def session(monkeypatch) -> Known:
 
 
 def photo(true: np.ndarray) -> np.ndarray:
-    """What a camera makes of it: clipped, 8 bits; in linear light again."""
+    """The light as a camera records it, clipped to 8 bits; in linear light again."""
     return dl.srgb_to_linear(dl.linear_to_srgb(np.clip(true, 0, 1).astype(np.float32)))
 
 
@@ -63,13 +63,13 @@ def test_channels_that_were_clipped_grow_by_what_the_network_says(session, monke
     small = rng.random((40, 56, 3), np.float32) ** 0.3
     rgb = np.repeat(np.repeat(small, scale, 0), scale, 1)
     before = rgb.copy()
-    out = learned_light(rgb, 0.5)
+    out = reconstruct_highlights(rgb, 0.5)
     assert np.array_equal(rgb, before)
     assert session.shapes == [(64, 64)] if scale == 1 else session.shapes[0][0] % 32 == 0
     assert np.array_equal(out[rgb <= KNEE], rgb[rgb <= KNEE])
     if scale == 1:
         gain = dl.linear_to_srgb(rgb[..., :1], np.float32)
-        assert out == pytest.approx(rgb + clippedness(rgb) * np.expm1(0.5 * gain), abs=1e-5)
+        assert out == pytest.approx(rgb + clipping_confidence(rgb) * np.expm1(0.5 * gain), abs=1e-5)
     assert (out >= rgb).all()
     assert (out[rgb >= CLIPPED] > rgb[rgb >= CLIPPED] + 0.05).all()
 
@@ -81,7 +81,9 @@ def test_large_pictures_are_shown_as_means_of_whole_pixels(session):
     gain = log_gains(rgb)
     assert gain.shape == (3, 24, (2 * side + 1 + 2) // 3)
     block = rgb[9:12, 30:33]
-    assert session.given["clipped"][0, :, 3, 10] == pytest.approx(clippedness(block).mean((0, 1)), abs=1e-6)
+    assert session.given["clipped"][0, :, 3, 10] == pytest.approx(
+        clipping_confidence(block).mean((0, 1)), abs=1e-6
+    )
     expected = dl.linear_to_srgb(block.mean((0, 1)), np.float32)
     assert session.given["srgb"][0, :, 3, 10] == pytest.approx(expected, abs=1e-5)
     last = rgb[69:, 30:33].mean((0, 1))
@@ -90,19 +92,19 @@ def test_large_pictures_are_shown_as_means_of_whole_pixels(session):
 
 def test_where_nothing_is_to_be_done_the_picture_itself_comes_back(session):
     rgb = photo(night())
-    assert learned_light(rgb, 0.0) is rgb
+    assert reconstruct_highlights(rgb, 0.0) is rgb
     dark = rgb * np.float32(0.9)
-    assert learned_light(dark) is dark
+    assert reconstruct_highlights(dark) is dark
     assert session.shapes == []
     for amount in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match=r"highlights is .*, expected a number from 0 to 1"):
-            learned_light(rgb, amount)
+            reconstruct_highlights(rgb, amount)
 
 
 def test_a_photo_may_have_a_white_below_the_top():
     rgb = photo(night())
-    dim = learned_light(rgb * np.float32(0.9), white=0.9)
-    assert dim == pytest.approx(0.9 * learned_light(rgb), rel=1e-3, abs=1e-5)
+    dim = reconstruct_highlights(rgb * np.float32(0.9), white=0.9)
+    assert dim == pytest.approx(0.9 * reconstruct_highlights(rgb), rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize("brightness", [4.0, 12.0, 30.0])
@@ -110,7 +112,7 @@ def test_lamps_at_night_become_bright_and_nearer_to_the_truth(brightness: float)
     true = night(brightness)
     rgb = photo(true)
     lamp = true.max(2) > 0.9 * brightness
-    out = learned_light(rgb)
+    out = reconstruct_highlights(rgb)
     error = [np.abs(np.log(true[lamp] / each[lamp])).mean() for each in (rgb, out)]
     assert error[1] < 0.75 * error[0]
     assert out.max() < 150
@@ -119,7 +121,7 @@ def test_lamps_at_night_become_bright_and_nearer_to_the_truth(brightness: float)
 
 def test_channels_that_are_not_clipped_stay():
     red = photo(night(5, (1, 0.1, 0.05)))
-    out = learned_light(red)
+    out = reconstruct_highlights(red)
     assert np.array_equal(out[..., 1:], red[..., 1:])
     assert out[50, 60, 0] > 1.1
 
@@ -139,22 +141,24 @@ def test_skies_pages_and_walls_do_not_glow(scene: np.ndarray):
     rgb = photo(scene)
     clipped = rgb.max(2) >= 0.998
     assert clipped.mean() > 0.1
-    out = learned_light(rgb)
+    out = reconstruct_highlights(rgb)
     assert out[clipped].mean() < 1.5
     assert np.quantile(out, 0.999) < 3
 
 
 def test_more_is_more_and_threads_change_nothing():
     rgb = photo(night())
-    light = [float(learned_light(rgb, amount).sum()) for amount in np.linspace(0, 1, 6)]
+    light = [float(reconstruct_highlights(rgb, amount).sum()) for amount in np.linspace(0, 1, 6)]
     assert (np.diff(light) > 0).all()
-    assert learned_light(rgb, threads=1) == pytest.approx(learned_light(rgb, threads=3), rel=1e-4)
+    assert reconstruct_highlights(rgb, threads=1) == pytest.approx(
+        reconstruct_highlights(rgb, threads=3), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (40, 1)], ids=str)
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_tiny_and_plain_pictures_come_through(shape: tuple[int, int], value: float):
-    out = learned_light(np.full((*shape, 3), value, np.float32))
+    out = reconstruct_highlights(np.full((*shape, 3), value, np.float32))
     assert out.shape == (*shape, 3)
     assert np.isfinite(out).all()
     assert (out >= value).all()

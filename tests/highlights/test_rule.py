@@ -1,4 +1,4 @@
-"""Laws of recovered light: what is not clipped stays, lamps become bright, walls and skies hardly."""
+"""Laws of reconstruction by rule: unclipped light stays, lamps become bright, walls and skies hardly."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof.highlights.clipping import KNEE, settle, white_of
-from deeplens_dof.highlights.network import learned_light
+from deeplens_dof.highlights.clipping import KNEE, restore_in_focus, white_of
+from deeplens_dof.highlights.network import reconstruct_highlights
 from deeplens_dof.highlights.rule import recover_highlights
 
 HEIGHT, WIDTH = 256, 384
@@ -31,7 +31,7 @@ def disc(x: float, y: float, radius: float) -> np.ndarray:
 
 
 def photo(true: np.ndarray, quality: int | None = None) -> np.ndarray:
-    """What a camera makes of it: clipped, 8 bits, perhaps JPEG; in linear light again."""
+    """The light as a camera records it, clipped to 8 bits, perhaps JPEG; in linear light again."""
     codes = dl.linear_to_srgb(np.clip(true, 0, 1).astype(np.float32))
     if quality:
         file = io.BytesIO()
@@ -180,11 +180,11 @@ def mean_psnr(amount: float) -> dict[str, float]:
         folder, entries = meta_file.parent, json.loads(meta_file.read_text())["images"]
         inverse_depth = np.load(folder / "disp.npz")["disp"].astype(np.float32)
         rgb = dl.srgb_to_linear(np.array(Image.open(folder / "aif.png").convert("RGB")))
-        light, scores = learned_light(rgb, amount), []
+        light, scores = reconstruct_highlights(rgb, amount), []
         for entry in entries:
             coc_px = np.float32(entry["K"] * (inverse_depth - entry["disp_focus"]))
             out = dl.render(light, coc_px)
-            settle(out, rgb, light, coc_px)
+            restore_in_focus(out, rgb, light, coc_px)
             truth = np.asarray(Image.open(folder / entry["name"]).convert("RGB")).astype(float)
             scores.append(-10 * math.log10(float((((dl.linear_to_srgb(out) - truth) / 255) ** 2).mean())))
         found[folder.name] = float(np.mean(scores))
@@ -236,11 +236,11 @@ def test_a_little_blur_brings_the_light_in_little_by_little() -> None:
     seen = []
     for coc in (0.0, 0.25, 0.5, 0.75, 1.0):
         out = light.copy()
-        settle(out, rgb, light, np.full(rgb.shape[:2], coc, np.float32))
+        restore_in_focus(out, rgb, light, np.full(rgb.shape[:2], coc, np.float32))
         seen.append(float(out.sum()))
     assert seen[0] == float(rgb.sum())
     assert seen[-1] == float(light.sum())
     assert np.allclose(np.diff(seen), np.diff(seen)[0], rtol=1e-3)
     hidden = np.zeros_like(light)  # something dark and blurred stands before all of it
-    settle(hidden, rgb, light, np.zeros(rgb.shape[:2], np.float32))
+    restore_in_focus(hidden, rgb, light, np.zeros(rgb.shape[:2], np.float32))
     assert not hidden.any()

@@ -1,4 +1,4 @@
-"""Laws of grain: what is measured is what is put back, where it was blurred away and nowhere else."""
+"""Laws of grain: the measured grain is added where the blur removed it, and nowhere else."""
 
 from __future__ import annotations
 

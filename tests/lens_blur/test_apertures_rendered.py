@@ -40,7 +40,7 @@ TOLERANCE = {
 def expected(aperture: Aperture, coc_px: float, p: tuple[float, float] = (0, 0)) -> np.ndarray:
     """The share of the light that each pixel round the middle one gets, (SIDE, SIDE), by a sum over sub-pixels.
 
-    p: position in the picture, for what the barrel cuts off. The point of light is a pixel, so its square counts too.
+    p: position in the picture, for the cut of the barrel. The point of light is a pixel, so its square counts too.
     """
     at = (np.arange(SIDE * FINE) + 0.5) / FINE - SIDE / 2
     x, y = at[None, :] / coc_px, at[:, None] / coc_px

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import deeplens_dof as dl
-from deeplens_dof.lens_blur.layers import kernels
-from deeplens_dof.lens_blur.layers.borders import REACH_PX, find_borders, first_guess, taken_apart
-from deeplens_dof.lens_blur.layers.inpaint import Hidden
+from deeplens_dof.lens_blur.layers.borders import REACH_PX, find_borders, first_guess, to_layers
+from deeplens_dof.lens_blur.layers.inpaint import Occluded
+from deeplens_dof.lens_blur.layers.layers import NOTHING
 from deeplens_dof.lens_blur.optical import render_optical
 
 HEIGHT, WIDTH = 80, 120
@@ -82,8 +82,8 @@ def test_what_is_known_of_a_border_comes_through_the_lens():
     alpha, front, wall = truth(np.random.default_rng(0))
     photo = alpha[..., None] * front + (1 - alpha[..., None]) * wall
     coc = board(10.0, 0.0)
-    layers = taken_apart(photo, coc, find_borders(coc), alpha, front, wall)
-    known = render_optical(photo, coc, dl.Aperture.disc(), apart=layers)
+    layers = to_layers(photo, coc, find_borders(coc), alpha, front, wall)
+    known = render_optical(photo, coc, dl.Aperture.disc(), known=layers)
     guessed = dl.render(photo, coc)
     strip = (
         slice(20, 60),
@@ -98,23 +98,23 @@ def test_where_no_border_is_the_layers_are_the_photo():
     alpha, front, wall = truth(np.random.default_rng(1))
     coc = board()
     borders = find_borders(coc)
-    layers = taken_apart(wall, coc, borders, alpha, front, wall)
+    layers = to_layers(wall, coc, borders, alpha, front, wall)
     away = ~borders.within
     assert np.array_equal(layers.front[away], wall[away])
     assert np.array_equal(layers.front_coc[away], coc[away])
     assert (layers.alpha[away] == 1).all()
-    assert (layers.back_coc[away] == kernels.NOTHING).all()
+    assert (layers.back_coc[away] == NOTHING).all()
 
 
-def test_what_is_known_behind_a_front_is_put_into_what_is_hidden():
+def test_what_is_known_behind_a_front_is_put_into_what_is_occluded():
     alpha, front, wall = truth(np.random.default_rng(1))
     coc = board()
-    layers = taken_apart(wall, coc, find_borders(coc), 2 * alpha, front, np.full_like(wall, 0.25))
+    layers = to_layers(wall, coc, find_borders(coc), 2 * alpha, front, np.full_like(wall, 0.25))
     empty = np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.float32)
-    nowhere = np.full((HEIGHT // 2, WIDTH // 2), kernels.NOTHING, np.float32)
-    hidden = Hidden(2, empty, nowhere, empty, nowhere).with_known(layers)
-    assert hidden.colour[20, WIDTH // 4 + 3] == pytest.approx(0.25)
-    assert hidden.coc[20, WIDTH // 4 + 3] == pytest.approx(-3)
-    assert hidden.coc[20, WIDTH // 4 - 3] == kernels.NOTHING
-    whole = hidden.at_full_size(HEIGHT, WIDTH)
+    nowhere = np.full((HEIGHT // 2, WIDTH // 2), NOTHING, np.float32)
+    occluded = Occluded(2, empty, nowhere, empty, nowhere).with_known(layers)
+    assert occluded.colour[20, WIDTH // 4 + 3] == pytest.approx(0.25)
+    assert occluded.coc[20, WIDTH // 4 + 3] == pytest.approx(-3)
+    assert occluded.coc[20, WIDTH // 4 - 3] == NOTHING
+    whole = occluded.at_full_size(HEIGHT, WIDTH)
     assert whole.coc[41, WIDTH // 2 + 7] == pytest.approx(-3)

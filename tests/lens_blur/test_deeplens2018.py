@@ -1,4 +1,4 @@
-"""The renderer of the 2018 paper: at which size its network works, what it must leave alone, and that tiles do not show."""
+"""The renderer of the 2018 paper: the size at which its network works, pixels it must not change, invisible tiles."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_network_works_at_the_size_where_the_blur_fits(session, picture, nea
     blurred = rendered(picture, step(picture.shape, near, 0.0))
     (asked,) = session.asked
     assert asked.shape == size
-    assert deeplens2018.LARGEST_PX / 2 < asked.max() <= deeplens2018.LARGEST_PX
+    assert deeplens2018.NETWORK_LARGEST_PX / 2 < asked.max() <= deeplens2018.NETWORK_LARGEST_PX
     assert blurred.shape == picture.shape
     assert blurred.dtype == np.float32
     assert np.isfinite(blurred).all()
@@ -115,7 +115,7 @@ def test_tiles_do_not_show(session, picture, monkeypatch, size, near):
     part = np.ascontiguousarray(np.tile(picture, (2, 1, 1))[: size[0], : size[1]])
     coc = step(part.shape, near, -3.0)
     whole = rendered(part, coc)
-    monkeypatch.setattr(deeplens2018, "TILE", 32)
+    monkeypatch.setattr(deeplens2018, "PAPER_TILE", 32)
     assert rendered(part, coc) == pytest.approx(whole, abs=2e-5)
 
 
@@ -127,8 +127,8 @@ def test_the_halo_is_as_wide_as_what_the_network_sees(session, picture):
     changed[:, 160:168] = 0
     difference = np.abs(rendered(wide, coc) - rendered(changed, coc)).max((0, 2))
     reached = np.flatnonzero(difference)
-    assert 20 < 160 - reached.min() <= deeplens2018.HALO
-    assert 20 < reached.max() - 167 <= deeplens2018.HALO
+    assert 20 < 160 - reached.min() <= deeplens2018.PAPER_HALO
+    assert 20 < reached.max() - 167 <= deeplens2018.PAPER_HALO
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The renderer with a network: what it must leave alone, and that tiles and scales do not show."""
+"""The renderer with a network: pixels it must not change, invisible tiles and scales."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 96
 
 
 class Echo:
-    """A session that says of every pixel what its neighbours within 6 px tell: a soft alpha, and the colours beside it."""
+    """A session that answers with the mean alpha of the neighbours within 6 px, and the colours beside the border."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
@@ -69,11 +69,18 @@ def test_at_borders_the_network_has_its_say_and_far_from_them_nothing_changes(se
 def test_tiles_do_not_show(session, picture, monkeypatch):
     coc = step(picture.shape[:2])
     whole = rendered(picture, coc)
-    monkeypatch.setattr(neural, "TILE", 32)
-    monkeypatch.setattr(neural, "HALO", 16)
+    monkeypatch.setattr(neural, "UNMIX_TILE", 32)
+    monkeypatch.setattr(neural, "UNMIX_HALO", 16)
     session.sizes.clear()
     assert np.array_equal(rendered(picture, coc), whole)
     assert len(session.sizes) > 3
+
+
+def test_it_only_blurs_and_invents_no_light(session, picture):
+    clipped = np.minimum(2 * picture, 1)
+    coc = np.full(picture.shape[:2], 4.0, np.float32)
+    assert np.array_equal(dl.render(clipped, coc, renderer="neural"), dl.render(clipped, coc))
+    assert dl.render(clipped, step(coc.shape), renderer="neural").max() <= 1 + 1e-4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 33)])
@@ -90,7 +97,7 @@ def test_in_focus_the_photo_stays(session, picture):
 
 def test_large_photos_take_the_difference_from_a_smaller_size(session, picture, monkeypatch):
     coc = step(picture.shape[:2], 12.0, -4.0)
-    monkeypatch.setattr(neural, "LONGEST_PX", 60)
+    monkeypatch.setattr(neural, "UNMIX_LONGEST_PX", 60)
     large, optical = rendered(picture, coc), dl.render(picture, coc)
     assert max(session.sizes[0]) <= 64
     assert large.shape == picture.shape

@@ -39,6 +39,34 @@ def test_metric_depth_is_not_moved_by_nearest_m() -> None:
     np.testing.assert_array_equal(InverseDepth(RAMP, "1/m").in_metres(3.0), RAMP)
 
 
+@given(nearest_m=st.floats(0.01, 1000), value=st.floats(0, 1, width=32))
+def test_one_value_goes_to_metres_as_the_whole_map_does(nearest_m: float, value: float) -> None:
+    for unit in ("relative", "1/m"):
+        depth = InverseDepth(np.full((2, 3), value, np.float32), unit)
+        expected = depth.in_metres(nearest_m)[0, 0]
+        assert depth.to_metric(value, nearest_m) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@given(nearest_m=st.floats(0.01, 1000))
+def test_relative_depth_spreads_from_infinity_to_the_nearest_distance(nearest_m: float) -> None:
+    assert InverseDepth(RAMP * 0.3, "relative").spread(nearest_m) == 1 / nearest_m
+
+
+def test_metric_depth_spreads_over_its_own_range_without_outliers() -> None:
+    values = 2 + 3 * RAMP
+    values[0, :8] = 1e6
+    assert InverseDepth(values, "1/m").spread(1.0) == pytest.approx(3 * 0.99, rel=0.01)
+    shifted = InverseDepth(values + 5, "1/m").spread(1.0)
+    assert shifted == pytest.approx(InverseDepth(values, "1/m").spread(7.0), rel=1e-4)
+
+
+def test_only_relative_depth_is_stretched() -> None:
+    metric = InverseDepth(5 * RAMP + 1, "1/m")
+    assert metric.stretched() is metric
+    stretched = InverseDepth(5 * RAMP + 1, "relative").stretched()
+    assert (stretched.unit, stretched.values.min(), stretched.values.max()) == ("relative", 0, 1)
+
+
 @pytest.mark.parametrize("nearest_m", [0.0, -1.0, float("nan"), float("inf")])
 def test_an_impossible_nearest_distance_is_a_sentence(nearest_m: float) -> None:
     with pytest.raises(ValueError, match="expected a finite distance in metres above 0"):

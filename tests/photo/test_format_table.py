@@ -166,9 +166,9 @@ def test_every_cell_is_true(name: str, column: str, tmp_path: Path) -> None:
 
 
 def test_the_page_is_the_table_and_every_column_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools" / "figures"))
     from make_formats_table import COLUMNS, PAGE, cells, page
 
     assert tuple(CHECKS) == COLUMNS
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python scripts/make_formats_table.py"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tools/figures/make_formats_table.py"
     assert all(set(cells(form)) == set(COLUMNS) for form in FORMATS.values())

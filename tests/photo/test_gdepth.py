@@ -67,7 +67,7 @@ def test_distances_are_metres_only_where_the_photo_says_so() -> None:
 def test_properties_may_be_elements_and_prefixes_anything() -> None:
     data = base64.b64encode(made.picture_of(made.codes(made.metres()))).decode()
     body = "".join(
-        f'<q:{name} xmlns:q="{gdepth.DEPTH}">{text}</q:{name}>'
+        f'<q:{name} xmlns:q="{gdepth.DEPTH_NAMESPACE}">{text}</q:{name}>'
         for name, text in {
             "Format": "RangeInverse",
             "Near": "1",
@@ -293,7 +293,7 @@ def test_a_result_holds_depth_focus_and_the_untouched_file(source: Path, tmp_pat
     assert after.depth.inverse_depth.values == pytest.approx(depth.values, abs=1 / 65535)
     assert after.depth.focus == (0.25, 0.5)
     assert (after.exif, after.icc) == (before.exif, before.icc)
-    assert xmp.settings_of(after.xmp)["f_number"] == "0.7"
+    assert xmp.recorded_settings(after.xmp)["f_number"] == "0.7"
     image = made.opened((tmp_path / "out.jpg").read_bytes())
     assert image.size == (before.width, before.height)
     assert image.getexif()[0x0110] == "T2"

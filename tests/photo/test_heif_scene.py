@@ -15,7 +15,7 @@ import deeplens_dof as dl
 from deeplens_dof import cli, pipeline
 from deeplens_dof.depth import embedded_check
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
-from deeplens_dof.photo.metadata.xmp import settings_of
+from deeplens_dof.photo.metadata.xmp import recorded_settings
 
 HEIGHT, WIDTH = 240, 320
 ROWS, COLUMNS = HEIGHT // 2, WIDTH // 2
@@ -128,7 +128,7 @@ def deeplens(*arguments: str) -> int:
 
 
 def recorded(path: Path) -> dict[str, str]:
-    return settings_of(dl.read(path).xmp)
+    return recorded_settings(dl.read(path).xmp)
 
 
 def test_the_command_uses_and_records_the_phones_aperture(phone_file: Path, capsys: Any) -> None:
@@ -162,11 +162,10 @@ def test_folders_of_heic_photos_are_done(phone_file: Path) -> None:
 
 
 def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
-    from deeplens_dof.datasets.folder import Entry
     from deeplens_dof.datasets.phone import LAYOUT
-    from deeplens_dof.datasets.sample import DatasetError
+    from deeplens_dof.datasets.sample import DatasetError, SampleFiles
 
-    one = LAYOUT.read(Entry("phone", "pug.heic", (phone_file,)))
+    one = LAYOUT.read(SampleFiles("phone", "pug.heic", (phone_file,)))
     own = dl.read(phone_file).depth
     assert own is not None
     assert one.unit == "relative"
@@ -174,7 +173,7 @@ def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
     assert one.rgb.shape == (ROWS, COLUMNS, 3)
     dl.Photo(samples.picture()).save("plain.heic")
     with pytest.raises(DatasetError, match="holds no depth image"):
-        LAYOUT.read(Entry("phone", "plain.heic", (Path("plain.heic"),)))
+        LAYOUT.read(SampleFiles("phone", "plain.heic", (Path("plain.heic"),)))
 
 
 def test_the_service_says_where_the_depth_came_from(phone_file: Path, tmp_path: Path) -> None:

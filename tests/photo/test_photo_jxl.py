@@ -106,8 +106,8 @@ def test_the_size_is_read_from_the_first_bits(size: tuple[int, int], form: type)
         data = Photo(samples.picture(*size, form), compression=Compression(lossless=lossless)).to_bytes(
             format="JXL"
         )
-        assert jxl.facts(data).size == size[::-1]
-        assert jxl.facts(codestream(data)).size == size[::-1]
+        assert jxl.read_jxl_header(data).size == size[::-1]
+        assert jxl.read_jxl_header(codestream(data)).size == size[::-1]
 
 
 @pytest.mark.parametrize("side", [1, 2, 24])

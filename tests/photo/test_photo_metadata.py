@@ -98,7 +98,7 @@ def test_the_old_thumbnail_is_gone() -> None:
 
 def test_exif_too_long_for_jpeg_loses_only_the_maker_note() -> None:
     order, tags = exif.descriptive_tags(samples.exif_block())
-    tags.exif[0x927C] = ifd.blob(ifd.UNDEFINED, bytes(70_000))
+    tags.exif[0x927C] = ifd.bytes_field(ifd.UNDEFINED, bytes(70_000))
     first = Photo(samples.picture(), exif=ifd.laid_out(order, tags))
     assert tags_of(photo.read(first.to_bytes(format="PNG")).exif or b"").exif[0x927C].length == 70_000
     back = photo.read(first.to_bytes(format="JPEG"))
@@ -112,14 +112,14 @@ def test_damaged_exif_never_raises() -> None:
     whole = samples.with_thumbnail(samples.exif_block(8), b"\xff\xd8thumbnail")
     for cut in range(len(whole)):
         exif.made_upright(whole[:cut], 3, 4)
-        exif.camera(whole[:cut])
+        exif.camera_of(whole[:cut])
         exif.from_tiff(whole[:cut])
     for _ in range(2000):
         broken = bytearray(whole)
         for place in random.integers(0, len(whole), 3):
             broken[place] = random.integers(0, 256)
         exif.made_upright(bytes(broken), 3, 4)
-        exif.camera(bytes(broken))
+        exif.camera_of(bytes(broken))
         exif.from_tiff(bytes(broken))
         assert 1 <= exif.orientation(bytes(broken)) <= 8
 
@@ -136,13 +136,17 @@ def test_xmp_survives_and_settings_join_it(form: str) -> None:
         head, tail = kept.split(b"</rdf:RDF>")
         assert back.xmp.startswith(head)
         assert back.xmp.endswith(tail)
-        assert xmp.settings_of(back.xmp) == {"focus": "0.4, 0.6", "f_number": "1.8", "shape": "blades:5 <&>"}
+        assert xmp.recorded_settings(back.xmp) == {
+            "focus": "0.4, 0.6",
+            "f_number": "1.8",
+            "shape": "blades:5 <&>",
+        }
 
 
 def test_settings_are_replaced_and_do_not_pile_up() -> None:
     once = xmp.with_settings(samples.XMP, SETTINGS)
     twice = xmp.with_settings(once, {"f_number": 4})
-    assert xmp.settings_of(twice) == {"f_number": "4"}
+    assert xmp.recorded_settings(twice) == {"f_number": "4"}
     assert xmp.with_settings(twice, SETTINGS) == once
     root = ElementTree.fromstring(once.decode())
     descriptions = root.findall(f".//{RDF}Description")
@@ -155,16 +159,16 @@ def test_settings_that_another_program_turned_into_attributes_are_replaced() -> 
         b'xmp:Rating="4"',
         f"""xmp:Rating="4" xmlns:dl="{xmp.NAMESPACE}" dl:f_number = '2 > 1' dl:grain="0" """.encode(),
     )
-    assert xmp.settings_of(packet) == {"f_number": "2 > 1", "grain": "0"}
+    assert xmp.recorded_settings(packet) == {"f_number": "2 > 1", "grain": "0"}
     after = xmp.with_settings(packet, {"f_number": 8})
-    assert xmp.settings_of(after) == {"f_number": "8"}
+    assert xmp.recorded_settings(after) == {"f_number": "8"}
     assert b'xmp:Rating="4"' in after
 
 
 def test_without_xmp_a_packet_is_made() -> None:
     back = photo.read(Photo(samples.picture()).to_bytes(format="JPEG", settings=SETTINGS))
     assert back.xmp is not None
-    assert xmp.settings_of(back.xmp)["focus"] == "0.4, 0.6"
+    assert xmp.recorded_settings(back.xmp)["focus"] == "0.4, 0.6"
     assert ElementTree.fromstring(back.xmp.decode()).find(f".//{RDF}Description") is not None
     assert photo.read(Photo(samples.picture()).to_bytes(format="JPEG")).xmp is None
 
@@ -199,7 +203,7 @@ def test_unacceptable_packets_are_left_out_and_the_picture_is_read(packet: bytes
     back = photo.read(data)
     assert back.xmp is None
     np.testing.assert_array_equal(back.pixels, samples.picture())
-    assert xmp.settings_of(photo.read(back.to_bytes(settings={"grain": 1})).xmp) == {"grain": "1"}
+    assert xmp.recorded_settings(photo.read(back.to_bytes(settings={"grain": 1})).xmp) == {"grain": "1"}
 
 
 def test_xmp_longer_than_a_jpeg_segment_is_split_and_joined() -> None:
@@ -209,7 +213,7 @@ def test_xmp_longer_than_a_jpeg_segment_is_split_and_joined() -> None:
     assert back.xmp is not None
     assert "Zürich" * 30_000 + " ☀" in back.xmp.decode()
     assert b"HasExtendedXMP" not in back.xmp
-    assert xmp.settings_of(back.xmp) == {"grain": "0.5"}
+    assert xmp.recorded_settings(back.xmp) == {"grain": "0.5"}
     again = photo.read(back.to_bytes(settings={"grain": 0.5}))
     assert again.xmp == back.xmp or len(again.xmp or b"") < len(back.xmp) + 500
     assert b'Rating="4"' in (again.xmp or b"")

@@ -132,7 +132,7 @@ def test_without_rawpy_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_size_is_checked_before_developing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raw, "decode", lambda *_: pytest.fail("it was developed"))
+    monkeypatch.setattr(raw, "decode_raw", lambda *_: pytest.fail("it was developed"))
     few = Limits(max_pixels=10_000, max_side=1000, max_bytes=10_000_000)
     with pytest.raises(PhotoError, match="128 x 96 px"):
         photo.read(raw_samples.dng(raw_samples.four_patches()), limits=few)
@@ -193,7 +193,7 @@ def test_the_exif_of_other_makers_is_found_where_they_keep_it() -> None:
     olympus = b"IIRO" + block[4:]
     for data in (fuji.ljust(160, b"\0") + segment, canon, olympus):
         found, packet = raw._metadata(data)
-        camera = exif.camera(found)
+        camera = exif.camera_of(found)
         assert (camera.make, camera.model, camera.f_number) == ("Contax", "T2", 2.8)
         assert found is not None
         assert 2 in ifd.tags_of(found, "<").gps

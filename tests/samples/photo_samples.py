@@ -49,26 +49,26 @@ def exif_block(orientation: int = 1, order: str = "<") -> bytes:
     """Camera, date, exposure and place, as TIFF-structured bytes with a maker note and an IFD1 thumbnail."""
     from deeplens_dof.photo.metadata import ifd
 
-    def rational(*pairs: tuple[int, int]) -> ifd.Entry:
+    def rational(*pairs: tuple[int, int]) -> ifd.Field:
         flat = [n for pair in pairs for n in pair]
-        return ifd.Entry(ifd.RATIONAL, len(pairs), struct.pack(f"{order}{len(flat)}I", *flat))
+        return ifd.Field(ifd.RATIONAL, len(pairs), struct.pack(f"{order}{len(flat)}I", *flat))
 
     ifd0 = {
-        0x010F: ifd.blob(ifd.ASCII, b"Contax\0"),
-        0x0110: ifd.blob(ifd.ASCII, b"T2\0"),
+        0x010F: ifd.bytes_field(ifd.ASCII, b"Contax\0"),
+        0x0110: ifd.bytes_field(ifd.ASCII, b"T2\0"),
         0x0112: ifd.packed(order, ifd.SHORT, orientation),
-        0x0132: ifd.blob(ifd.ASCII, b"2024:05:06 07:08:09\0"),
+        0x0132: ifd.bytes_field(ifd.ASCII, b"2024:05:06 07:08:09\0"),
     }
     exif = {
         0x829D: rational((28, 10)),
         0x920A: rational((38, 1)),
-        0x927C: ifd.blob(ifd.UNDEFINED, b"maker\x01\x02\x03 note"),
+        0x927C: ifd.bytes_field(ifd.UNDEFINED, b"maker\x01\x02\x03 note"),
         0xA002: ifd.packed(order, ifd.LONG, 4000),
         0xA003: ifd.packed(order, ifd.LONG, 3000),
         0xA405: ifd.packed(order, ifd.SHORT, 38),
     }
-    gps = {1: ifd.blob(ifd.ASCII, b"N\0"), 2: rational((52, 1), (31, 1), (12, 1))}
-    return ifd.laid_out(order, ifd.Tags(ifd0, exif, gps, {1: ifd.blob(ifd.ASCII, b"R98\0")}))
+    gps = {1: ifd.bytes_field(ifd.ASCII, b"N\0"), 2: rational((52, 1), (31, 1), (12, 1))}
+    return ifd.laid_out(order, ifd.Tags(ifd0, exif, gps, {1: ifd.bytes_field(ifd.ASCII, b"R98\0")}))
 
 
 def with_thumbnail(exif: bytes, thumbnail: bytes) -> bytes:

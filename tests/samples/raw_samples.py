@@ -14,9 +14,9 @@ CAMERA = (3.2405, -1.5371, -0.4985, -0.9693, 1.8760, 0.0416, 0.0556, -0.2040, 1.
 SIGNED_RATIONAL = 10
 
 
-def rationals(order: str, *values: float, kind: int = ifd.RATIONAL) -> ifd.Entry:
+def rationals(order: str, *values: float, kind: int = ifd.RATIONAL) -> ifd.Field:
     flat = [part for value in values for part in (round(value * 10_000), 10_000)]
-    return ifd.Entry(
+    return ifd.Field(
         kind, len(values), struct.pack(f"{order}{len(flat)}{'I' if kind == ifd.RATIONAL else 'i'}", *flat)
     )
 
@@ -52,8 +52,8 @@ def dng(
         0x0102: ifd.packed(order, ifd.SHORT, 16),
         0x0103: ifd.packed(order, ifd.SHORT, 1),
         0x0106: ifd.packed(order, ifd.SHORT, 32_803),  # colour filter array
-        0x010F: ifd.blob(ifd.ASCII, b"Contax\0"),
-        0x0110: ifd.blob(ifd.ASCII, b"T2 digital\0"),
+        0x010F: ifd.bytes_field(ifd.ASCII, b"Contax\0"),
+        0x0110: ifd.bytes_field(ifd.ASCII, b"T2 digital\0"),
         0x0111: ifd.packed(order, ifd.LONG, 0),
         0x0112: ifd.packed(order, ifd.SHORT, orientation),
         0x0115: ifd.packed(order, ifd.SHORT, 1),
@@ -61,9 +61,9 @@ def dng(
         0x0117: ifd.packed(order, ifd.LONG, len(codes)),
         0x011C: ifd.packed(order, ifd.SHORT, 1),
         0x828D: ifd.packed(order, ifd.SHORT, 2, 2),
-        0x828E: ifd.blob(ifd.BYTE, bytes((0, 1, 1, 2))),
-        0xC612: ifd.blob(ifd.BYTE, bytes((1, 4, 0, 0))),  # DNGVersion
-        0xC614: ifd.blob(ifd.ASCII, b"Contax T2 digital\0"),
+        0x828E: ifd.bytes_field(ifd.BYTE, bytes((0, 1, 1, 2))),
+        0xC612: ifd.bytes_field(ifd.BYTE, bytes((1, 4, 0, 0))),  # DNGVersion
+        0xC614: ifd.bytes_field(ifd.ASCII, b"Contax T2 digital\0"),
         0xC61A: ifd.packed(order, ifd.LONG, BLACK),
         0xC61D: ifd.packed(order, ifd.LONG, WHITE),
         0xC621: rationals(order, *CAMERA, kind=SIGNED_RATIONAL),
@@ -71,8 +71,8 @@ def dng(
         0xC65A: ifd.packed(order, ifd.SHORT, 21),  # D65
     }
     if xmp is not None:
-        page[0x02BC] = ifd.blob(ifd.BYTE, xmp)
+        page[0x02BC] = ifd.bytes_field(ifd.BYTE, xmp)
     exif = {0x829D: rationals(order, 2.8), 0x920A: rationals(order, 38)}
-    gps = {1: ifd.blob(ifd.ASCII, b"N\0"), 2: rationals(order, 52, 31, 12)}
+    gps = {1: ifd.bytes_field(ifd.ASCII, b"N\0"), 2: rationals(order, 52, 31, 12)}
     page[0x0111] = ifd.packed(order, ifd.LONG, len(ifd.laid_out(order, ifd.Tags(page, exif, gps, {}))))
     return ifd.laid_out(order, ifd.Tags(page, exif, gps, {})) + codes

@@ -100,22 +100,22 @@ def evaluate_command(
     def scored_depth() -> tuple[dict[str, Any], str]:
         with learned("evaluate"):
             from deeplens_dof.evaluate.depth.report import markdown
-            from deeplens_dof.evaluate.depth.score import Wanted, score_depth
+            from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
             from deeplens_dof.models import MODELS, candidate
 
         network = candidate(model) if model else MODELS["depth"]
         report = score_depth(
-            Wanted(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
+            DepthOptions(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
         )
         return report, markdown(report)
 
     def scored_bokeh() -> tuple[dict[str, Any], str]:
         from deeplens_dof.evaluate.bokeh.report import bokeh_markdown
-        from deeplens_dof.evaluate.bokeh.score import Wanted, score_bokeh
+        from deeplens_dof.evaluate.bokeh.score import BokehOptions, score_bokeh
 
         names = _renderers(renderers)
         source, folder = _bokeh_source(benchmark, folders or [], tell)
-        wanted = Wanted(names, csv_file, resume, lpips, limit, policy, threads, tell)
+        wanted = BokehOptions(names, csv_file, resume, lpips, limit, policy, threads, tell)
         report = score_bokeh(source, folder, wanted)
         return report, bokeh_markdown(report)
 
@@ -140,10 +140,10 @@ def _teacher() -> Any:
 
 def _renderers(asked: list[str] | None) -> list[str]:
     """Each once; all there are where none is asked for."""
-    from deeplens_dof.evaluate.bokeh.measure import renderer_names
+    from deeplens_dof.evaluate.bokeh.measure import is_renderer, renderer_names
 
     for name in asked or ():
-        if name not in renderer_names():
+        if not is_renderer(name):
             raise PlanError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
     return list(dict.fromkeys(asked or renderer_names()))
 

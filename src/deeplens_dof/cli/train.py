@@ -61,36 +61,21 @@ def train_command(
         from deeplens_dof.datasets.cache import cache_folder
         from deeplens_dof.datasets.folder import open_folder
         from deeplens_dof.learn.training.curves import write_curves
-        from deeplens_dof.learn.training.depth import train
-        from deeplens_dof.learn.training.depth_recipes import RECIPES
-        from deeplens_dof.learn.training.highlights import LIGHT_RECIPES, train_light
-        from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
-        from deeplens_dof.learn.training.pairs import train_blur
-    from_pairs = dict.fromkeys(BLUR_RECIPES, train_blur) | dict.fromkeys(LIGHT_RECIPES, train_light)
-    if recipe not in RECIPES and recipe not in from_pairs:
-        known = ", ".join((*RECIPES, *from_pairs))
-        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {known}")
-    if recipe in from_pairs and rgbd:
+        from deeplens_dof.learn.training.depth_recipes import DEPTH_RECIPES
+        from deeplens_dof.learn.training.recipes import RECIPES, train
+        from deeplens_dof.learn.training.trainer import TrainingData
+    if recipe not in RECIPES:
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    if recipe not in DEPTH_RECIPES and rgbd:
         raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
     folder = out or cache_folder() / "runs" / recipe
     terminal = Terminal(debug)
     pace = _Pace(terminal).tell
 
     def trained() -> Path | None:
-        if recipe in from_pairs:
-            pairs = cache_folder() / "pairs"
-            given = frames or [pairs / "train"]
-            if recipe in LIGHT_RECIPES and not frames:
-                given.append(cache_folder() / "scenes" / "train")
-            return from_pairs[recipe](
-                recipe, given, held_out or pairs / "held_out", folder, resume, init,
-                stop_after, threads, pace,
-            )  # fmt: skip
         measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
-        sources = frames or [cache_folder() / "scenes" / "train"]
-        return train(
-            recipe, sources, folder, resume, init, stop_after, threads, measured, rgbd_share, pace
-        )  # fmt: skip
+        data = TrainingData(frames or (), held_out, measured, rgbd_share)
+        return train(recipe, data, folder, resume, init, stop_after, threads, pace)
 
     def work() -> None:
         if not curves:

@@ -1,1 +1,1 @@
-"""Readers of pictures with depth: public sets, phones, folders of one's own, frames and pairs of synthetic scenes."""
+"""Readers of pictures with depth: public data sets, phone photos, your own folders, synthetic frames and pairs."""

@@ -1,4 +1,4 @@
-"""Where assets, frames, pairs and runs lie."""
+"""Folders of assets, frames, pairs and training runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where assets, frames and runs lie: $DEEPLENS_CACHE, or ~/.cache/deeplens."""
+    """$DEEPLENS_CACHE, or ~/.cache/deeplens."""
     return Path(os.environ.get("DEEPLENS_CACHE", "~/.cache/deeplens")).expanduser()
 
 
 def assets_folder() -> Path:
-    """The folder that `fetch` fills."""
+    """The folder that `learn.scenes.assets.fetch` fills."""
     return cache_folder() / "assets"

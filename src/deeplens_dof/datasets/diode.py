@@ -1,4 +1,4 @@
-"""DIODE (Vasiljevic et al. 2019): rooms and open air, laser, metres."""
+"""DIODE (Vasiljevic et al. 2019): indoors and outdoors, laser scanner, metres."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.datasets.layout import Found, Layout, any_below, below
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample, from_metres, read_rgb, sample
+from deeplens_dof.datasets.layout import FoundSamples, Layout, any_below, below
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles, from_metres, read_rgb, sample
 
-KIND = "diode"
-EXPECTED = (
+_KIND = "diode"
+_EXPECTED = (
     "NAME.png, NAME_depth.npy (metres) and NAME_depth_mask.npy (1 where measured) side by side, at any depth"
 )
 
@@ -21,8 +21,8 @@ def _marks(folder: Path) -> bool:
     return any_below(folder, "*_depth.npy")
 
 
-def _find(folder: Path) -> Found:
-    found, used = Found(), set()
+def _find(folder: Path) -> FoundSamples:
+    found, used = FoundSamples(), set()
     for depth in below(folder, "*_depth.npy"):
         stem = depth.name.removesuffix("_depth.npy")
         photo, mask = depth.with_name(f"{stem}.png"), depth.with_name(f"{stem}_depth_mask.npy")
@@ -32,24 +32,24 @@ def _find(folder: Path) -> Found:
             found.problems.append(f"{depth} has no {' and no '.join(missing)} beside it")
             continue
         name = photo.relative_to(folder).with_suffix("").as_posix()
-        found.entries.append(Entry(KIND, name, (photo, depth, mask)))
+        found.entries.append(SampleFiles(_KIND, name, (photo, depth, mask)))
     for path in below(folder):
         if path not in used:
-            found.problems.append(f"{path} belongs to no sample, expected {EXPECTED}")
+            found.problems.append(f"{path} belongs to no sample, expected {_EXPECTED}")
     return found
 
 
-def _read(entry: Entry) -> Sample:
+def _read(entry: SampleFiles) -> Sample:
     photo, depth, mask = entry.paths
-    metres, valid = read_map(depth), read_map(mask)
+    metres, valid = read_npy(depth), read_npy(mask)
     if metres.shape != valid.shape:
         raise DatasetError(f"{mask} has the shape {valid.shape}, expected {metres.shape} as the depth has")
     inverse, known = from_metres(metres, valid > 0.5)
     return sample(entry.name, read_rgb(photo), inverse, known, "1/m")
 
 
-def read_map(path: Path) -> npt.NDArray[Any]:
-    """A .npy file of numbers (H, W) or (H, W, 1), without pickles. Raises DatasetError."""
+def read_npy(path: Path) -> npt.NDArray[Any]:
+    """The array in a .npy file, (H, W) or (H, W, 1) numbers, as (H, W). Pickles are not loaded. Raises DatasetError."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -64,4 +64,4 @@ def read_map(path: Path) -> npt.NDArray[Any]:
     return np.asarray(values)
 
 
-LAYOUT = Layout(KIND, EXPECTED, _marks, _find, _read)
+LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

@@ -1,10 +1,10 @@
-"""Readers of measured data for those who have it: RGB-D sets, phones' photos, folders of one's own, masks.
+"""Readers of measured data: RGB-D data sets, phone photos, folders of your own, masks.
 
-    for one in open_folder("diode:/data/diode/train", on_error="skip", tell=print).samples():
-        one.rgb, one.inverse_depth, one.known, one.unit, one.subject
+    for sample in open_folder("diode:/data/diode/train", on_error="skip", tell=print).samples():
+        sample.rgb, sample.inverse_depth, sample.known, sample.unit, sample.subject
 
-Nothing is left out silently: a file that is broken or belongs to no sample is named, and is skipped or ends the
-reading, as `on_error` says.
+No file is dropped silently: one that is damaged or belongs to no sample is reported, and is skipped or ends the reading,
+depending on `on_error`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from deeplens_dof.datasets import diode, hrwsi, megadepth, nyuv2, phone, plain, split
-from deeplens_dof.datasets.layout import Layout, listing
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets.layout import Layout, content_names
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles
 
 OnError = Literal["skip", "refuse"]
 Tell = Callable[[str], None]
@@ -37,17 +37,17 @@ def _to_standard_error(sentence: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Samples of one folder. on_error: "refuse" raises DatasetError at the first broken file, "skip" tells of it."""
+    """The samples of a folder. on_error: "refuse" raises DatasetError for a damaged file, "skip" reports it."""
 
     layout: Layout
     path: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[SampleFiles, ...]
     on_error: OnError = "refuse"
     tell: Tell = _to_standard_error
     _named: set[str] = field(default_factory=set)
 
-    def read(self, entry: Entry) -> Sample | None:
-        """One sample; None for a broken one that is skipped, which is told once."""
+    def read(self, entry: SampleFiles) -> Sample | None:
+        """One sample; None for a damaged one that is skipped, which is reported once."""
         try:
             return self.layout.read(entry)
         except Exception as error:  # whatever a decoder raises of a damaged file
@@ -66,7 +66,7 @@ class Folder:
             return None
 
     def samples(self) -> Iterator[Sample]:
-        """Every sample in order."""
+        """All samples in order."""
         for entry in self.entries:
             one = self.read(entry)
             if one is not None:
@@ -76,10 +76,16 @@ class Folder:
 def open_folder(
     named: str, on_error: OnError = "refuse", tell: Tell = _to_standard_error, for_training: bool = False
 ) -> Folder:
-    """The folder named `KIND:DIR`, or `DIR` alone where its kind shows by its layout.
+    """The folder named `KIND:DIR`, or `DIR` if its layout shows the kind.
 
-    on_error: what becomes of broken and foreign files. for_training: evaluation pictures (datasets/split.py) count as
-    foreign. Raises DatasetError for an unknown kind, another layout, no sample, and with "refuse" for any such file.
+    Args:
+        named: KIND:DIR or DIR.
+        on_error: "skip" damaged and unexpected files, or "refuse" them.
+        tell: receives a sentence for every skipped file.
+        for_training: treat evaluation pictures (datasets/split.py) as unexpected.
+
+    Raises:
+        DatasetError: an unknown kind, another layout, no sample, or with "refuse" a damaged or unexpected file.
     """
     kind, path = _parsed(named)
     layout = LAYOUTS[kind] if kind else _detected(path)
@@ -102,7 +108,7 @@ def open_folder(
 
 
 def _parsed(named: str) -> tuple[str | None, Path]:
-    """KIND:DIR taken apart; a folder whose name holds a colon is one, too."""
+    """Kind and path of KIND:DIR; the name of an existing folder may contain a colon."""
     kind, colon, rest = named.partition(":")
     if not colon or Path(named).expanduser().exists() or "/" in kind:
         return None, Path(named).expanduser()
@@ -122,5 +128,5 @@ def _detected(path: Path) -> Layout:
             return layout
     kinds = "; ".join(f"{layout.kind}: {layout.expected}" for layout in LAYOUTS.values())
     raise DatasetError(
-        f"{path} is of no kind that is known: it holds {listing(path)}; expected one of: {kinds}"
+        f"{path} is of no kind that is known: it holds {content_names(path)}; expected one of: {kinds}"
     )

@@ -1,4 +1,4 @@
-"""GDepth and Dynamic Depth: depth inside a JPEG, by the camera's own reader, in proportion to 1/m."""
+"""GDepth and Dynamic Depth: depth in a JPEG through the product's own reader, proportional to 1/m."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deeplens_dof.datasets.sample import DatasetError, DepthUnit, Map, Picture
 
 
 def depth_of_jpeg(path: Path) -> tuple[Picture, Map, DepthUnit]:
-    """The upright photo sRGB uint8, its inverse depth at the map's own size, and the unit.
+    """The upright photo as sRGB uint8, its inverse depth at the map's own size, and the unit.
 
-    Raises DatasetError for a photo without whole depth metadata, PhotoError for one that cannot be read.
+    Raises DatasetError for a photo without complete depth metadata, PhotoError for one that cannot be read.
     """
     from deeplens_dof.photo.read import read_with_map
 

@@ -1,4 +1,4 @@
-"""HR-WSI (Xian et al., CVPR 2020): web photos with disparity of stereo pairs, up to scale and shift."""
+"""HR-WSI (Xian et al., CVPR 2020): web photos with stereo disparity, up to scale and shift."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplens_dof.datasets.layout import Found, Layout, Role, paired
+from deeplens_dof.datasets.layout import FoundSamples, Layout, Role, paired
 from deeplens_dof.datasets.sample import (
-    PICTURES,
-    Entry,
+    PHOTO_SUFFIXES,
     Sample,
+    SampleFiles,
     nearest,
     read_codes,
     read_mask,
@@ -18,12 +18,12 @@ from deeplens_dof.datasets.sample import (
     sample,
 )
 
-KIND = "hrwsi"
-EXPECTED = (
+_KIND = "hrwsi"
+_EXPECTED = (
     "imgs/NAME.jpg, gts/NAME.png (disparity, near is bright) and valid_masks/NAME.png (white where it holds), in the "
     "folder itself or in train/ and val/"
 )
-_ROLES = (Role("imgs", PICTURES), Role("gts", (".png",)), Role("valid_masks", (".png",)))
+_ROLES = (Role("imgs", PHOTO_SUFFIXES), Role("gts", (".png",)), Role("valid_masks", (".png",)))
 
 
 def _roots(folder: Path) -> list[Path]:
@@ -31,16 +31,16 @@ def _roots(folder: Path) -> list[Path]:
     return [root for root in (folder, *below) if all((root / role.folder).is_dir() for role in _ROLES[:2])]
 
 
-def _find(folder: Path) -> Found:
-    found = Found()
+def _find(folder: Path) -> FoundSamples:
+    found = FoundSamples()
     for root in _roots(folder):
-        part = paired(KIND, root, _ROLES, "" if root == folder else f"{root.name}/")
+        part = paired(_KIND, root, _ROLES, "" if root == folder else f"{root.name}/")
         found.entries.extend(part.entries)
         found.problems.extend(part.problems)
     return found
 
 
-def _read(entry: Entry) -> Sample:
+def _read(entry: SampleFiles) -> Sample:
     photo, truth, valid = entry.paths
     codes = read_codes(truth)
     mask = nearest(read_mask(valid), *codes.shape) > 0.5
@@ -48,4 +48,4 @@ def _read(entry: Entry) -> Sample:
     return sample(entry.name, read_rgb(photo), values, mask, "relative")
 
 
-LAYOUT = Layout(KIND, EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)
+LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)

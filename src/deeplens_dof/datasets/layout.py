@@ -1,4 +1,4 @@
-"""How a folder of data is laid out: what was expected, what was found, and which files belong together."""
+"""Layout of a data folder: its expected content, its actual content, and which files belong together."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """entries: what can be read, in order. problems: a sentence for every file that belongs to none of them."""
+class FoundSamples:
+    """entries: readable samples, in order. problems: a sentence for every file that belongs to none of them."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[SampleFiles] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way of laying out a folder.
+    """One folder layout.
 
-    expected: what such a folder holds, in words, as the end of a sentence. marks: whether a folder looks like it,
-    told by names alone. find: its entries; read: one of them. Both may raise DatasetError.
+    expected: its content in words, as the end of a sentence. marks: whether a folder looks like it, judged by names alone.
+    find: lists the samples. read: reads one. Both may raise DatasetError.
     """
 
     kind: str
     expected: str
     marks: Callable[[Path], bool]
-    find: Callable[[Path], Found]
-    read: Callable[[Entry], Sample]
+    find: Callable[[Path], FoundSamples]
+    read: Callable[[SampleFiles], Sample]
 
-    def found(self, folder: Path) -> Found:
-        """The entries of a folder. Raises DatasetError, which says what was expected and what was found instead."""
+    def found(self, folder: Path) -> FoundSamples:
+        """The samples of a folder. Raises DatasetError with the expected and the actual content."""
         if not folder.is_dir():
             what = "a file" if folder.exists() else "nothing"
             raise DatasetError(f"there is {what} at {folder}, expected a folder of the kind {self.kind}")
         if not self.marks(folder):
             raise DatasetError(
-                f"{folder} is not laid out as {self.kind}: expected {self.expected}; found {listing(folder)}"
+                f"{folder} is not laid out as {self.kind}: expected {self.expected}; found {content_names(folder)}"
             )
         found = self.find(folder)
         if not found.entries:
@@ -49,20 +49,20 @@ class Layout:
         return found
 
 
-def listing(folder: Path, most: int = 6) -> str:
-    """What lies in a folder, shortly."""
+def content_names(folder: Path, most: int = 6) -> str:
+    """The first names in a folder, for a message."""
     names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in visible(folder.iterdir()))
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "nothing"
 
 
 def visible(paths: Iterator[Path]) -> Iterator[Path]:
-    """Without hidden files and folders."""
+    """Paths without hidden files and folders."""
     return (path for path in paths if not path.name.startswith("."))
 
 
 def below(folder: Path, pattern: str = "*") -> Iterator[Path]:
-    """Files at any depth, in order, none of them hidden."""
+    """All visible files at any depth, in order."""
     for path in sorted(folder.rglob(pattern)):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and not hidden:
@@ -70,26 +70,26 @@ def below(folder: Path, pattern: str = "*") -> Iterator[Path]:
 
 
 def any_below(folder: Path, *patterns: str) -> bool:
-    """Whether some file at any depth has such a name."""
+    """Whether any file at any depth matches one of the patterns."""
     return any(path.is_file() for pattern in patterns for path in folder.rglob(pattern))
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A subfolder whose files go with those of the same name elsewhere. optional: a sample may lack it."""
+    """A subfolder whose files belong to those of the same name in other subfolders. optional: samples may lack it."""
 
     folder: str
     endings: tuple[str, ...]
     optional: bool = False
 
 
-def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> Found:
-    """Files of one name (endings apart, subfolders kept) in the folders of the roles; the first is the photo's.
+def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> FoundSamples:
+    """Files of the same name (without suffix, with subfolders) in the folders of the roles; the first is the photo's.
 
-    An entry's paths are in the order of the roles; an optional one that is missing is the photo's own path. shown:
-    put before the entries' names.
+    The paths of an entry are in the order of the roles; for a missing optional one, the photo's own path. shown:
+    prefix of the entries' names.
     """
-    found, by_role = Found(), []
+    found, by_role = FoundSamples(), []
     for role in roles:
         names: dict[str, Path] = {}
         for path in below(root / role.folder) if (root / role.folder).is_dir() else ():
@@ -112,7 +112,7 @@ def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> Fou
             found.problems.append(f"{photo} has no partner of its name in {' or '.join(lacking)}/")
             continue
         paths = tuple(names.get(name, photo) for names in by_role)
-        found.entries.append(Entry(kind, shown + name, paths))
+        found.entries.append(SampleFiles(kind, shown + name, paths))
     for role, names in zip(roles[1:], by_role[1:], strict=True):
         for name in names.keys() - photos.keys():
             found.problems.append(

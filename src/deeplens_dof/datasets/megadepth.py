@@ -1,4 +1,4 @@
-"""MegaDepth (Li and Snavely, CVPR 2018): landmarks by structure from motion, depth up to one scale a scene."""
+"""MegaDepth (Li and Snavely, CVPR 2018): landmarks, structure from motion, depth up to one scale per scene."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from deeplens_dof.datasets.layout import Found, Layout, Role, paired
-from deeplens_dof.datasets.sample import PICTURES, DatasetError, Entry, Sample, from_metres, read_rgb, sample
+from deeplens_dof.datasets.layout import FoundSamples, Layout, Role, paired
+from deeplens_dof.datasets.sample import (
+    PHOTO_SUFFIXES,
+    DatasetError,
+    Sample,
+    SampleFiles,
+    from_metres,
+    read_rgb,
+    sample,
+)
 
-KIND = "megadepth"
-EXPECTED = "imgs/NAME.jpg and depths/NAME.h5 (an array `depth`) in every dense*/ folder, at any depth"
-_ROLES = (Role("imgs", PICTURES), Role("depths", (".h5",)))
+_KIND = "megadepth"
+_EXPECTED = "imgs/NAME.jpg and depths/NAME.h5 (an array `depth`) in every dense*/ folder, at any depth"
+_ROLES = (Role("imgs", PHOTO_SUFFIXES), Role("depths", (".h5",)))
 
 
 def _roots(folder: Path) -> list[Path]:
@@ -22,12 +30,12 @@ def _roots(folder: Path) -> list[Path]:
     return [root for root in roots if (root / "depths").is_dir()]
 
 
-def _find(folder: Path) -> Found:
+def _find(folder: Path) -> FoundSamples:
     _h5py(folder)
-    found = Found()
+    found = FoundSamples()
     for root in _roots(folder):
         prefix = root.relative_to(folder).as_posix()
-        part = paired(KIND, root, _ROLES, "" if prefix == "." else f"{prefix}/")
+        part = paired(_KIND, root, _ROLES, "" if prefix == "." else f"{prefix}/")
         found.entries.extend(part.entries)
         found.problems.extend(part.problems)
     return found
@@ -43,7 +51,7 @@ def _h5py(folder: Path) -> Any:
     return h5py
 
 
-def _read(entry: Entry) -> Sample:
+def _read(entry: SampleFiles) -> Sample:
     photo, depth = entry.paths
     try:
         with _h5py(depth).File(depth, "r") as file:
@@ -58,4 +66,4 @@ def _read(entry: Entry) -> Sample:
     return sample(entry.name, read_rgb(photo), inverse, known, "1/unit")
 
 
-LAYOUT = Layout(KIND, EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)
+LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)

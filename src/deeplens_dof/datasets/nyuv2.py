@@ -1,8 +1,8 @@
 """NYU Depth v2 (Silberman et al., ECCV 2012): rooms, Kinect, metres.
 
-Either the labelled file `nyu_depth_v2_labeled.mat` (MATLAB 7.3, which is HDF5, so h5py is needed), or folders of
-pictures taken out of it: `rgb_N.jpg` with `sync_depth_N.png` or `depth_N.png`, or `N_colors.png` with
-`N_depth.png`, depth 16 bits in millimetres, 0 where nothing was measured.
+Either the labelled file `nyu_depth_v2_labeled.mat` (MATLAB 7.3, which is HDF5, so h5py is needed), or folders of extracted
+pictures: `rgb_N.jpg` with `sync_depth_N.png` or `depth_N.png`, or `N_colors.png` with `N_depth.png`. Depth is in 16-bit
+millimetres, 0 where it was not measured.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from deeplens_dof.datasets.layout import Found, Layout, any_below, below
+from deeplens_dof.datasets.layout import FoundSamples, Layout, any_below, below
 from deeplens_dof.datasets.sample import (
-    PICTURES,
+    PHOTO_SUFFIXES,
     DatasetError,
-    Entry,
     Mask,
     Sample,
+    SampleFiles,
     from_metres,
     read_codes,
     read_rgb,
     sample,
 )
 
-KIND = "nyuv2"
-EXPECTED = (
+_KIND = "nyuv2"
+_EXPECTED = (
     "a .mat file with images, depths and rawDepths (nyu_depth_v2_labeled.mat), or rgb_N.jpg beside sync_depth_N.png "
     "(or N_colors.png beside N_depth.png) with 16-bit millimetres"
 )
@@ -42,8 +42,8 @@ def _marks(folder: Path) -> bool:
     return any_below(folder, "*.mat", "sync_depth_*.png", "rgb_*", "*_colors.png")
 
 
-def _find(folder: Path) -> Found:
-    found = Found()
+def _find(folder: Path) -> FoundSamples:
+    found = FoundSamples()
     for path in below(folder, "*.mat"):
         found.entries.extend(_labelled(path))
     partners: set[Path] = set()
@@ -56,16 +56,16 @@ def _find(folder: Path) -> Found:
             continue
         partners.add(depth)
         name = photo.relative_to(folder).with_suffix("").as_posix()
-        found.entries.append(Entry(KIND, name, (photo, depth)))
+        found.entries.append(SampleFiles(_KIND, name, (photo, depth)))
     for path in below(folder):
         if path.suffix.lower() != ".mat" and path not in partners and not _is_photo(path):
-            found.problems.append(f"{path} is foreign here, expected {EXPECTED}")
+            found.problems.append(f"{path} is foreign here, expected {_EXPECTED}")
     return found
 
 
 def _is_photo(path: Path) -> bool:
     named = path.stem.startswith("rgb_") or path.stem.endswith("_colors")
-    return named and path.suffix.lower() in PICTURES
+    return named and path.suffix.lower() in PHOTO_SUFFIXES
 
 
 def _depth_names(photo: Path) -> tuple[str, ...]:
@@ -75,8 +75,8 @@ def _depth_names(photo: Path) -> tuple[str, ...]:
     return (f"sync_depth_{number}.png", f"depth_{number}.png")
 
 
-def _labelled(path: Path) -> list[Entry]:
-    """One entry for every photo of a .mat file."""
+def _labelled(path: Path) -> list[SampleFiles]:
+    """An entry for every photo of a .mat file."""
     with _opened(path) as file:
         missing = [name for name in ("images", "depths") if name not in file]
         if missing:
@@ -91,7 +91,7 @@ def _labelled(path: Path) -> list[Entry]:
                 f"{path} holds images {pictures.shape} and depths {depths.shape}, expected (N, 3, W, H) and (N, W, H)"
             )
         count = len(pictures)
-    return [Entry(KIND, f"{path.stem}_{index:04d}", (path,), index) for index in range(count)]
+    return [SampleFiles(_KIND, f"{path.stem}_{index:04d}", (path,), index) for index in range(count)]
 
 
 def _opened(path: Path) -> Any:
@@ -107,7 +107,7 @@ def _opened(path: Path) -> Any:
         raise DatasetError(f"{path} cannot be read as HDF5 ({error}); fetch it again") from error
 
 
-def _read(entry: Entry) -> Sample:
+def _read(entry: SampleFiles) -> Sample:
     if len(entry.paths) == 1:
         with _opened(entry.paths[0]) as file:
             rgb = np.ascontiguousarray(np.asarray(file["images"][entry.index], np.uint8).transpose(2, 1, 0))
@@ -131,4 +131,4 @@ def _without_frame(shape: tuple[int, ...]) -> Mask | None:
     return inside
 
 
-LAYOUT = Layout(KIND, EXPECTED, _marks, _find, _read)
+LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

@@ -1,9 +1,9 @@
-"""Pairs on disk: a sharp picture with its depth, and what a lens makes of it. One .npz file each, complete or absent.
+"""Synthetic pairs: a sharp picture with depth and its rendering through a lens. One .npz file each, complete or absent.
 
-`<out>/000/pair_000123.npz` holds
+`<out>/000/pair_000123.npz` contains
     rgb, bokeh   float16 (S, S, 3), linear light, may exceed 1
     coc_px       float16 (S, S), signed radius of the circle of confusion
-    surface      uint8 (S, S), which surface a pixel shows, 0 the nearest
+    surface      uint8 (S, S), index of the visible surface, 0 the nearest
     facts        JSON as bytes: seed, index, held_out, shape, focus, blur_px, version
 """
 
@@ -26,8 +26,9 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Pair:
-    """What a lens blur learns from. rgb, bokeh: linear light (S, S, 3), may exceed 1. coc_px: signed CoC (S, S) in px.
-    surface: which surface a pixel shows (S, S), 0 the nearest. facts: seed, index, shape, focus, blur_px."""
+    """Training pair of the lens blur. rgb, bokeh: linear light (S, S, 3), may exceed 1. coc_px: signed CoC (S, S) in px.
+    surface: index of the visible surface (S, S), 0 the nearest. facts: seed, index, shape, focus, blur_px.
+    """
 
     rgb: Floats
     bokeh: Floats
@@ -37,12 +38,12 @@ class Pair:
 
 
 def pair_path(folder: Path, index: int) -> Path:
-    """Where pair `index` lies: a thousand a folder."""
+    """Path of pair `index`: a thousand per folder."""
     return folder / f"{index // 1000:03d}" / f"pair_{index:06d}.npz"
 
 
 def pair_files(folder: Path) -> list[Path]:
-    """All complete pairs of a folder in order. Raises ValueError when there are none."""
+    """All complete pairs of a folder, in order. Raises ValueError when there are none."""
     found = sorted(folder.glob("*/pair_*.npz"))
     if not found:
         raise ValueError(
@@ -52,7 +53,7 @@ def pair_files(folder: Path) -> list[Path]:
 
 
 def write_pair(path: Path, pair: Pair) -> None:
-    """Writes a pair so that it is there whole or not at all."""
+    """Writes a pair, completely or not at all."""
     facts = json.dumps({**pair.facts, "version": VERSION}).encode()
     half = {
         name: np.minimum(getattr(pair, name), 6e4).astype(np.float16) for name in ("rgb", "bokeh", "coc_px")
@@ -65,7 +66,7 @@ def write_pair(path: Path, pair: Pair) -> None:
 
 
 def read_pair(path: Path) -> Pair:
-    """Reads a pair. Raises ValueError in a sentence when the file is not one."""
+    """Reads a pair. Raises ValueError, one sentence, when the file is not one."""
     try:
         with np.load(path) as kept:
             rgb, bokeh, coc = (kept[name].astype(np.float32) for name in ("rgb", "bokeh", "coc_px"))
@@ -83,7 +84,7 @@ def read_pair(path: Path) -> Pair:
 
 
 def largest_coc_px(path: Path) -> float:
-    """Of a pair, of which no more is read. Raises as `read_pair`."""
+    """The largest CoC radius of a pair, without reading the rest. Raises as `read_pair`."""
     try:
         with np.load(path) as kept:
             return float(np.abs(kept["coc_px"]).max())

@@ -1,4 +1,4 @@
-"""Photos of phones that hold depth: HEIC with a depth image, JPEG with GDepth."""
+"""Phone photos with embedded depth: HEIC with a depth image, JPEG with GDepth."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from deeplens_dof.datasets.gdepth import depth_of_jpeg
-from deeplens_dof.datasets.layout import Found, Layout, below
-from deeplens_dof.datasets.sample import DatasetError, Entry, Sample, sample
+from deeplens_dof.datasets.layout import FoundSamples, Layout, below
+from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles, sample
 from deeplens_dof.photo import PhotoError
 
-KIND = "phone"
-EXPECTED = "photos with depth inside: .heic (portrait mode) or .jpg with GDepth metadata, at any depth"
+_KIND = "phone"
+_EXPECTED = "photos with depth inside: .heic (portrait mode) or .jpg with GDepth metadata, at any depth"
 HEIC, JPEG = (".heic", ".heif", ".hif"), (".jpg", ".jpeg")
 
 
@@ -20,13 +20,13 @@ def _marks(folder: Path) -> bool:
     return any(path.suffix.lower() in (*HEIC, *JPEG) for path in below(folder))
 
 
-def _find(folder: Path) -> Found:
-    found = Found()
+def _find(folder: Path) -> FoundSamples:
+    found = FoundSamples()
     for path in below(folder):
         if path.suffix.lower() in (*HEIC, *JPEG):
-            found.entries.append(Entry(KIND, path.relative_to(folder).as_posix(), (path,)))
+            found.entries.append(SampleFiles(_KIND, path.relative_to(folder).as_posix(), (path,)))
         else:
-            found.problems.append(f"{path} is foreign here, expected {EXPECTED}")
+            found.problems.append(f"{path} is foreign here, expected {_EXPECTED}")
     if any(entry.paths[0].suffix.lower() in HEIC for entry in found.entries):
         _check_pillow_heif(folder)
     return found
@@ -43,7 +43,7 @@ def _check_pillow_heif(folder: Path) -> None:
         ) from error
 
 
-def _read(entry: Entry) -> Sample:
+def _read(entry: SampleFiles) -> Sample:
     path = entry.paths[0]
     if path.suffix.lower() in HEIC:
         return _read_heic(entry.name, path)
@@ -63,4 +63,4 @@ def _read_heic(name: str, path: Path) -> Sample:
     return sample(name, np.ascontiguousarray(photo.srgb8()), inverse.values, known, inverse.unit)
 
 
-LAYOUT = Layout(KIND, EXPECTED, _marks, _find, _read)
+LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

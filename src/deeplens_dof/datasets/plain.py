@@ -1,4 +1,4 @@
-"""Folders of one's own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/`."""
+"""Folders of your own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from deeplens_dof.datasets.diode import read_map
-from deeplens_dof.datasets.layout import Found, Layout, Role, paired
+from deeplens_dof.datasets.diode import read_npy
+from deeplens_dof.datasets.layout import FoundSamples, Layout, Role, paired
 from deeplens_dof.datasets.sample import (
-    PICTURES,
+    PHOTO_SUFFIXES,
     DatasetError,
     DepthUnit,
-    Entry,
     Map,
     Mask,
     Sample,
+    SampleFiles,
     from_metres,
     nearest,
     read_codes,
@@ -36,19 +36,19 @@ _MASK_ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def _depth_role(folder: Path) -> Role | None:
-    """Which of the two folders of depth there is; None for neither, or both."""
+    """The role of `depth/` or `depth_mm/`; None if there is neither, or both."""
     there = [name for name in ("depth", "depth_mm") if (folder / name).is_dir()]
     return Role(there[0], _DEPTHS if there[0] == "depth" else (".png",)) if len(there) == 1 else None
 
 
-def _find_rgbd(folder: Path) -> Found:
+def _find_rgbd(folder: Path) -> FoundSamples:
     depth = _depth_role(folder)
     assert depth is not None  # `marks` has seen it
     extra = (Role("mask", _MASK_ENDINGS, optional=True), Role("valid", _MASK_ENDINGS, optional=True))
-    return paired(RGBD, folder, (Role("rgb", PICTURES), depth, *extra))
+    return paired(RGBD, folder, (Role("rgb", PHOTO_SUFFIXES), depth, *extra))
 
 
-def _read_rgbd(entry: Entry) -> Sample:
+def _read_rgbd(entry: SampleFiles) -> Sample:
     photo, depth, mask, valid = entry.paths
     role = depth.parents[len(PurePosixPath(entry.name).parts) - 1].name
     inverse, known, unit = _depth(depth, in_millimetres=role == "depth_mm")
@@ -65,18 +65,18 @@ def _depth(path: Path, in_millimetres: bool) -> tuple[Map, Mask, DepthUnit]:
             raise DatasetError(f"{path} holds 8 bits, expected 16 bits of millimetres")
         return *from_metres(codes.astype(np.float32) / 1000), "1/m"
     if path.suffix.lower() == ".npy":
-        return *from_metres(read_map(path)), "1/m"
+        return *from_metres(read_npy(path)), "1/m"
     from deeplens_dof.depth.files import read_depth_file
 
     depth = read_depth_file(path)
     return depth.values, np.ones(depth.shape, np.bool_), depth.unit
 
 
-def _find_masks(folder: Path) -> Found:
-    return paired(MASKS, folder, (Role("image", PICTURES), Role("mask", _MASK_ENDINGS)))
+def _find_masks(folder: Path) -> FoundSamples:
+    return paired(MASKS, folder, (Role("image", PHOTO_SUFFIXES), Role("mask", _MASK_ENDINGS)))
 
 
-def _read_masks(entry: Entry) -> Sample:
+def _read_masks(entry: SampleFiles) -> Sample:
     photo, mask = entry.paths
     rgb, subject = read_rgb(photo), read_mask(mask)
     none = np.zeros(rgb.shape[:2], np.float32)

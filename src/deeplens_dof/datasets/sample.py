@@ -1,4 +1,4 @@
-"""What every reader of measured data gives out: one photo with its depth, where that is known, and its subject."""
+"""Output of every reader of measured data: a photo with its depth, a mask of known depth, and its subject."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 DepthUnit = Literal["1/m", "1/unit", "relative"]
 LARGEST_ASPECT_DIFFERENCE = 0.02
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
 class DatasetError(ValueError):
-    """A folder, or a file in it, is not what its layout says. The message is one sentence that names it."""
+    """A folder or a file in it does not match its layout. The message is one sentence that names it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """Where one sample lies. name: unique in its folder. paths: the photo first; index: of a file that holds
-    many."""
+class SampleFiles:
+    """The files of one sample. name: unique in its folder. paths: the photo first. index: in a file that holds many."""
 
     kind: str
     name: str
@@ -36,11 +35,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """rgb: sRGB uint8 (H, W, 3). inverse_depth: float32 (H, W), larger = nearer, 0 where not `known`. known: (H, W).
+    """rgb: sRGB uint8 (H, W, 3). inverse_depth: float32 (H, W), larger = nearer, 0 where not `known`. known: bool (H, W).
 
-    unit: "1/m"; "1/unit" (in proportion to 1/m); "relative" (scale and shift unknown, so that only order and
-    affine measures mean something). subject: matte 0..1 (H, W), or None. Raises DatasetError when the arrays do
-    not fit together.
+    unit: "1/m"; "1/unit" (proportional to 1/m); "relative" (unknown scale and shift, so that only order and affine-invariant
+    measures are meaningful). subject: matte 0..1 (H, W), or None. Raises DatasetError when the arrays do not fit together.
     """
 
     name: str
@@ -68,7 +66,7 @@ class Sample:
 
     @property
     def has_depth(self) -> bool:
-        """Whether any pixel has a label."""
+        """Whether any pixel has known depth."""
         return bool(self.known.any())
 
 
@@ -80,10 +78,10 @@ def sample(
     unit: DepthUnit,
     subject: Map | None = None,
 ) -> Sample:
-    """A sample of one size, that of the smaller of photo and depth map.
+    """A sample of one size, the smaller of photo and depth map.
 
-    The photo is averaged down, depth takes the nearest pixel: between two depths there is none. Raises DatasetError
-    when the aspect ratios differ by more than 2 %, that is when they do not show the same frame.
+    The photo is averaged; depth takes the nearest pixel, because a mean of two depths is the depth of neither. Raises
+    DatasetError when the aspect ratios differ by more than 2 %, so that they cannot show the same frame.
     """
     parts = [inverse_depth.shape[:2], *([] if subject is None else [subject.shape[:2]])]
     for height, width in parts:
@@ -98,7 +96,7 @@ def sample(
 
 
 def check_aspect(name: str, photo: tuple[int, int], other: tuple[int, int]) -> None:
-    """Raises DatasetError when two (height, width) cannot be the same frame."""
+    """Raises DatasetError when two sizes (height, width) cannot show the same frame."""
     (height, width), (rows, columns) = photo, other
     ideal = rows * width / max(height, 1)
     if abs(columns - ideal) > max(1.0, LARGEST_ASPECT_DIFFERENCE * ideal):
@@ -109,7 +107,7 @@ def check_aspect(name: str, photo: tuple[int, int], other: tuple[int, int]) -> N
 
 
 def nearest(values: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
-    """(h, w) at another size, each pixel from the one whose place it has."""
+    """(h, w) at another size, by nearest neighbour."""
     rows, columns = values.shape[:2]
     if (rows, columns) == (height, width):
         return values
@@ -119,8 +117,7 @@ def nearest(values: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[An
 
 
 def from_metres(depth: npt.NDArray[Any], valid: Mask | None = None) -> tuple[Map, Mask]:
-    """Inverse depth and where it is known, of depths along the optical axis; NaN, infinity, 0 and less are
-    unknown."""
+    """Inverse depth and mask of depths along the optical axis; NaN, infinity and values of 0 or less are unknown."""
     depth = np.asarray(depth, np.float32)
     known = np.isfinite(depth) & (depth > 0)
     if valid is not None:
@@ -130,33 +127,28 @@ def from_metres(depth: npt.NDArray[Any], valid: Mask | None = None) -> tuple[Map
 
 
 def read_rgb(path: Path) -> Picture:
-    """A photo, upright, sRGB uint8 (H, W, 3). Raises PhotoError, a ValueError that names it."""
+    """A photo, upright, sRGB uint8 (H, W, 3). Raises PhotoError."""
     from deeplens_dof.photo import read
 
     return np.ascontiguousarray(read(path).srgb8())
 
 
 def read_codes(path: Path) -> npt.NDArray[Any]:
-    """The numbers of a grey picture as they are stored, uint8 or uint16 (H, W); of a colour one its first channel.
+    """The stored codes of a grey picture, uint8 or uint16 (H, W); of a colour picture its first channel.
 
-    Raises DatasetError for a file that is none.
+    Raises DatasetError for a file without such codes.
     """
-    from PIL import Image
+    from deeplens_dof.photo.codecs.samples import read_samples
 
     try:
-        with Image.open(path) as picture:
-            codes = np.asarray(picture if picture.mode != "P" else picture.convert("L"))
-    except Exception as error:  # decoders of damaged files raise anything
+        codes = read_samples(path).values[..., 0]
+    except ValueError as error:
         raise DatasetError(f"{path} cannot be read as a picture ({error}); export it again") from error
-    if codes.ndim == 3:
-        codes = codes[..., 0]
-    if codes.dtype == np.bool_:
-        codes = codes.astype(np.uint8) * 255
     if codes.dtype == np.int32 and codes.size and 0 <= codes.min() <= codes.max() <= 65535:
         codes = codes.astype(np.uint16)
     if codes.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path} holds {codes.dtype} numbers, expected grey of 8 or 16 bits")
-    return codes
+    return np.ascontiguousarray(codes)
 
 
 def read_mask(path: Path) -> Map:

@@ -1,9 +1,8 @@
-"""Which photos and assets may be trained on. This list is the only place; everything it does not name is for
-evaluation.
+"""The only list of photos and assets that may be used for training; all others are for evaluation.
 
-Assets lie in one folder per package (see `learn/scenes/assets.py`). A rule names a package and the file stems
-that may be used of it. Every training reader opens its pictures through `require_training`, so that a photo
-of an evaluation set cannot slip into a cut-out, a backdrop or a distillation batch.
+Assets lie in one folder per package (see `learn/scenes/assets.py`). A rule names a package and the file stems that may be
+used. Every training reader opens its pictures through `require_training`, so that an evaluation photo cannot slip into a
+cut-out, a backdrop or a distillation batch.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ TRAINING: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # Stems that are never trained on, wherever they lie: the evaluation photos under the names their packages
-# give them, and the stereo sets also under those of scripts/fetch_stereo_sets.py.
+# give them, and the stereo sets also under those of tools/data/fetch_stereo_sets.py.
 EVALUATION = (
     "motorcycle*", "aloe*", "pug", "spatial_photo", "astronaut", "coffee", "chelsea", "rocket", "china",
     "flower",
@@ -42,13 +41,11 @@ EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluati
 
 
 class EvaluationOnlyError(ValueError):
-    """A picture that is kept for evaluation was about to be trained on."""
+    """An evaluation picture was about to be used for training."""
 
 
 def may_train_on(path: Path, assets: Path) -> bool:
-    """True when the list above allows training on this file. `path` lies below `assets`, in a package's
-    folder.
-    """
+    """Whether the list allows training on this file. `path` lies in a package's folder below `assets`."""
     try:
         package, *_ = path.resolve().relative_to(assets.resolve()).parts
     except ValueError:
@@ -59,7 +56,7 @@ def may_train_on(path: Path, assets: Path) -> bool:
 
 
 def require_training(path: Path, assets: Path) -> Path:
-    """The path itself, when it may be trained on. Raises EvaluationOnlyError otherwise."""
+    """The path itself if it may be used for training. Raises EvaluationOnlyError otherwise."""
     if not may_train_on(path, assets):
         raise EvaluationOnlyError(
             f"{path.name} is not in the list of training pictures (deeplens_dof/datasets/split.py), so it is "
@@ -70,10 +67,10 @@ def require_training(path: Path, assets: Path) -> Path:
 
 
 def evaluation_only(path: Path, folder: Path) -> str | None:
-    """Why a file of someone's own data folder is for evaluation only, in a sentence; None when it may be trained on.
+    """Why a file of your own data is for evaluation only, in a sentence; None when it may be used for training.
 
-    Its name, or that of the file it links to, is one of EVALUATION, or it lies in a part of the folder that is kept
-    for evaluation.
+    It is if its name, or that of the file it links to, is one of EVALUATION, or if it lies in a part of the folder
+    reserved for evaluation.
     """
     stems = {path.stem, path.resolve().stem}
     for pattern in EVALUATION:

@@ -1,4 +1,4 @@
-"""Depth as a picture to look at: far is dark blue, then green, then yellow, and near is nearly white."""
+"""Depth as a false-colour picture: far is dark blue, then green and yellow; near is nearly white."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STEPS = 1024
 
 
 def coloured(depth: InverseDepth) -> npt.NDArray[np.uint8]:
-    """uint8 sRGB (H, W, 3): the far and near half per cent of the values are the ends of the colours."""
+    """uint8 sRGB (H, W, 3). The colours span the range of depth without half a per cent at either end."""
     places = np.linspace(0, len(_STOPS) - 1, _STEPS)
     table = np.stack([np.interp(places, np.arange(len(_STOPS)), _STOPS[:, c]) for c in range(3)], axis=1)
     codes = np.rint(table).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Whether depth that came with a photo is to be preferred to what the network predicts."""
+"""Whether embedded depth is good enough to be preferred to a prediction."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
-# scripts/make_phone_sheet.py --limits measures where these lie.
+# tools/figures/make_phone_sheet.py --limits measures where these lie.
 LEAST_LONG_SIDE_PX = 160
 LEAST_LEVELS = 16
 LARGEST_ASPECT_DIFFERENCE = 0.02
 
 
 def flaw(depth: InverseDepth, height: int, width: int) -> str | None:
-    """Why depth is too coarse for a photo of that size, as the end of a sentence; None when it is fine enough."""
+    """Why depth is too coarse for a photo of that size, as the end of a sentence; None when it is good enough."""
     rows, columns = depth.shape
     if max(rows, columns) < min(LEAST_LONG_SIDE_PX, max(height, width)):
         return f"is only {columns} x {rows} px"

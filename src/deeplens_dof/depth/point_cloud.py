@@ -1,7 +1,7 @@
-"""Depth as points in space, through the pinhole of the lens: PLY, binary little endian.
+"""Depth as a point cloud through the pinhole of the lens: PLY, binary little endian.
 
-Metres, the camera at the origin, as viewers expect it: x to the right, y up, z towards the viewer, so that what was
-photographed has negative z. Each pixel is a point with the colour of the photo.
+In metres, with the camera at the origin as viewers expect it: x to the right, y up, z towards the viewer, so the scene has
+negative z. Each pixel is a point with the colour of the photo.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.optics.thin_lens import FULL_FRAME_WIDTH_MM, Lens
 
-FARTHEST = 100.0  # times as far as the nearest point; beyond, and at infinity, points are left out
+LARGEST_RANGE = 100.0  # times as far as the nearest point; beyond, and at infinity, points are left out
 _BAND_ROWS = 256
 _POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _NAMES = {"<f4": "float", "|u1": "uchar"}
@@ -23,17 +23,24 @@ _NAMES = {"<f4": "float", "|u1": "uchar"}
 def write_point_cloud(
     stream: BinaryIO, depth: InverseDepth, rgb: npt.NDArray[np.uint8], lens_mm: float, nearest_m: float
 ) -> int:
-    """Writes the points of a photo and returns how many there are.
+    """Writes the points of a photo and returns their number.
 
-    rgb: sRGB (H, W, 3) of depth's size. lens_mm: focal length on a 36 mm wide sensor. nearest_m: distance of relative
-    depth 1. Raises ValueError when sizes differ, a number is out of range, or every point lies at infinity.
+    Args:
+        stream: a binary file.
+        depth: inverse depth (H, W).
+        rgb: the photo, sRGB (H, W, 3).
+        lens_mm: focal length on a 36 mm wide sensor.
+        nearest_m: distance of relative depth 1 in metres.
+
+    Raises:
+        ValueError: sizes differ, a number is out of range, or every point lies at infinity.
     """
     if rgb.shape != (*depth.shape, 3) or rgb.dtype != np.uint8:
         raise ValueError(
             f"the photo is {rgb.dtype} {rgb.shape}, expected uint8 {(*depth.shape, 3)} like its depth"
         )
     inverse_m = depth.in_metres(nearest_m)
-    least = float(inverse_m.max()) / FARTHEST
+    least = float(inverse_m.max()) / LARGEST_RANGE
     count = int((inverse_m >= least).sum()) if least > 0 else 0
     if not count:
         raise ValueError("every point of this depth lies at infinity, so that there is no point cloud of it")
@@ -46,7 +53,7 @@ def write_point_cloud(
 
 
 def _header(depth: InverseDepth, count: int, lens_mm: float, nearest_m: float) -> bytes:
-    placed = f", relative depth with its nearest at {nearest_m:g} m" if depth.unit == "relative" else ""
+    placed = f", relative depth with its nearest at {nearest_m:g} m" if depth.is_relative else ""
     lines = [
         "ply",
         "format binary_little_endian 1.0",

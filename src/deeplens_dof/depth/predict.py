@@ -1,4 +1,4 @@
-"""Depth and subject of one photo: the network's coarse maps, refined to the size of the photo."""
+"""Depth and subject of one photo: the coarse maps of the network, refined to the size of the photo."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SHORTEST_PX = 224  # below this a side shows the network too little; a panorama
 
 
 class Coarse(NamedTuple):
-    """What the network answers, at its own size, float32 (h, w) of about 266 px.
+    """Output of the network at its own size, float32 (h, w) of about 266 px.
 
-    inverse_depth: 0 farthest .. 1 nearest, with soft borders. matte: 0..1, how much of a pixel belongs to the subject;
-    None where the network gives none.
+    inverse_depth: 0 farthest .. 1 nearest, with soft borders. matte: 0..1, the share of a pixel that belongs to the subject;
+    None from a network without one.
     """
 
     inverse_depth: Map
@@ -36,9 +36,16 @@ def predict_depth(
 ) -> InverseDepth:
     """Relative inverse depth of every pixel: 0 farthest .. 1 nearest.
 
-    rgb: sRGB uint8 (H, W, 3), any size and aspect ratio. mirrored_too: mean of the photo and its mirror
-    image, more accurate at twice the network's time (docs/depth.md has the numbers). threads: None is one per
-    core. Returns values float32 (H, W), unit "relative". Raises ValueError for any other array.
+    Args:
+        rgb: sRGB uint8 (H, W, 3), any size and aspect ratio.
+        mirrored_too: average with the mirrored photo: more accurate, twice the network's time (numbers in docs/depth.md).
+        threads: None is one per core.
+
+    Returns:
+        Values float32 (H, W), unit "relative".
+
+    Raises:
+        ValueError: `rgb` is another array.
     """
     return predict_scene(rgb, mirrored_too, threads)[0]
 
@@ -49,9 +56,9 @@ def predict_scene(
     threads: int | None = None,
     model: Model | None = None,
 ) -> tuple[InverseDepth, Map | None]:
-    """`predict_depth`, and the subject's matte, float32 (H, W) 0..1 with its border on the picture's edges.
+    """`predict_depth`, and the matte of the subject, float32 (H, W) 0..1 aligned with the edges of the photo.
 
-    The matte is None where the network (model: None is the one that is shipped) gives none.
+    model: None is the shipped one. The matte is None for a network without one.
     """
     coarse = predict_coarse(rgb, mirrored_too, threads, model)
     matte = None if coarse.matte is None else full_matte(coarse.matte, rgb, threads)
@@ -65,7 +72,7 @@ def predict_coarse(
     threads: int | None = None,
     model: Model | None = None,
 ) -> Coarse:
-    """The network's own maps. model: None is the one that is shipped."""
+    """The network's own maps. model: None is the shipped one."""
     _check(rgb)
     model = model or MODELS[MODEL]
     small = resize_picture(rgb, *network_size(rgb.shape[0], rgb.shape[1], model))
@@ -83,14 +90,15 @@ def predict_coarse(
 
 
 def full_matte(coarse: Map, rgb: npt.NDArray[np.uint8], threads: int | None = None) -> Map:
-    """A coarse matte at the size of the photo, its border on the photo's edges (guided filter), soft where they are."""
+    """A coarse matte at the size of the photo, aligned with its edges by a guided filter, soft where they are."""
     return np.clip(guided_upsample(coarse, rgb, threads=threads), 0, 1)
 
 
 def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
-    """(height, width) at which the network sees a picture: multiples of the model's tile, as near the
-    picture's aspect ratio as they can be. The longer side is the model's, more for panoramas, and never below
-    one tile."""
+    """(height, width) of the network's input: multiples of the model's tile, close to the picture's aspect ratio.
+
+    The longer side is the model's, more for panoramas, and at least one tile.
+    """
     long_side, short_side = max(height, width), min(height, width)
     aspect = short_side / long_side
     target = min(max(model.long_side_px, _SHORTEST_PX / aspect), _LONGEST_PX)
@@ -101,9 +109,7 @@ def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
 
 
 def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tuple[Map, Map | None]:
-    """Inverse depth (h, w) in the network's own scale, and the matte where it gives one, of a picture of
-    `network_size`.
-    """
+    """Inverse depth (h, w) in the network's own scale, and the matte or None, of a picture of `network_size`."""
     picture = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(
         255
     )  # (1, 3, H, W)
@@ -117,7 +123,7 @@ def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tu
 
 
 def gives_a_matte(model: Model, session: Session) -> bool:
-    """Whether the network has an output for the subject."""
+    """Whether the network has an output for the subject's matte."""
     return model.matte_name in {each.name for each in session.get_outputs()}
 
 

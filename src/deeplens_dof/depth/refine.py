@@ -1,10 +1,9 @@
-"""Depth borders: a soft ramp of the network becomes a step that lies on the edge of the object.
+"""Depth borders: soft ramps of the network become steps on the edges of objects.
 
-From coarse to fine: where the map has a step (not a slope), every pixel in the band of doubt round it is
-given to the near or to the far side. Witnesses are the pixels around it whose side is sure; each side's
-likelihood is how well their colours match (a kernel density estimate), the prior is how much of the
-neighbourhood is near (a mean-field step). Everywhere else the map stays as the network gave it, so that no
-texture gets into the depth.
+From coarse to fine: where the map has a step (not a slope), every pixel in the uncertain band around it is assigned to the
+near or the far side. The evidence comes from pixels around it whose side is certain: the likelihood of a side is how well
+their colours match (a kernel density estimate), the prior is the share of near pixels (a mean-field step). Elsewhere the
+map is left as the network predicted it, so that no texture gets into the depth.
 """
 
 from __future__ import annotations
@@ -35,9 +34,8 @@ _WIDE_WINDOW_PX = 8  # beyond this radius every second witness is asked
 class Pass:
     """One pass. Lengths are in pixels of the coarse map.
 
-    enlargement: working size over the coarse size (None: the picture's own size). doubt: half width of the
-    band in which a step may lie. window: how far witnesses are looked for. prior: weight of the neighbourhood
-    against the colours.
+    enlargement: working size over the coarse size; None is the picture's own size. doubt: half width of the band in which a
+    step may lie. window: radius within which evidence is collected. prior: weight of the neighbourhood against the colours.
     """
 
     enlargement: float | None
@@ -57,13 +55,17 @@ def refine(
     threads: int | None = None,
     matte: Map | None = None,
 ) -> Map:
-    """`coarse` (h, w) inverse depth, float32 (H, W) of the size of `rgb`, with its borders on the picture's
-    edges.
+    """Inverse depth at the size of a photo, with borders on its edges.
 
-    coarse: any scale, near is larger. rgb: sRGB uint8 (H, W, 3). passes: FROM_NETWORK for maps whose borders
-    are ramps of several pixels, FROM_SENSOR for measured ones. No value leaves the range of `coarse`.
-    threads: None is one per core. matte: of a subject, 0..1, of any size; where it tells the two sides of a step apart,
-    it helps to place it.
+    Args:
+        coarse: (h, w), any scale, near is larger.
+        rgb: sRGB uint8 (H, W, 3).
+        passes: FROM_NETWORK for maps whose borders are ramps of several pixels, FROM_SENSOR for measured ones.
+        threads: None is one per core.
+        matte: of a subject, 0..1, any size; helps to place a step where it separates its two sides.
+
+    Returns:
+        float32 (H, W), within the range of `coarse`.
     """
     height, width = rgb.shape[:2]
     far, near = float(coarse.min()), float(coarse.max())
@@ -105,7 +107,7 @@ def _snap(
     threads: int | None,
     matte: Map | None,
 ) -> Map:
-    """`depth` at the size of `guide`, its steps moved onto the guide's edges."""
+    """`depth` at the size of `guide`, with its steps aligned with the guide's edges."""
     from deeplens_dof.depth.refine_kernels import affinity_table, snap_rows
 
     height, width = guide.shape[:2]
@@ -145,8 +147,7 @@ def _snap(
 
 
 def _steps(depth: Map, radius: int, depth_range: float) -> tuple[Map, Map, Map]:
-    """Depth behind and before the step round every pixel, and 0..1: how much it is a step and not a slope or
-    nothing."""
+    """Depth behind and in front of the step around every pixel, and 0..1: how much it is a step rather than a slope."""
     from deeplens_dof.depth.refine_kernels import extremes
 
     low, high = extremes(depth, radius)
@@ -160,8 +161,7 @@ def _steps(depth: Map, radius: int, depth_range: float) -> tuple[Map, Map, Map]:
 
 
 def _continued(depth: Map, width: int) -> Map:
-    """`depth` with a border of that width in which its slopes go on, so that a slope looks like one at the
-    border too."""
+    """`depth` padded by that width with its slopes extrapolated, so that a slope looks like one at the border too."""
     if min(depth.shape) < 2:
         return np.pad(depth, width, mode="edge")
     return np.pad(depth, width, mode="reflect", reflect_type="odd")

@@ -1,6 +1,6 @@
-"""Inner loops of the border refinement: near or far, decided for every pixel close to a depth step.
+"""Inner loops of border refinement: near or far, decided for every pixel close to a depth step.
 
-Imported only by `refine`, because numba is heavy.
+Imported only by `refine`, because importing numba is slow.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ _FLOOR = 0.05  # affinity of colours that have nothing in common: bounds what co
 
 @njit(nogil=True, cache=True)
 def extremes(values: Map, radius: int) -> tuple[Map, Map]:
-    """Minimum and maximum in the square window of that radius, (H, W) each; the window is cut at the
-    border."""
+    """Minimum and maximum in the square window of that radius, (H, W) each; the window is cropped at the border."""
     height, width = values.shape
     low, high = np.empty_like(values), np.empty_like(values)
     for y in range(height):
@@ -61,13 +60,12 @@ def snap_rows(
     matte: Map,
     matte_weight: float,
 ) -> None:
-    """Rows first..last of `out`: depth with its steps moved to where the colours, and the matte, change.
+    """Computes rows first..last of `out`: depth with its steps aligned with changes of colour and matte.
 
-    depth, out: (H, W); guide: (H, W, 3). low, high, gate: (h, w) maps of any size over the same picture: the
-    depth behind and before the step, and how much of a step it is (0 leaves the pixel as it is). affinity:
-    table over squared colour distance. nearness: spatial weight by distance along one axis, its length gives
-    the window. matte: 0..1 of any size over the same picture; it counts as much as it tells the near witnesses from
-    the far ones.
+    depth, out: (H, W); guide: (H, W, 3). low, high, gate: (h, w) maps of any size over the same picture: the depth behind and
+    in front of the step, and how much of a step it is (0 leaves the pixel unchanged). affinity: table over squared colour
+    distance. nearness: spatial weight by distance along one axis; its length gives the window. matte: 0..1 of any size over
+    the same picture; it counts as far as it separates near evidence from far.
     """
     height, width = depth.shape
     radius = nearness.size - 1

@@ -1,4 +1,4 @@
-"""What numbers were measured on."""
+"""The machine and versions behind published numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("deeplens-dof", "numpy", "numba", "onnxruntime", "pillow")
+_PACKAGES = ("deeplens-dof", "numpy", "numba", "onnxruntime", "pillow")
 
 
 def machine() -> dict[str, Any]:
@@ -23,8 +23,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
-    """Of these distributions; None for what is not installed."""
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str | None]:
+    """Versions of these distributions; None for one that is not installed."""
     found: dict[str, str | None] = {}
     for name in packages:
         try:
@@ -35,7 +35,7 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
 
 
 def processor() -> str:
-    """The model as the processor names itself."""
+    """The processor's model name."""
     listing = Path("/proc/cpuinfo")
     if listing.is_file():
         for line in listing.read_text().splitlines():

@@ -1,7 +1,7 @@
-"""Scores of a depth map against a measured one, and of a picture against the true one. Only numpy.
+"""Scores of a depth map against a measured one, and of a picture against ground truth. Only numpy.
 
-Depth: all take inverse depth of any scale and shift; pixels where `known` is False are left out. Pictures: as they are
-shown (never linear light), both of one shape; `peak` is their white, 255 or 1.
+Depth: inverse depth of any scale and shift; pixels where `known` is False are left out. Pictures: as displayed (never
+linear light), of one shape; `peak` is their white, 255 or 1.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
-Window = Literal["gaussian", "uniform"]
+SsimWindow = Literal["gaussian", "uniform"]
 
 MOST_DB = 100.0  # PSNR of pictures that are the same
-STEP_PX = 1.5  # neighbours whose CoC differs by more are an occlusion edge
-_WINDOWS: dict[
-    str, tuple[npt.NDArray[np.float64], float]
-] = {  # along one axis; what variances are multiplied by
+# Neighbours whose CoC differs by more are an occlusion edge.
+_OCCLUSION_STEP_PX = 1.5
+# Weights along one axis, and the factor of variances.
+_WINDOWS: dict[str, tuple[npt.NDArray[np.float64], float]] = {
     "gaussian": (np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2), 1.0),
     "uniform": (np.ones(7), 49 / 48),
 }
@@ -27,9 +27,10 @@ _WINDOWS: dict[
 
 @dataclass(frozen=True, slots=True)
 class DepthScores:
-    """spearman: rank correlation, -1..1. absolute_relative: mean |predicted - true| / true depth, after
-    alignment. within_1_25: share of pixels whose depth is within a factor 1.25 of the truth, after alignment.
-    pixels: how many."""
+    """spearman: rank correlation, -1..1. absolute_relative: mean |predicted - true| / true depth, after alignment.
+    within_1_25: share of pixels whose depth is within a factor of 1.25 of the truth, after alignment. pixels: their
+    number.
+    """
 
     spearman: float
     absolute_relative: float
@@ -40,10 +41,14 @@ class DepthScores:
 def depth_metrics(
     predicted: npt.NDArray[Any], true: npt.NDArray[Any], known: Mask | None = None
 ) -> DepthScores:
-    """All scores of predicted against true inverse depth, both (H, W); true must be above 0 where it counts.
+    """All scores of predicted against true inverse depth.
 
-    known: bool (H, W); by default every pixel whose true value is finite and above 0. Raises ValueError when
-    shapes differ or fewer than two pixels are left.
+    Args:
+        predicted, true: (H, W); `true` must be above 0 where it counts.
+        known: bool (H, W); None is every pixel whose true value is finite and above 0.
+
+    Raises:
+        ValueError: shapes differ, or fewer than two pixels are left.
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
     if predicted.shape != true.shape:
@@ -66,8 +71,7 @@ def depth_metrics(
 
 
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Rank correlation of two arrays of one size; ties share their mean rank. 0 when one of them is
-    constant."""
+    """Rank correlation of two arrays of one size; ties share their mean rank. 0 when one of them is constant."""
     x, y = (ranks(np.ravel(v)) for v in (a, b))
     x, y = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
@@ -82,10 +86,9 @@ def ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def aligned_inverse_depth(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """`scale * predicted + shift` nearest to `true` in least squares: what an affine-invariant prediction is
-    worth.
+    """`scale * predicted + shift` closest to `true` in least squares, the usual alignment of affine-invariant predictions.
 
-    A value at or below 0 (at or behind infinity) becomes the smallest true value.
+    Values at or below 0 (at or behind infinity) become the smallest true value.
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
     offset, target = predicted - predicted.mean(), true - true.mean()
@@ -96,24 +99,25 @@ def aligned_inverse_depth(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -
 
 
 def absolute_relative(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -> float:
-    """AbsRel: mean of |depth - true depth| / true depth, both given as inverse depth above 0 (Eigen et al.
-    2014)."""
+    """AbsRel: mean of |depth - true depth| / true depth, both given as inverse depth above 0 (Eigen et al. 2014)."""
     return float(np.mean(np.abs(true / predicted - 1)))
 
 
 def within_factor(predicted: npt.NDArray[Any], true: npt.NDArray[Any], factor: float = 1.25) -> float:
-    """Share of pixels where predicted and true differ by less than that factor (delta < 1.25, Eigen et al.
-    2014)."""
+    """Share of pixels where predicted and true differ by less than a factor (delta < 1.25, Eigen et al. 2014)."""
     return float(np.mean(np.maximum(true / predicted, predicted / true) < factor))
 
 
 def boundary_f1(predicted: npt.NDArray[Any], true: npt.NDArray[Any], known: Mask | None = None) -> float:
-    """Agreement of depth borders, 0..1, as Depth Pro measures it (Bochkovskii et al. 2024, section 3.3).
+    """Agreement of depth borders, 0..1, as defined by Depth Pro (Bochkovskii et al. 2024, section 3.3).
 
-    Two neighbours are a border where their depths differ by more than a factor t; F1 of predicted and true
-    borders, of the same direction and at exactly the same pixels, weighted by t over ten values of
-    1.05..1.25. predicted: (H, W) inverse depth already aligned; known: bool (H, W), by default where true is
-    finite and above 0.
+    Two neighbours are a border where their depths differ by more than a factor t. F1 of predicted and true borders in
+    the same direction at exactly the same pixels, weighted by t over ten values of 1.05..1.25.
+
+    Args:
+        predicted: (H, W) inverse depth, already aligned.
+        true: (H, W) inverse depth.
+        known: bool (H, W); None is every pixel whose true value is finite and above 0.
     """
     usable = np.isfinite(true) & (true > 0) if known is None else known
     factors = np.linspace(1.05, 1.25, 10)
@@ -132,8 +136,7 @@ def _boundary_f1(predicted: npt.NDArray[Any], true: npt.NDArray[Any], known: Mas
 
 
 def _borders(values: npt.NDArray[Any], known: Mask, factor: float) -> list[Mask]:
-    """Where a pixel is nearer than its neighbour to the right, left, below, above by more than that
-    factor."""
+    """Where a pixel is nearer than its neighbour to the right, left, below and above by more than a factor."""
     v, k = np.where(known, values, 1.0), known
     across, down = k[:, 1:] & k[:, :-1], k[1:] & k[:-1]
     return [
@@ -145,7 +148,7 @@ def _borders(values: npt.NDArray[Any], known: Mask, factor: float) -> list[Mask]
 
 
 def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, where: Mask | None = None) -> float:
-    """In dB, at most MOST_DB, over all values or over the pixels (H, W) that are marked; NaN where none is."""
+    """PSNR in dB, at most MOST_DB, over all values or the marked pixels (H, W); NaN when none is marked."""
     _check_shapes(a, b)
     error = ((a.astype(np.float64) - b) / peak) ** 2
     chosen = error if where is None else error[where]
@@ -155,13 +158,13 @@ def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, where: Mask | No
 
 
 def rmse(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
-    """Root of the mean squared difference over all values, as a share of the peak."""
+    """Root mean squared difference over all values, as a fraction of the peak."""
     _check_shapes(a, b)
     return float(np.sqrt((((a.astype(np.float64) - b) / peak) ** 2).mean()))
 
 
-def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian") -> float:
-    """Mean of `ssim_map` over channels and over the pixels whose whole window lies in the picture."""
+def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: SsimWindow = "gaussian") -> float:
+    """Mean of `ssim_map` over channels and the pixels whose whole window lies inside the picture."""
     radius = len(_WINDOWS[window][0]) // 2
     if min(a.shape[:2]) <= 2 * radius:
         raise ValueError(
@@ -171,11 +174,11 @@ def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window =
 
 
 def ssim_map(
-    a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: Window = "gaussian"
+    a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float, window: SsimWindow = "gaussian"
 ) -> npt.NDArray[np.float64]:
-    """Structural similarity of every pixel and channel, (H, W, C); beyond the border the picture is mirrored.
+    """Structural similarity of every pixel and channel, (H, W, C), with mirrored borders.
 
-    gaussian: 11 pixels, sigma 1.5 (Wang et al. 2004). uniform: 7 pixels, variances of a sample.
+    gaussian: 11 pixels, sigma 1.5 (Wang et al. 2004). uniform: 7 pixels, sample variances.
     """
     _check_shapes(a, b)
     weights, correction = _WINDOWS[window]
@@ -197,7 +200,7 @@ def ssim_map(
 def edge_band(coc_px: npt.NDArray[Any]) -> Mask:
     """Pixels within the circle of confusion of an occlusion edge, (H, W), up to 32 px from it."""
     highest, lowest = maximum_filter(coc_px, 1), -maximum_filter(-coc_px, 1)
-    edges = highest - lowest > STEP_PX
+    edges = highest - lowest > _OCCLUSION_STEP_PX
     radius = np.where(edges, maximum_filter(np.abs(coc_px), 1), 0)
     band = np.zeros(edges.shape, np.bool_)
     for low, high in ((0, 2), (2, 4), (4, 8), (8, 12), (12, 18), (18, 26), (26, 99)):
@@ -208,7 +211,7 @@ def edge_band(coc_px: npt.NDArray[Any]) -> Mask:
 
 
 def maximum_filter(values: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
-    """Largest value of the square of 2 radius + 1 pixels round every pixel, as far as it lies in the picture."""
+    """Maximum over the square of 2 radius + 1 pixels around every pixel, cropped at the border."""
     size = 2 * radius + 1
     lowest: Any = False if values.dtype == np.bool_ else -np.inf
     for axis in (0, 1):

@@ -1,4 +1,4 @@
-"""Clipped highlights: where a photo clips, how bright it was there, and sharp pixels as they were."""
+"""Clipped highlights: where a photo clips, the light that it lost there, and in-focus pixels restored after the blur."""
 
 from deeplens_dof.highlights.rule import recover_highlights
 

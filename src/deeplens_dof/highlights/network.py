@@ -1,8 +1,8 @@
-"""Light above white, as a network has learnt it: lamps become bright, walls and skies stay.
+"""Highlight reconstruction by a network: lamps become bright, walls and skies stay.
 
-The network `light` (`learn/networks/highlights.py`) says for every pixel by how much the light of each channel exceeds white
-where it was clipped. It learnt from pictures of which the light is known. `highlights.recover_highlights` does the same by
-rule, without a network.
+The network `light` (`learn/networks/highlights.py`) estimates for every pixel by how much the light of each channel exceeded
+white where it was clipped. It was trained on pictures whose light is known. `highlights.recover_highlights` does the same
+by rule, without a network.
 """
 
 from __future__ import annotations
@@ -11,25 +11,30 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
-from deeplens_dof.highlights.clipping import KNEE, clippedness_of
+from deeplens_dof.highlights.clipping import KNEE, clipping_confidence_of
 from deeplens_dof.imaging.color import linear_to_srgb
 from deeplens_dof.models import MODELS, open_session
+from deeplens_dof.runtime.compiled import compiled
 from deeplens_dof.runtime.threads import for_bands
+from deeplens_dof.types import Image, Planes
 
-FloatImage = npt.NDArray[np.float32]
 
+def reconstruct_highlights(
+    rgb: Image, amount: float = 1.0, white: float = 1.0, threads: int | None = None
+) -> Image:
+    """The picture with more light where it is clipped. The input itself is returned when nothing is to be done.
 
-def learned_light(
-    rgb: FloatImage, amount: float = 1.0, white: float = 1.0, threads: int | None = None
-) -> FloatImage:
-    """The picture with more light where it is clipped: (H, W, 3) float32 linear, not changed where it is below `white`.
+    Pictures larger than those the network was trained on are shown to it at a smaller size.
 
-    amount: 0 nothing .. 1 all that the network says; it scales the logarithm of the light. The input itself comes back
-    where there is nothing to do. Larger pictures than the network was trained for are shown to it at a smaller size.
-    Raises ValueError for another amount.
+    Args:
+        rgb: (H, W, 3) float32 linear light; values below `white` do not change.
+        amount: 0 (nothing) .. 1 (all that the network estimates); scales the logarithm of the light.
+        white: where the picture clips, see `white_of`.
+        threads: None for one per core.
+
+    Raises:
+        ValueError: for an amount outside 0..1.
     """
     if not (0 <= amount <= 1):
         raise ValueError(f"highlights is {amount!r}, expected a number from 0 to 1")
@@ -45,9 +50,17 @@ def learned_light(
     return out
 
 
-def log_gains(rgb: FloatImage, white: float = 1.0, threads: int | None = None) -> npt.NDArray[np.float32]:
-    """What the network says, (3, h, w): log of how much the light exceeds white where it is clipped, 0 and more. h and w
-    are those of the picture, or a whole number of times smaller where it is large."""
+def log_gains(rgb: Image, white: float = 1.0, threads: int | None = None) -> Planes:
+    """The network's estimate: log of the light as a multiple of white where it is clipped, 0 or more.
+
+    Args:
+        rgb: (H, W, 3) linear light.
+        white: where the picture clips.
+        threads: None for one per core.
+
+    Returns:
+        (3, h, w) at the picture's size, or a whole number of times smaller.
+    """
     model = MODELS["light"]
     shrink = max(1, math.ceil(max(rgb.shape[:2]) / model.long_side_px))
     height, width = (math.ceil(side / shrink) for side in rgb.shape[:2])
@@ -67,12 +80,9 @@ def log_gains(rgb: FloatImage, white: float = 1.0, threads: int | None = None) -
     return np.ascontiguousarray(gain[0, :, :height, :width])
 
 
-@njit(nogil=True, cache=True)
-def _reduce(
-    rgb: FloatImage, first: int, last: int, white: np.float32, shrink: int, means: npt.NDArray[np.float32]
-) -> None:
-    """Rows first..last of means (6, h, w): of shrink x shrink pixels, the light by white, 0..1, and how surely it was
-    clipped."""
+@compiled()
+def _reduce(rgb: Image, first: int, last: int, white: np.float32, shrink: int, means: Planes) -> None:
+    """Rows first..last of means (6, h, w) over shrink x shrink pixels: light as a share of white, clipping confidence."""
     for y in range(first, last):
         bottom = min((y + 1) * shrink, rgb.shape[0])
         for x in range(means.shape[2]):
@@ -83,20 +93,13 @@ def _reduce(
                 for v in range(y * shrink, bottom):
                     for u in range(x * shrink, right):
                         light += min(max(rgb[v, u, k] / white, np.float32(0)), np.float32(1))
-                        clipped += clippedness_of(rgb[v, u, k], white)
+                        clipped += clipping_confidence_of(rgb[v, u, k], white)
                 means[k, y, x] = light * share
                 means[3 + k, y, x] = clipped * share
 
 
-@njit(nogil=True, cache=True)
-def _raise(
-    rgb: FloatImage,
-    first: int,
-    last: int,
-    white: np.float32,
-    amount: np.float32,
-    gain: npt.NDArray[np.float32],
-) -> None:
+@compiled()
+def _raise(rgb: Image, first: int, last: int, white: np.float32, amount: np.float32, gain: Planes) -> None:
     """Gives the clipped channels of rows first..last their light, in place; gains are interpolated."""
     _, rows, columns = gain.shape
     shrink = math.ceil(max(rgb.shape[0] / rows, rgb.shape[1] / columns))
@@ -109,7 +112,7 @@ def _raise(
             x0 = int(u)
             x1, du = min(x0 + 1, columns - 1), u - x0
             for k in range(3):
-                clipped = clippedness_of(rgb[y, x, k], white)
+                clipped = clipping_confidence_of(rgb[y, x, k], white)
                 if clipped > 0:
                     log_light = (1 - dv) * ((1 - du) * gain[k, y0, x0] + du * gain[k, y0, x1]) + dv * (
                         (1 - du) * gain[k, y1, x0] + du * gain[k, y1, x1]

@@ -1,8 +1,7 @@
-"""sRGB and linear light (IEC 61966-2-1). Pure arithmetic, exact:
-8 and 16 bits survive the way there and back.
+"""sRGB and linear light (IEC 61966-2-1): pure arithmetic, exact for 8 and 16 bits there and back.
 
-The curve is applied to each channel on its own; the primaries are whatever the picture's are, so that a
-Display-P3 photo stays Display-P3 (its curve is the same one).
+The curve is applied to each channel on its own. The primaries do not change, so that a Display-P3 photo, which has the same
+curve, stays Display-P3.
 """
 
 from __future__ import annotations
@@ -13,25 +12,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatImage = npt.NDArray[np.float32]
+from deeplens_dof.types import Array
 
-_STEPS = 65535  # of the table that encodes to 8 bits; over the square root of the light, dark codes are wide
-_BAND = 1 << 16  # numbers worked on at once, so that they stay in the processor's cache
+# Steps of the table that encodes to 8 bits. It runs over the square root of the light, where dark codes are wide.
+_STEPS = 65535
+_BAND = 1 << 16  # numbers processed at once, so that they stay in the processor's cache
 
 
-def srgb_to_linear(encoded: npt.NDArray[Any]) -> FloatImage:
-    """uint8, uint16 (full scale) or float (0..1) sRGB values of any shape to float32 linear light."""
+def srgb_to_linear(encoded: npt.NDArray[Any]) -> Array:
+    """sRGB values of any shape, uint8 or uint16 (full scale) or floats (0..1), to float32 linear light."""
     if encoded.dtype in (np.uint8, np.uint16):
-        linear: FloatImage = _linear_table(encoded.dtype.name)[encoded]
+        linear: Array = _linear_table(encoded.dtype.name)[encoded]
         return linear
     return _decode(np.asarray(encoded, np.float32)).astype(np.float32)
 
 
-def linear_to_srgb(linear: FloatImage, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
-    """float32 linear light of any shape to sRGB of that type.
+def linear_to_srgb(linear: Array, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
+    """Linear light of any shape to sRGB.
 
-    uint8 and uint16 are rounded and clipped, NaN becomes 0; floats may exceed 1. Raises ValueError for other
-    types.
+    Args:
+        linear: floats.
+        dtype: uint8 or uint16, rounded and clipped, NaN becomes 0; or a float type, in which values may exceed 1.
+
+    Raises:
+        ValueError: for another type.
     """
     kind = np.dtype(dtype)
     if kind.kind == "f":
@@ -49,13 +53,13 @@ def linear_to_srgb(linear: FloatImage, dtype: npt.DTypeLike = np.uint8) -> npt.N
     return codes.reshape(np.shape(linear))
 
 
-def luminance(linear: FloatImage) -> FloatImage:
+def luminance(linear: Array) -> Array:
     """Relative luminance (Rec. 709 weights) of (..., 3) linear light."""
-    weighted: FloatImage = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    weighted: Array = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     return weighted
 
 
-def _encode_bytes(light: FloatImage, out: npt.NDArray[np.uint8]) -> None:
+def _encode_bytes(light: Array, out: npt.NDArray[np.uint8]) -> None:
     """0..1 to codes by a table whose error is below 0.003 of a code. Overwrites `light`."""
     np.sqrt(light, out=light)
     light *= np.float32(_STEPS)
@@ -63,7 +67,7 @@ def _encode_bytes(light: FloatImage, out: npt.NDArray[np.uint8]) -> None:
     np.take(_byte_table(), light.astype(np.uint16), out=out, mode="clip")
 
 
-def _encode_deep(light: FloatImage, out: npt.NDArray[np.uint16]) -> None:
+def _encode_deep(light: Array, out: npt.NDArray[np.uint16]) -> None:
     out[:] = np.rint(_encode(light) * np.float32(65535))
 
 
@@ -82,7 +86,7 @@ def _encode(linear: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 @cache
-def _linear_table(dtype: str) -> FloatImage:
+def _linear_table(dtype: str) -> Array:
     top = np.iinfo(dtype).max
     return _decode(np.arange(top + 1, dtype=np.float64) / top).astype(np.float32)
 

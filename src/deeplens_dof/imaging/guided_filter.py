@@ -1,10 +1,9 @@
-"""Guided upsampling: a coarse map takes the borders of a large picture. And the plain resizing that goes with
-it.
+"""The guided filter: a coarse map takes the borders of a large picture.
 
 The guided filter (He, Sun, Tang, "Guided Image Filtering", PAMI 2013, eq. 11-14 and 19-21 for a colour guide)
 fits, in every window, the map as a linear function of the guide's three channels. The fast variant (He, Sun
-2015) fits at the size of the coarse map and evaluates the interpolated coefficients at full size. What varies
-within a window of one depth follows the guide's texture too: depth borders go through `depth.refine` instead,
+2015) fits at the size of the coarse map and evaluates the interpolated coefficients at full size. Where a map
+varies within a window, it follows the guide's texture too; depth borders therefore go through `depth.refine`,
 which copies no texture.
 
 Sizes are (height, width); pixel centres lie at +0.5, so that enlarging does not shift.
@@ -16,25 +15,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from deeplens_dof.imaging.resize import resize, resize_picture
+from deeplens_dof.runtime.compiled import compiled
 from deeplens_dof.runtime.threads import for_bands
-
-Map = npt.NDArray[np.float32]
-Planes = npt.NDArray[np.float32]  # (N, H, W)
+from deeplens_dof.types import Array, Plane, Planes
 
 
 def guided_upsample(
-    values: Map, guide: npt.NDArray[Any], radius: int = 4, epsilon: float = 1e-3, threads: int | None = None
-) -> Map:
-    """`values` (h, w) or (h, w, C) at the size of `guide`, (H, W) or (H, W, C) float32, with the guide's
-    borders.
+    values: Array, guide: npt.NDArray[Any], radius: int = 4, epsilon: float = 1e-3, threads: int | None = None
+) -> Array:
+    """A coarse map at the size of its guide, with the guide's borders.
 
-    guide: (H, W, 3) uint8, or float32 of about 0..1. radius: of the fit's window, in pixels of `values`.
-    epsilon: the guide's variance below which it counts as flat. Values may leave their range a little where
-    the guide is sharper. Raises ValueError for shapes that do not fit and a radius below 1 or an epsilon not
-    above 0.
+    Values may leave their range a little where the guide is sharper.
+
+    Args:
+        values: (h, w) or (h, w, C).
+        guide: (H, W, 3) uint8, or float32 of about 0..1.
+        radius: of the fit's window, 1 or more, in pixels of `values`.
+        epsilon: variance of the guide below which it counts as flat, above 0.
+        threads: None for one per core.
+
+    Returns:
+        (H, W) or (H, W, C) float32.
+
+    Raises:
+        ValueError: for shapes that do not fit, or a radius or epsilon out of range.
     """
     values = np.asarray(values, np.float32)
     _check(values, guide, radius, epsilon)
@@ -48,7 +54,7 @@ def guided_upsample(
         fitted = _coefficients(small, np.ascontiguousarray(channels[..., channel]), mean, inverse, radius)
         target = out[..., channel]
 
-        def work(first: int, last: int, fitted: Planes = fitted, target: Map = target) -> None:
+        def work(first: int, last: int, fitted: Planes = fitted, target: Plane = target) -> None:
             _evaluate_rows(target, first, last, guide, fitted, scale)
 
         for_bands(work, guide.shape[0], threads)
@@ -56,17 +62,25 @@ def guided_upsample(
 
 
 def guided_filter(
-    values: Map,
+    values: Array,
     guide: npt.NDArray[Any],
     radius: int = 8,
     epsilon: float = 1e-3,
     subsampling: int = 1,
     threads: int | None = None,
-) -> Map:
-    """`values` (H, W) or (H, W, C) smoothed within the borders of `guide`, which has the same size.
+) -> Array:
+    """A map smoothed within the borders of a guide of the same size.
 
-    radius: in pixels. subsampling: 1 is the exact filter, 4 the fast one with its fit at a quarter of the
-    size. Raises as `guided_upsample` does.
+    Args:
+        values: (H, W) or (H, W, C).
+        guide: (H, W, 3) uint8, or float32 of about 0..1.
+        radius: of the window in pixels.
+        epsilon: variance of the guide below which it counts as flat, above 0.
+        subsampling: 1 is the exact filter, 4 the fast one, fitted at a quarter of the size.
+        threads: None for one per core.
+
+    Raises:
+        ValueError: as `guided_upsample`.
     """
     values = np.asarray(values, np.float32)
     if values.shape[:2] != guide.shape[:2]:
@@ -81,7 +95,7 @@ def guided_filter(
     return guided_upsample(small, guide, max(1, round(radius / subsampling)), epsilon, threads)
 
 
-def _check(values: Map, guide: npt.NDArray[Any], radius: int, epsilon: float) -> None:
+def _check(values: Array, guide: npt.NDArray[Any], radius: int, epsilon: float) -> None:
     if values.ndim not in (2, 3) or 0 in values.shape:
         raise ValueError(
             f"the map has shape {values.shape}, expected (height, width) or (height, width, channels)"
@@ -110,8 +124,8 @@ def _planes(guide: npt.NDArray[Any], height: int, width: int) -> Planes:
 
 
 def _guide_statistics(guide: Planes, radius: int, epsilon: float) -> tuple[Planes, Planes]:
-    """Mean (3, h, w) and inverse covariance, epsilon on its diagonal, (6, h, w) as rr rg rb gg gb bb, of
-    every window."""
+    """Of every window the mean (3, h, w), and the inverse covariance with epsilon on its diagonal, (6, h, w) as rr rg rb
+    gg gb bb."""
     mean = _box_mean(guide, radius)
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     covariance = _box_mean(np.stack([guide[i] * guide[j] for i, j in pairs]), radius)
@@ -120,7 +134,7 @@ def _guide_statistics(guide: Planes, radius: int, epsilon: float) -> tuple[Plane
     return mean, _inverse(covariance, np.float32(epsilon))
 
 
-def _coefficients(guide: Planes, values: Map, mean: Planes, inverse: Planes, radius: int) -> Planes:
+def _coefficients(guide: Planes, values: Plane, mean: Planes, inverse: Planes, radius: int) -> Planes:
     """Slopes by red, green, blue and the offset, averaged over the windows that hold a pixel: (4, h, w)."""
     value_mean = _box_mean(values[None], radius)[0]
     joint = _box_mean(guide * values, radius) - mean * value_mean
@@ -133,9 +147,9 @@ def _coefficients(guide: Planes, values: Map, mean: Planes, inverse: Planes, rad
     return means
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _box_mean(planes: Planes, radius: int) -> Planes:
-    """Mean over the square window of that radius, cut at the border; running sums in float64."""
+    """Mean over the square window of that radius, cut at the border; running sums are float64."""
     count, height, width = planes.shape
     out = np.empty((count, height, width), np.float32)
     for n in range(count):
@@ -167,7 +181,7 @@ def _box_mean(planes: Planes, radius: int) -> Planes:
     return out
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _inverse(matrix: Planes, diagonal: np.float32) -> Planes:
     """Inverse of the symmetric 3x3 matrices plus `diagonal` * identity, both stored as rr rg rb gg gb bb."""
     _, height, width = matrix.shape
@@ -189,12 +203,11 @@ def _inverse(matrix: Planes, diagonal: np.float32) -> Planes:
     return out
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _evaluate_rows(
-    out: Map, first: int, last: int, guide: npt.NDArray[Any], coefficients: Planes, scale: np.float32
+    out: Plane, first: int, last: int, guide: npt.NDArray[Any], coefficients: Planes, scale: np.float32
 ) -> None:
-    """Rows first..last of out: the coefficients, interpolated bilinearly to the guide's size, applied to the
-    guide."""
+    """Writes rows first..last of out (H, W): the coefficients (4, h, w), interpolated bilinearly, applied to the guide."""
     height, width = out.shape
     _, rows, columns = coefficients.shape
     line = np.empty((4, columns), np.float32)

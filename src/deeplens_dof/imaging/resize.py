@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Map = npt.NDArray[np.float32]
+from deeplens_dof.types import Plane
 
 
-def resize(values: Map, height: int, width: int) -> Map:
-    """float32 (h, w) at another size: each new pixel is the mean of the area it covers, or bilinear when
-    enlarged."""
+def resize(values: Plane, height: int, width: int) -> Plane:
+    """values (h, w) at another size, float32: the mean of the area that a new pixel covers, or bilinear when enlarged."""
     from PIL import Image
 
     if values.shape == (height, width):
@@ -21,7 +20,7 @@ def resize(values: Map, height: int, width: int) -> Map:
 
 
 def resize_picture(rgb: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """uint8 (h, w, 3) at another size, as `resize` does it."""
+    """rgb (h, w, 3) at another size, as `resize`."""
     from PIL import Image
 
     if rgb.shape[:2] == (height, width):

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.highlights.clipping import settle
-from deeplens_dof.highlights.network import learned_light
 from deeplens_dof.lens_blur.baselines.deeplens2018 import render_paper
 from deeplens_dof.lens_blur.neural import render_neural
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.types import Image, Plane
 
-FloatArray = npt.NDArray[np.float32]
 LARGEST_COC_PX = 4000.0
 DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of the aperture
 
-RENDERERS: dict[str, Callable[[FloatArray, FloatArray, Aperture, int | None, int | None], FloatArray]] = {
+RENDERERS: dict[str, Callable[[Image, Plane, Aperture, int | None, int | None], Image]] = {
     "optical": render_optical,
     "neural": render_neural,
     "paper": render_paper,
@@ -34,19 +32,25 @@ def render(
     renderer: str = "optical",
     threads: int | None = None,
     lens_points: int | None = None,
-    highlights: float | None = None,
-) -> FloatArray:
-    """What a lens would have seen: float32 (H, W, 3) linear light.
+) -> Image:
+    """The picture as a lens would have seen it. Where every CoC is 0 it comes back bit for bit.
 
-    rgb_linear: (H, W, 3) linear light, may exceed 1; less than 0 becomes 0 where anything is blurred. coc_px: (H, W)
-    signed radius of the circle of confusion in pixels of this picture, positive nearer than the focus. aperture: its
-    shape, a disc by default. threads: as many as there are cores by default; the result does not depend on it.
-    lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, say); as many as are needed
-    by default. Where every CoC is 0 the input comes back bit for bit. renderer: docs/renderers.md tells what each does.
-    highlights: 0..1, how much of the light that was clipped at 1 the network `light` gives back before it is blurred; by
-    default all for "neural" where nothing is brighter than 1, else none.
-    Raises ValueError for shapes that do not fit, empty pictures, NaN or infinite values, a CoC above 4000 px, an unknown
-    renderer, an aperture, threads, lens_points or highlights that are none, and a shape that the renderer does not know.
+    Args:
+        rgb_linear: (H, W, 3) floats, linear light; may exceed 1. Light below 0 becomes 0 where anything is blurred.
+        coc_px: (H, W) signed radius of the circle of confusion in pixels of this picture, -4000..4000, positive nearer
+            than the focus.
+        aperture: its shape; a disc by default.
+        renderer: "optical", "neural" or "paper", see docs/renderers.md.
+        threads: 1 or more; one per core by default. The result does not depend on it.
+        lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, for example); as many as
+            are needed by default.
+
+    Returns:
+        (H, W, 3) float32 linear light.
+
+    Raises:
+        ValueError: for shapes that do not fit, an empty picture, NaN or infinite values, a CoC above 4000 px, an unknown
+            renderer, wrong types or counts, and an aperture that the renderer does not know.
     """
     if not isinstance(renderer, str) or renderer not in RENDERERS:
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
@@ -58,7 +62,12 @@ def render(
     for name, count in (("threads", threads), ("lens_points", lens_points)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
             raise ValueError(f"{name} is {count!r}, expected a whole number of at least 1, or None")
-    rgb, coc = np.asarray(rgb_linear), np.asarray(coc_px)
+    rgb, coc = _checked(np.asarray(rgb_linear), np.asarray(coc_px))
+    return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads, lens_points)
+
+
+def _checked(rgb: npt.NDArray[Any], coc: npt.NDArray[Any]) -> tuple[Image, Plane]:
+    """Both as contiguous float32. Raises ValueError as `render` does."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype.kind != "f":
         raise ValueError(
             f"the picture has shape {rgb.shape} and type {rgb.dtype}, expected (height, width, 3) floats in linear "
@@ -78,10 +87,4 @@ def render(
         raise ValueError(
             f"the largest CoC is {np.abs(coc).max():.0f} px, expected at most {LARGEST_COC_PX:.0f} px"
         )
-    if highlights is None:
-        highlights = float(renderer == "neural" and rgb.max() <= 1)
-    light = learned_light(rgb, highlights, threads=threads)
-    linear = RENDERERS[renderer](light, coc, aperture or Aperture.disc(), threads, lens_points)
-    if light is not rgb:
-        settle(linear, rgb, light, coc)
-    return linear
+    return rgb, coc

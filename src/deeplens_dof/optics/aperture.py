@@ -1,4 +1,4 @@
-"""The shape of the aperture: where on the lens light may pass. A point of light out of focus takes this shape.
+"""The shape of the aperture: where light passes the lens. A point of light out of focus takes this shape.
 
 Lens points `u = (x, y)` are in units of the circle of confusion, x to the right and y down as in the picture. A surface
 with signed CoC radius `c` is seen from `u` displaced by `c * u`: a point of light nearer than the focus shows the shape
@@ -17,33 +17,27 @@ import numpy.typing as npt
 
 from deeplens_dof.optics.aperture_spec import SHAPES, numbers_of, parse_shape, shape_text
 from deeplens_dof.optics.lens_points import CELLS, cell_centres, even_points
+from deeplens_dof.types import Array, Array64, Mask
 
-Points = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-
-_PLASTIC = 0.5497004779019703  # Roberts 2018, third component of the cube's even additive recurrence
 _SAMPLES = 3  # a side, within a cell of the grid of light
 LARGEST_KERNEL = CELLS  # a side; finer kernel pictures are averaged down to it
-_ROUND = {
-    ("blades", 1, 1.0),
-    ("ring", 0, 0.0),
-    ("cat-eye", 0, 0.0),
-    ("anamorphic", 0, 1.0),
-}  # (shape, number, value)
+# Shapes that are the disc: (shape, index of a number, its value).
+_ROUND = {("blades", 1, 1.0), ("ring", 0, 0.0), ("cat-eye", 0, 0.0), ("anamorphic", 0, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class KernelGrid:
-    """Weights 0..1 of square cells, float32 rows from the top; left, top and the cells' side in units of the CoC."""
+    """Weights of square cells, rows from the top; lengths in units of the CoC."""
 
     rows: int
     columns: int
     left: float
     top: float
-    side: float
-    weights: bytes = field(repr=False)
+    side: float  # of a cell
+    weights: bytes = field(repr=False)  # float32, 0..1
 
-    def array(self) -> Points:
+    def array(self) -> Array:
+        """The weights, (rows, columns)."""
         return np.frombuffer(self.weights, np.float32).reshape(self.rows, self.columns)
 
 
@@ -74,20 +68,23 @@ class Aperture:
 
     @classmethod
     def blades(cls, count: int, rounding: float = 0.0, rotation_deg: float = 0.0) -> Aperture:
-        """A polygon of `count` >= 3 blades with its corners on the circle of confusion, the first one at the top.
+        """A polygon of blades with its corners on the circle of confusion, the first one at the top.
 
-        rounding: 0 straight .. 1 disc; the blades are arcs of curvature `rounding`. rotation_deg: clockwise.
+        Args:
+            count: of blades, 3..32.
+            rounding: 0 (straight) .. 1 (disc), the curvature of the blades.
+            rotation_deg: clockwise, -360..360.
         """
         return cls("blades", numbers_of("blades", [count, rounding, rotation_deg]))
 
     @classmethod
     def ring(cls, inner: float = 0.5) -> Aperture:
-        """The ring of a mirror lens; inner: radius of the hole, 0..0.95 of the outer one."""
+        """The ring of a mirror lens; `inner` is the radius of the hole, 0..0.95 of the outer one."""
         return cls("ring", numbers_of("ring", [inner]))
 
     @classmethod
     def cat_eye(cls, strength: float = 1.0) -> Aperture:
-        """A disc that the barrel cuts to a lemon towards the corners; at strength 1 to half its width there."""
+        """A disc that the barrel cuts to a lemon towards the corners; at strength 1 to half its width."""
         return cls("cat-eye", numbers_of("cat-eye", [strength]))
 
     @classmethod
@@ -97,19 +94,28 @@ class Aperture:
 
     @classmethod
     def kernel(cls, image: npt.ArrayLike) -> Aperture:
-        """Any shape: an array (H, W), (H, W, 3) or (H, W, 4) whose grey levels are the weights, white is open.
+        """Any shape, from a picture.
 
         The longer side of the picture spans the diameter of the circle of confusion. Its centre of light becomes the
-        centre of the lens, so that nothing is displaced (and it shrinks a little if it would reach beyond the square).
-        Alpha multiplies. Raises ValueError for other shapes, NaN, negative weights and a picture without light.
+        centre of the lens, so that nothing is displaced; it shrinks a little if it would extend beyond the square.
+
+        Args:
+            image: (H, W), (H, W, 3) or (H, W, 4). Grey levels are the weights, white is open; alpha multiplies them.
+
+        Raises:
+            ValueError: for another shape, NaN, negative weights, or a picture without light.
         """
         return cls("kernel", (), _kernel_grid(np.asarray(image)))
 
     @classmethod
     def parse(cls, text: str) -> Aperture:
-        """disc, blades:N[:ROUND[:DEG]], ring[:INNER], cat-eye[:STRENGTH] or anamorphic:R; `str(aperture)` is this again.
+        """The inverse of `str(aperture)`.
 
-        Raises ValueError for anything else; the name of a kernel picture is for `dl.read` to open (see `kernel`).
+        Args:
+            text: disc, blades:N[:ROUND[:DEG]], ring[:INNER], cat-eye[:STRENGTH] or anamorphic:R.
+
+        Raises:
+            ValueError: for anything else; a kernel picture is opened with `dl.read` and passed to `kernel`.
         """
         named = parse_shape(text)
         if named is None:
@@ -128,7 +134,7 @@ class Aperture:
 
     @property
     def vignetting(self) -> float:
-        """How far the rims of the barrel are off the lens's axis when seen from the corner of the picture, in CoC units.
+        """Offset of the barrel's rims from the axis of the lens, seen from the corner of the picture, in CoC units.
 
         Seen from the picture position `p` (centre (0, 0), corners of length 1) the lens point `u` is open where
         |u| <= 1, |u - v p| <= 1 and |u + v p| <= 1; front and rear rim cut alike, so nothing is displaced.
@@ -137,11 +143,11 @@ class Aperture:
 
     @property
     def area(self) -> float:
-        """Light let through in the middle of the picture, as a share of the disc's."""
+        """Light that passes in the middle of the picture, as a share of the disc's."""
         return 1.0 if self.is_disc else float(_light(self).mean() * 4 / math.pi)
 
-    def density(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
-        """How open the lens is at (x, y), 0..1, seen from the middle of the picture: the definition of every shape."""
+    def density(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Array64:
+        """How open the lens is at (x, y), 0..1, seen from the middle of the picture. This defines every shape."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         if self.grid is not None:
             return _kernel_density(self.grid, x, y)
@@ -156,19 +162,35 @@ class Aperture:
             within = (squared <= 1) & (squared >= hole * hole)
         return np.asarray(within, np.float64)
 
-    def points(self, count: int) -> Points:
-        """`count` lens points (count, 2) float32 as (x, y), |x|, |y| <= 1, each for the same light, mean exactly (0, 0).
+    def points(self, count: int) -> Array:
+        """Lens points that stand for equal amounts of light; always the same ones.
 
-        The same ones every time. Light that the barrel cuts off towards the corners: `open_share`.
+        See `open_share` for the light that the barrel cuts off towards the corners.
+
+        Args:
+            count: 1 or more.
+
+        Returns:
+            (count, 2) float32 as (x, y), -1..1, with the mean (0, 0).
+
+        Raises:
+            ValueError: for a count below 1.
         """
         if count < 1:
             raise ValueError(f"{count} lens points were asked for, expected at least 1")
         return _points(self, count).copy()
 
-    def open_share(self, points: Points, p: npt.ArrayLike) -> Floats:
-        """How open each lens point is seen from the picture positions p (..., 2): (..., count), 0..1; see `vignetting`.
+    def open_share(self, points: Array, p: npt.ArrayLike) -> Array64:
+        """How open each lens point is, seen from positions in the picture; see `vignetting`.
 
-        A point stands for a cell of the lens, so the rim is soft by the width of one.
+        A point stands for a cell of the lens, so the rim is soft by the width of a cell.
+
+        Args:
+            points: (count, 2).
+            p: (..., 2), centre (0, 0), corners of length 1.
+
+        Returns:
+            (..., count), 0..1.
         """
         points, p = np.asarray(points, np.float64), np.asarray(p, np.float64)
         shift = self.vignetting * p[..., None, :]
@@ -176,7 +198,7 @@ class Aperture:
         if self.vignetting == 0:
             return np.ones_like(beyond)
         cell = math.sqrt(math.pi / len(points))
-        share: Floats = np.clip((1 - beyond) / cell + 0.5, 0, 1)
+        share: Array64 = np.clip((1 - beyond) / cell + 0.5, 0, 1)
         return share
 
     def _half_axes(self) -> tuple[float, float]:
@@ -184,21 +206,9 @@ class Aperture:
         return min(1.0, 1 / ratio), min(1.0, ratio)
 
 
-def alpha_thresholds(count: int) -> npt.NDArray[np.float32]:
-    """Thresholds (count,) in 0..1, one for each lens point: an alpha of `a` passes about `a * count` of them.
-
-    They are spread evenly on their own and against the lens points (an additive recurrence on the golden ratio would
-    follow the spiral; the plastic number does not).
-    """
-    thresholds: npt.NDArray[np.float32] = ((0.5 + np.arange(1, count + 1) * _PLASTIC) % 1.0).astype(
-        np.float32
-    )
-    return thresholds
-
-
 @lru_cache(maxsize=256)
-def _points(aperture: Aperture, count: int) -> Points:
-    """The points of a shape; those of discs and ellipses on a sunflower's spiral, even and cheap."""
+def _points(aperture: Aperture, count: int) -> Array:
+    """The points of a shape; of discs and ellipses on a sunflower spiral, which is even and cheap."""
     if aperture.kind in ("disc", "cat-eye", "anamorphic"):
         index = np.arange(count) + 0.5
         radius, angle = np.sqrt(index / count), index * math.pi * (3 - math.sqrt(5))
@@ -207,22 +217,20 @@ def _points(aperture: Aperture, count: int) -> Points:
             points *= aperture._half_axes()
     else:
         points = even_points(_light(aperture), count)
-    centred: Points = (points - points.mean(0)).astype(np.float32)
+    centred: Array = (points - points.mean(0)).astype(np.float32)
     return np.clip(centred, -1, 1)
 
 
 @lru_cache(maxsize=16)
-def _light(aperture: Aperture) -> Floats:
+def _light(aperture: Aperture) -> Array64:
     """Mean density of the cells of a grid over [-1, 1]^2, (CELLS, CELLS), rows from the top."""
     x, y = cell_centres()
     within = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5) * (2 / CELLS)
-    total: Floats = sum((aperture.density(x + dx, y + dy) for dx in within for dy in within), np.zeros(1))
+    total: Array64 = sum((aperture.density(x + dx, y + dy) for dx in within for dy in within), np.zeros(1))
     return total / _SAMPLES**2
 
 
-def _polygon(
-    x: Floats, y: Floats, count: float, rounding: float, rotation_deg: float
-) -> npt.NDArray[np.bool_]:
+def _polygon(x: Array64, y: Array64, count: float, rounding: float, rotation_deg: float) -> Mask:
     """Whether points lie within `count` arcs of curvature `rounding` between corners on the unit circle."""
     sector = 2 * math.pi / count
     middle = (
@@ -240,7 +248,7 @@ def _polygon(
     return np.asarray((along - centre) ** 2 + across**2 <= arc * arc)
 
 
-def _kernel_density(grid: KernelGrid, x: Floats, y: Floats) -> Floats:
+def _kernel_density(grid: KernelGrid, x: Array64, y: Array64) -> Array64:
     x, y = np.broadcast_arrays(x, y)
     column, row = np.floor((x - grid.left) / grid.side), np.floor((y - grid.top) / grid.side)
     within = (column >= 0) & (column < grid.columns) & (row >= 0) & (row < grid.rows)
@@ -251,7 +259,7 @@ def _kernel_density(grid: KernelGrid, x: Floats, y: Floats) -> Floats:
 
 
 def _kernel_grid(image: npt.NDArray[Any]) -> KernelGrid:
-    """The weights of a kernel picture round their centre of light."""
+    """The weights of a kernel picture around their centre of light."""
     weights = _smaller(_weights(image), LARGEST_KERNEL)
     lit = weights > 0
     rows, columns = weights.shape
@@ -268,7 +276,8 @@ def _kernel_grid(image: npt.NDArray[Any]) -> KernelGrid:
     return KernelGrid(rows, columns, -centre_x * side, -centre_y * side, side, weights.tobytes())
 
 
-def _weights(image: npt.NDArray[Any]) -> Floats:
+def _weights(image: npt.NDArray[Any]) -> Array64:
+    """Grey levels (H, W), 0 and above. Raises ValueError as `Aperture.kernel`."""
     if image.ndim not in (2, 3) or image.size == 0 or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise ValueError(
             f"the aperture's picture has shape {image.shape}, expected (H, W), (H, W, 3) or (H, W, 4); "
@@ -292,11 +301,11 @@ def _weights(image: npt.NDArray[Any]) -> Floats:
     return values
 
 
-def _smaller(weights: Floats, side: int) -> Floats:
-    """Means over blocks, so that no side is longer than `side` cells; the rest is filled up in the dark."""
+def _smaller(weights: Array64, side: int) -> Array64:
+    """Means over blocks, so that no side is longer than `side` cells; padded with 0."""
     block = -(-max(weights.shape) // side)
     if block > 1:
-        rows, columns = (-(-each // block) * block for each in weights.shape)
+        rows, columns = (-(-length // block) * block for length in weights.shape)
         padded = np.pad(weights, ((0, rows - weights.shape[0]), (0, columns - weights.shape[1])))
         weights = padded.reshape(rows // block, block, columns // block, block).mean((1, 3))
     return weights

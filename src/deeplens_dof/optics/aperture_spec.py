@@ -1,4 +1,4 @@
-"""Names of aperture shapes, `blades:7:0.5`, and the numbers that belong to them: declared once, text to values and back."""
+"""Aperture shapes as text, `blades:7:0.5`: names and numbers declared once, parsed and written back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of a shape, its limits included. default None: it must be said."""
+    """One number of a shape, low..high. Without a default it is required."""
 
     name: str
     low: float
@@ -36,10 +36,12 @@ Named = tuple[str, tuple[float, ...]]
 
 
 def parse_shape(text: Any) -> Named | None:
-    """The name and all numbers of a shape; None when the text is the name of a picture file, which is not opened.
+    """The name and all numbers of a shape; None when the text names a picture file, which is not opened.
 
-    What has a dot or a slash and begins with no shape's name is a file. Raises ValueError, a sentence, for
-    anything else.
+    A text with a dot or a slash that does not begin with a shape's name is a file.
+
+    Raises:
+        ValueError: for anything else.
     """
     if not isinstance(text, str):
         raise ValueError(f"shape is {text!r}, expected {USAGE}")
@@ -52,7 +54,7 @@ def parse_shape(text: Any) -> Named | None:
 
 
 def numbers_of(name: str, given: list[Any]) -> tuple[float, ...]:
-    """The numbers of the shape `name`, defaults filled in. Raises ValueError for wrong ones, too few and too many."""
+    """The numbers of the shape `name`, defaults filled in. Raises ValueError for wrong numbers, too few and too many."""
     numbers = SHAPES[name]
     if len(given) > len(numbers):
         raise ValueError(
@@ -73,7 +75,7 @@ def shape_text(name: str, values: tuple[float, ...]) -> str:
 
 
 def _text(name: str, given: list[Any]) -> str:
-    return ":".join([name, *(str(each) for each in given)])
+    return ":".join([name, *(str(number) for number in given)])
 
 
 def _checked(shape: str, number: Number, given: Any) -> float:

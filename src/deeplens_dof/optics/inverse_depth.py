@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
+
+from deeplens_dof.types import Plane
 
 Unit = Literal["1/m", "relative"]
 
@@ -15,12 +16,18 @@ Unit = Literal["1/m", "relative"]
 class InverseDepth:
     """Inverse depth of every pixel of a picture.
 
-    values: float32 (H, W), finite. unit "1/m": inverse metres along the optical axis, 0 is infinity. unit
-    "relative": known up to scale and shift, 0 is the farthest and 1 the nearest after robust normalisation.
-    Raises ValueError when values are not a finite (H, W) array or the unit is unknown.
+    In "1/m", inverse metres along the optical axis, 0 is infinity. "relative" depth is known up to scale and shift; after
+    robust normalisation 0 is the farthest and 1 the nearest.
+
+    Args:
+        values: (H, W), finite; stored as float32.
+        unit: "1/m" or "relative".
+
+    Raises:
+        ValueError: when the values are not a finite (H, W) array or the unit is unknown.
     """
 
-    values: npt.NDArray[np.float32]
+    values: Plane
     unit: Unit
 
     def __post_init__(self) -> None:
@@ -37,48 +44,79 @@ class InverseDepth:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Height and width."""
         height, width = self.values.shape
         return height, width
 
-    def in_metres(self, nearest_m: float) -> npt.NDArray[np.float32]:
-        """Inverse depth in 1/m, float32 (H, W).
+    @property
+    def is_relative(self) -> bool:
+        """Whether scale and shift are unknown."""
+        return self.unit == "relative"
 
-        Relative depth is placed so that 1 is at `nearest_m` (finite, above 0, else ValueError) and 0 at
-        infinity; metric depth is returned as it is.
+    def to_metric(self, value: float, nearest_m: float) -> float:
+        """One inverse depth of this map's unit in 1/m. nearest_m: distance of relative depth 1, in metres, above 0."""
+        return value / nearest_m if self.is_relative else value
+
+    def in_metres(self, nearest_m: float) -> Plane:
+        """Inverse depth in 1/m, float32 (H, W); metric depth is returned as it is.
+
+        Args:
+            nearest_m: distance of relative depth 1, finite and above 0; relative depth 0 lies at infinity.
+
+        Raises:
+            ValueError: for another `nearest_m`.
         """
         if not (np.isfinite(nearest_m) and nearest_m > 0):
             raise ValueError(f"nearest_m is {nearest_m!r}, expected a finite distance in metres above 0")
-        return self.values if self.unit == "1/m" else self.values / np.float32(nearest_m)
+        return self.values / np.float32(nearest_m) if self.is_relative else self.values
+
+    def spread(self, nearest_m: float) -> float:
+        """The range of inverse depth from far to near, in 1/m.
+
+        Relative depth fills 0..1, hence 1 / `nearest_m`; of metric depth the range without the lowest and the highest
+        half per cent.
+        """
+        if self.is_relative:
+            return 1 / nearest_m
+        far, near = np.percentile(_sample(self.values, 512), (0.5, 99.5))
+        return float(near - far)
+
+    def stretched(self) -> InverseDepth:
+        """Relative depth stretched to 0..1 by `normalised`; metric depth as it is."""
+        return InverseDepth(self.normalised(), self.unit) if self.is_relative else self
 
     def sampled(self, height: int, width: int) -> InverseDepth:
-        """At another size, each value that of the pixel at the new one's centre: a mean of two depths would lie where
-        nothing is.
-        """
+        """At another size, see `sample_nearest`: a mean of two depths would lie where no surface is."""
         if (height, width) == self.shape:
             return self
-        rows, columns = (
-            ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
-            for new, old in zip((height, width), self.shape, strict=True)
-        )
-        return InverseDepth(self.values[np.ix_(rows, columns)], self.unit)
+        return InverseDepth(sample_nearest(self.values, height, width), self.unit)
 
-    def normalised(self, low: float = 0.5, high: float = 99.5) -> npt.NDArray[np.float32]:
-        """Values mapped to 0 (farthest) .. 1 (nearest) by the given percentiles and clipped; all 0 for a
-        constant map.
-        """
+    def normalised(self, low: float = 0.5, high: float = 99.5) -> Plane:
+        """The values mapped to 0 (farthest) .. 1 (nearest), see `normalise`."""
         return normalise(self.values, low, high)
 
 
-def normalise(
-    values: npt.NDArray[np.float32], low: float = 0.5, high: float = 99.5
-) -> npt.NDArray[np.float32]:
-    """Robust min-max: the `low` percentile to 0, the `high` one to 1, clipped. A constant picture becomes 0.
+def sample_nearest(values: Plane, height: int, width: int) -> Plane:
+    """values (h, w) at another size: each pixel takes the value at its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
+        for new, old in zip((height, width), values.shape, strict=True)
+    )
+    return np.asarray(values[np.ix_(rows, columns)])
 
-    values: (H, W). Large maps are sampled at every n-th pixel, about 1024 a side.
+
+def normalise(values: Plane, low: float = 0.5, high: float = 99.5) -> Plane:
+    """Values (H, W) mapped to 0..1: the `low` percentile to 0, the `high` one to 1, clipped. A constant map becomes 0.
+
+    The percentiles of large maps are taken of every n-th pixel, about 1024 a side.
     """
-    sample = values[:: max(1, values.shape[0] // 1024), :: max(1, values.shape[1] // 1024)]
-    far, near = (float(v) for v in np.percentile(sample, (low, high)))
+    far, near = (float(value) for value in np.percentile(_sample(values, 1024), (low, high)))
     if not near - far > 1e-12 * max(abs(near), abs(far), 1e-30):
         return np.zeros_like(values, dtype=np.float32)
-    scaled: npt.NDArray[np.float32] = (values - np.float32(far)) / np.float32(near - far)
+    scaled: Plane = (values - np.float32(far)) / np.float32(near - far)
     return np.clip(scaled, 0, 1).astype(np.float32)
+
+
+def _sample(values: Plane, side: int) -> Plane:
+    """Every n-th pixel of a map (H, W), about `side` a side."""
+    return values[:: max(1, values.shape[0] // side), :: max(1, values.shape[1] // side)]

@@ -1,7 +1,7 @@
 """The thin lens: focus, f-number and focal length to a signed circle of confusion in pixels. Pure arithmetic.
 
-A point at inverse depth `d` (1/m), photographed with the focus at inverse depth `d_focus`, is spread over a
-disc whose radius on the picture is `|coc_px|`, with
+A point at inverse depth `d` (1/m), photographed with the focus at inverse depth `d_focus`, spreads over a
+disc whose radius in the picture is `|coc_px|`, with
 
     coc_px  = blur_px * (d - d_focus)
     blur_px = 0.5 * focal_length_m**2 / f_number * image_width_px / sensor_width_m      [px * m]
@@ -18,7 +18,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from deeplens_dof.types import Plane
 
 FULL_FRAME_WIDTH_MM = 36.0
 TRANSITION = 0.5  # of the focus range: how far beyond each of its ends the blur sets in
@@ -26,14 +27,10 @@ TRANSITION = 0.5  # of the focus range: how far beyond each of its ends the blur
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A 35 mm-equivalent lens: what is written on the barrel.
+    """A 35 mm-equivalent lens, as engraved on the barrel. Raises ValueError unless both are finite and above 0."""
 
-    focal_length_mm: focal length on a 36 mm wide sensor, > 0.
-    f_number: focal length over the diameter of the entrance pupil, > 0.
-    """
-
-    focal_length_mm: float = 50.0
-    f_number: float = 1.8
+    focal_length_mm: float = 50.0  # on a 36 mm wide sensor
+    f_number: float = 1.8  # focal length over the diameter of the entrance pupil
 
     def __post_init__(self) -> None:
         for name in ("focal_length_mm", "f_number"):
@@ -43,21 +40,22 @@ class Lens:
 
     @property
     def aperture_diameter_mm(self) -> float:
+        """Diameter of the entrance pupil."""
         return self.focal_length_mm / self.f_number
 
     def blur_px(self, image_width_px: float) -> float:
-        """Radius of the circle of confusion per unit of inverse depth, in px * m, on a picture so wide."""
+        """CoC radius per unit of inverse depth, in px * m, in a picture of that width."""
         focal_length_m, sensor_width_m = self.focal_length_mm * 1e-3, FULL_FRAME_WIDTH_MM * 1e-3
         return 0.5 * focal_length_m**2 / self.f_number * image_width_px / sensor_width_m
 
 
 def signed_coc_px(
-    inverse_depth: npt.NDArray[np.float32],
+    inverse_depth: Plane,
     focus_inverse_depth: float,
     blur_px: float,
     focus_range: float = 0.0,
     widest_transition: float = math.inf,
-) -> npt.NDArray[np.float32]:
+) -> Plane:
     """Signed radius of the circle of confusion of every pixel.
 
     It is 0 within `focus_range / 2` of the focus. Beyond, it rises to that of the plane in focus,

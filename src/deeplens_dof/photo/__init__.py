@@ -1,4 +1,4 @@
-"""Picture files to photos and back: the only place that opens them."""
+"""Picture files to photos and back."""
 
 from deeplens_dof.photo.atomic import write_atomically
 from deeplens_dof.photo.contents import Compression

@@ -1,4 +1,4 @@
-"""numpy arrays of sRGB pixels as photos, and back to arrays of the same kind."""
+"""numpy arrays of sRGB pixels as photos, and photos as arrays of the same kind."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ _SHAPES = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 
 
 def as_photo(array: npt.NDArray[Any]) -> Photo:
-    """sRGB of (H, W) and 0, 1, 3 or 4 channels, uint8, uint16 or floats, as a photo; alpha is left out.
+    """An array of sRGB pixels as a photo; alpha is dropped, floats are clipped to 0..1 and kept at 16 bits.
 
-    Floats are clipped to 0..1 and carried at 16 bits. Raises ValueError for other shapes and types, NaN and
-    infinity, and for floats that look like 0..255.
+    Args:
+        array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16 or floats.
+
+    Raises:
+        ValueError: another shape or type, NaN or infinity, or floats that look like 0..255.
     """
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ValueError(f"the picture has shape {array.shape}, expected {_SHAPES} and at least one pixel")
@@ -33,7 +36,7 @@ def as_photo(array: npt.NDArray[Any]) -> Photo:
 
 
 def like(original: npt.NDArray[Any], linear: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Linear light (H, W, 3) as sRGB of the shape and type of `original`, whose alpha is passed on."""
+    """Linear light (H, W, 3) as sRGB in the shape and type of `original`, with its alpha."""
     if original.ndim == 2 or original.shape[2] == 1:
         linear = linear[..., 1] if original.ndim == 2 else linear[..., 1:2]
     encoded = linear_to_srgb(linear, original.dtype.newbyteorder("=")).astype(original.dtype, copy=False)

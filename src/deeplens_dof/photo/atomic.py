@@ -1,4 +1,4 @@
-"""Atomic writing whose refusals are PhotoErrors, as those of the rest of `photo` are."""
+"""Atomic writing that raises PhotoError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deeplens_dof.runtime.errors import reason, shown
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """As `deeplens_dof.runtime.atomic_write.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
+    """As `runtime.atomic_write.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
     try:
         atomic_write.write_atomically(path, write)
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""Pixels and alpha from one type to another: uint8 and uint16 codes, and float32 linear light."""
+"""Conversion of pixels and alpha between uint8 codes, uint16 codes and float32 linear light."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deeplens_dof.photo.contents import Contents, Pixels
 
 
 def rounded_to_8_bits(pixels: Pixels) -> Pixels:
-    """Codes as uint8: uint8 as it is; uint16 divided by 257 and rounded, so that 65535 is 255; light by sRGB's curve."""
+    """Pixels as uint8: 16-bit codes are divided by 257 and rounded, linear light is encoded with the sRGB curve."""
     if pixels.dtype.kind == "f":
         return linear_to_srgb(pixels, np.uint8)
     return _ROUNDED[pixels] if pixels.dtype == np.uint16 else pixels
 
 
 def alpha_as(alpha: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Alpha, which knows no curve, as uint8, uint16 or float32 of full scale 255, 65535 or 1."""
+    """Alpha, which is linear, as uint8, uint16 or float32 with a full scale of 255, 65535 or 1."""
     kind = np.dtype(dtype)
     if alpha.dtype == kind:
         return alpha
@@ -34,7 +34,7 @@ def alpha_as(alpha: Pixels, dtype: npt.DTypeLike) -> Pixels:
 
 
 def as_codes(contents: Contents, dtype: npt.DTypeLike) -> Contents:
-    """Contents of linear light as straight codes of sRGB's curve, clipped to 0..1; others as they are."""
+    """Contents in linear light as unassociated sRGB codes, clipped to 0..1; other contents unchanged."""
     if contents.pixels.dtype.kind != "f":
         return contents
     light, alpha = contents.pixels, contents.alpha

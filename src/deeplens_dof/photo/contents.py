@@ -1,4 +1,4 @@
-"""What goes into a picture file: pixels, alpha, metadata, and how hard it is to be compressed."""
+"""The contents of a picture file: pixels, alpha, metadata, and compression settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Pixels = npt.NDArray[Any]  # uint8 or uint16 codes, or float32 linear light
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """How the file was compressed that a photo came from, so that saving it again costs about as many bytes.
+    """Compression of the original file, so that saving it again takes about as many bytes.
 
-    quality: estimated JPEG quality 1..100, None if unknown. subsampling: of the chroma, "4:4:4", "4:2:2" or
-    "4:2:0". lossless: a WebP without loss. half: an EXR of 16-bit floats.
+    quality: estimated JPEG quality 1..100, None if unknown. subsampling: of the chroma, "4:4:4", "4:2:2" or "4:2:0".
+    lossless: of a WebP or JPEG XL. half: an EXR of 16-bit floats.
     """
 
     quality: int | None = None
@@ -25,7 +25,7 @@ class Compression:
 
 
 class Decoded(NamedTuple):
-    """What a decoder gives: upright pixels, straight alpha, and the profile that describes them."""
+    """The output of a decoder: upright pixels, unassociated alpha, and the profile that describes them."""
 
     pixels: Pixels  # (H, W, 3)
     alpha: Pixels | None  # (H, W), of the same type
@@ -34,9 +34,7 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """pixels (H, W, 3) and alpha (H, W) or None, both of one type (see Photo); exif is TIFF-structured, without
-    `Exif`.
-    """
+    """pixels (H, W, 3) and alpha (H, W) or None, both of one type (see Photo). exif: TIFF-structured, without `Exif`."""
 
     pixels: Pixels
     alpha: Pixels | None = None

@@ -1,4 +1,4 @@
-"""Depth that came inside a photo: what a phone measured, as the photo's own."""
+"""Depth stored in the file of a photo, as measured by a phone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deeplens_dof.optics.inverse_depth import InverseDepth
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedDepth:
-    """Depth found in a photo's file, upright like the photo, of its own size.
+    """Depth in a photo's file, upright like the photo, at its own size.
 
-    inverse_depth: (h, w), "1/m" only where the file states metres, else "relative". origin: what holds it, in words,
-    for example "HEIC depth image" or "GDepth". matte: (h2, w2) 0..1 of the subject, or None. f_number: the aperture
-    that the phone simulated, or None. focus: (x, y) 0..1 of what it focused on, or None. original: the file of the
-    photo as it was before a phone blurred it, or None.
+    inverse_depth: (h, w), "1/m" only where the file gives metres, else "relative". origin: its container, for example
+    "HEIC depth image" or "GDepth". matte: (h2, w2) 0..1 of the subject, or None. f_number: the aperture that the phone
+    simulated, or None. focus: (x, y) 0..1 of the focus point, or None. original: the file of the photo before the phone
+    blurred it, or None.
     """
 
     inverse_depth: InverseDepth = field(repr=False)

@@ -1,4 +1,4 @@
-"""What went wrong with a picture file, as one sentence that starts with the picture's name."""
+"""Errors of picture files: one sentence that starts with the picture's name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ class PhotoError(ValueError):
 
 
 class TooLargeError(PhotoError):
-    """A file or picture is larger than is allowed."""
+    """A file or picture exceeds a limit."""
 
 
 class UnknownFormatError(PhotoError):
-    """The bytes are those of no picture format that is read."""
+    """The content is not of a supported picture format."""
 
 
 class BoxError(PhotoError):
-    """The boxes of an ISO media file are damaged, or more than are walked."""
+    """The boxes of an ISO media file are damaged, or too many."""

@@ -1,4 +1,4 @@
-"""How large a picture may be. Sizes come from the header and are checked before anything is decoded."""
+"""Size limits of pictures and metadata, checked from the header before anything is decoded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what is read. Pixels count width times height; sides are in px; the rest is in bytes.
+    """Upper bounds for a file. Pixels are width times height, sides are in px, everything else is in bytes.
 
-    max_progressive_jpeg_pixels: progressive JPEG needs many passes over all coefficients; None is no extra
-    bound.
+    max_progressive_jpeg_pixels: a tighter bound for progressive JPEG, which takes many passes over all coefficients; None
+    is no separate bound.
     """
 
     max_pixels: int
@@ -33,7 +33,7 @@ class Limits:
             )
 
     def check_picture(self, name: str, width: int, height: int, progressive_jpeg: bool = False) -> None:
-        """Raises PhotoError when the picture has no pixels or more than are allowed."""
+        """Raises PhotoError when the picture has no pixels, or more than the limits allow."""
         if width < 1 or height < 1:
             raise PhotoError(f"{name} is {width} x {height} px, expected at least one pixel; export it again")
         if max(width, height) > self.max_side:
@@ -45,10 +45,11 @@ class Limits:
         if progressive_jpeg and self.max_progressive_jpeg_pixels is not None:
             most, kind = min(most, self.max_progressive_jpeg_pixels), "a progressive JPEG"
         if width * height > most:
-            raise TooLargeError(
-                f"{name} is {width:,} x {height:,} px, which is {width * height / _MEGA:,.1f} megapixels, "
-                f"expected at most {most / _MEGA:,.0f} for {kind}; make it smaller"
-            )
+            size, bound = f"{width:,} x {height:,} px", f"{most:,} pixels"
+            if most % _MEGA == 0:
+                size += f", which is {width * height / _MEGA:,.1f} megapixels"
+                bound = f"{most // _MEGA:,}"
+            raise TooLargeError(f"{name} is {size}, expected at most {bound} for {kind}; make it smaller")
 
     def check_metadata(self, name: str, exif: bytes | None, icc: bytes | None, xmp: bytes | None) -> None:
         blocks = (

@@ -1,4 +1,4 @@
-"""The photo as it was before a phone, an editor or we blurred it: used when it is there, and put beside the result."""
+"""The original of a photo before a phone, an editor or DeepLens blurred it: used if present, stored with the result."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from deeplens_dof.runtime.errors import shown
 
 
 def untouched(photo: Photo) -> Photo:
-    """The photo with the pixels of the original that its file holds, to be refocused: blur upon blur would be wrong.
+    """The photo with the pixels of the original stored in its file, because blurring a blurred picture would be wrong.
 
-    Its metadata, its name and its depth stay; its file is then the original. It is returned as it is when its file
-    holds no original, or one that is broken or of another size.
+    Metadata, name and depth stay; `file` becomes the original. The photo is returned unchanged when its file holds no
+    original, or one that is damaged or of another size.
     """
     depth = photo.depth
     if depth is None or depth.original is None:
@@ -37,7 +37,7 @@ def untouched(photo: Photo) -> Photo:
 
 
 def check_embedding(path: str | os.PathLike[str], strip_metadata: bool) -> None:
-    """Raises PhotoError when a file of that name cannot take depth and the untouched photo in."""
+    """Raises PhotoError when a file of that name cannot hold depth and the original."""
     if formats.by_suffix(path).name != "JPEG":
         raise PhotoError(
             f"{shown(path)} cannot be written with depth inside, which only a JPEG holds; end its name in .jpg"

@@ -1,4 +1,4 @@
-"""A photo: pixels in their own colour space, what the camera wrote, and saving without losing either."""
+"""A photo: pixels in their own colour space and the camera's metadata, both preserved when it is saved."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """An upright picture and everything that is to stay with it.
+    """An upright picture with its colour profile, metadata and depth.
 
-    pixels: (H, W, 3) uint8 or uint16, encoded in the picture's own colour space, which is `icc`'s, or sRGB without; or
-    float32, scene-linear light in sRGB's primaries, without bounds and without `icc`. alpha: (H, W) of the same type, or
-    None; 0..1 for floats. Codes are straight, light is already multiplied by alpha. format: the name of the one that
-    it is saved in unless told otherwise, "JPEG", "PNG", ...: that of the file, "TIFF" for what is only read. exif:
-    TIFF-structured, its orientation already 1. xmp: a UTF-8 packet. source: the name used in messages. depth: what the
-    file itself holds of it, or None; depth_problem: a sentence that tells why depth that is there is not used. file: the
-    JPEG that it was read from, to the byte, or None. Raises PhotoError when the arrays do not fit together.
+    pixels: (H, W, 3) uint8 or uint16, encoded in the colour space of `icc`, or in sRGB without; or float32, unbounded
+    scene-linear light in sRGB primaries, without `icc`. alpha: (H, W) of the same type, or None; 0..1 for floats. Codes are
+    unassociated, light is premultiplied. format: "JPEG", "PNG", ..., the default for saving: that of the file, "TIFF" for
+    read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
+    embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
+    original JPEG file, byte for byte, or None.
+
+    Raises PhotoError when the arrays do not fit together.
     """
 
     pixels: Pixels
@@ -80,7 +81,7 @@ class Photo:
 
     @property
     def is_float(self) -> bool:
-        """Whether pixels are linear light itself, and white is not where it ends."""
+        """Whether pixels are linear light, which may exceed white."""
         return bool(self.pixels.dtype == np.float32)
 
     @property
@@ -92,18 +93,18 @@ class Photo:
         return int(self.pixels.shape[1])
 
     def linear(self) -> npt.NDArray[np.float32]:
-        """Linear light in the picture's own primaries, float32 (H, W, 3), 0..1, by the tone curves of its
-        profile; float32 pixels as they are.
+        """Linear light in the picture's own primaries, float32 (H, W, 3), 0..1; float32 pixels as they are.
 
-        A profile without such curves (one of tables only) is taken to have sRGB's, which is an approximation.
+        Uses the tone curves of the profile. A profile without curves (LUT only) is treated as having sRGB's, which is an
+        approximation.
         """
         return self.pixels if self.is_float else decoded(self.pixels, self._curves())
 
     def encode(self, linear: npt.NDArray[np.float32], dtype: npt.DTypeLike | None = None) -> Pixels:
-        """The inverse of `linear`: float32 (H, W, 3) of the same primaries to pixels, clipped to 0..1 and rounded; those
-        of a float32 photo are the light itself.
+        """The inverse of `linear`: float32 (H, W, 3) to pixels, clipped to 0..1 and rounded.
 
-        dtype: uint8 or uint16; None takes the photo's own. `encode(linear())` gives the pixels back exactly.
+        dtype: uint8 or uint16; None is the photo's own, and the light itself for a float photo. `encode(linear())` returns
+        the pixels exactly. Raises PhotoError for another type.
         """
         kind = self.pixels.dtype if dtype is None else np.dtype(dtype)
         if kind == np.float32 and self.is_float:
@@ -113,9 +114,9 @@ class Photo:
         return encoded(linear, kind, self._curves())
 
     def srgb8(self) -> npt.NDArray[np.uint8]:
-        """uint8 sRGB (H, W, 3), for networks: converted by littlecms when the photo is not sRGB.
+        """uint8 sRGB (H, W, 3) for networks, converted by littlecms when the photo is in another colour space.
 
-        Pixels under a profile that littlecms refuses are taken as sRGB; light above white becomes white.
+        Pixels with a profile that littlecms rejects are treated as sRGB; light above white becomes white.
         """
         pixels: npt.NDArray[np.uint8] = rounded_to_8_bits(self.pixels)
         found = icc.profile(self.icc) if self.icc else None
@@ -129,9 +130,7 @@ class Photo:
         return pixels if converted is None else np.array(converted, np.uint8)
 
     def with_pixels(self, pixels: npt.NDArray[Any]) -> Photo:
-        """This photo with other pixels of the same colour space. Alpha stays if it still fits in size and
-        type.
-        """
+        """This photo with other pixels in the same colour space. Alpha is kept if its size still fits."""
         alpha = self.alpha
         if alpha is not None and alpha.shape != pixels.shape[:2]:
             alpha = None
@@ -148,14 +147,20 @@ class Photo:
         quality: int | None = None,
         format: str | None = None,
     ) -> None:
-        """Write the photo to `path`, whole or not at all. The format is that of the suffix unless it is
-        named.
+        """Write the photo to `path`, completely or not at all.
 
-        What a format holds is in docs/formats.md: 16 bits are rounded to 8 where it has no more, light above white
-        stays in EXR only, alpha stays everywhere but in JPEG.
-        strip_metadata: leave EXIF (with GPS) and XMP out; the ICC profile stays, as the colours need it.
-        settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside what is there.
-        quality: 1..100; None is about the input's, at least 90 for JPEG. Raises PhotoError.
+        Format capabilities are listed in docs/formats.md: 16 bits are rounded to 8 where necessary, light above white is kept
+        only in EXR, alpha everywhere but in JPEG.
+
+        Args:
+            path: the file; its suffix determines the format unless `format` names one.
+            strip_metadata: leave out EXIF (with GPS) and XMP. The ICC profile stays, because the colours depend on it.
+            settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside existing properties.
+            quality: 1..100; None is about the original's, at least 90 for JPEG.
+            format: "JPEG", ".png", ...
+
+        Raises:
+            PhotoError: the photo cannot be written.
         """
         form = formats.by_suffix(path) if format is None else formats.by_name(format)
         data = file_bytes(self._contents(strip_metadata, settings), form, quality, shown(path))
@@ -169,15 +174,16 @@ class Photo:
         quality: int | None = None,
         format: str | None = None,
     ) -> bytes:
-        """What `save` would write, in the photo's own format unless another is named."""
+        """The file that `save` would write, in the photo's own format unless another is named."""
         form = formats.by_name(self.format if format is None else format)
         return file_bytes(self._contents(strip_metadata, settings), form, quality, self.source)
 
     def with_embedded_depth(
         self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None
     ) -> Photo:
-        """This photo with `depth` in its XMP as GDepth, so that it and other programs can refocus it (see
-        `gdepth.with_depth`). Raises PhotoError when that is more than a JPEG would be read with.
+        """This photo with `depth` as GDepth in its XMP, so that other programs can refocus it (see `gdepth.with_depth`).
+
+        Raises PhotoError when the packet would exceed the limit for reading.
         """
         packet = gdepth.with_depth(self.xmp, depth, nearest_m, blur_at_infinity)
         if len(packet) > COMMAND_LINE_LIMITS.max_xmp_bytes:

@@ -1,6 +1,4 @@
-"""Reading a photo: content decides the format, the header decides whether it is decoded, and it comes out
-upright.
-"""
+"""Reading a photo: content determines the format, limits are checked from the header, and the result is upright."""
 
 from __future__ import annotations
 
@@ -30,13 +28,18 @@ if TYPE_CHECKING:
 
 
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
-    """A photo from a path, the bytes of a file, or a Pillow image (which is left as it is).
+    """Read a photo from a path, the bytes of a file, or a Pillow image (which is left unchanged).
 
-    Reads the first frame of every format of docs/formats.md, told apart by content. Orientation is applied;
-    palette, grey and CMYK become RGB. Depth inside HEIC and in Google's formats becomes `Photo.depth`; where it is broken
-    the photo is read without, and `Photo.depth_problem` says why. Raises PhotoError, one sentence, for everything that is
-    not a whole
-    picture within limits.
+    Reads the first frame of every format in docs/formats.md, recognised by content. Orientation is applied; palette, grey
+    and CMYK become RGB. Depth in HEIC and in Google's formats becomes `Photo.depth`; when it is damaged, `Photo.depth` is
+    None and `Photo.depth_problem` says why.
+
+    Args:
+        source: path, bytes or Pillow image.
+        limits: bounds on file, picture and metadata.
+
+    Raises:
+        PhotoError: one sentence, for anything but a complete picture within the limits.
     """
     if "PIL" in sys.modules:
         from PIL import Image
@@ -54,7 +57,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
 def read_with_map(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = COMMAND_LINE_LIMITS
 ) -> tuple[Photo, RangeMap | None]:
-    """As `read`, with the depth in Google's formats on its own scale."""
+    """As `read`, and the range map of depth in Google's formats, on its own scale."""
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
@@ -70,9 +73,9 @@ def read_with_map(
 
 # Formats whose headers are read by us, and the metadata with them.
 _DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
-    "EXR": exr.decode,
+    "EXR": exr.decode_exr,
     "JXL": from_jxl,
-    "RAW": raw.decode,
+    "RAW": raw.decode_raw,
 }
 
 
@@ -116,8 +119,8 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
 
 
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
-    """Its own depth image counts before GDepth, which our own files of this format may hold."""
-    found = heif.read(data, head.info["items"], limits)
+    """The depth image of the HEIF file takes precedence over GDepth, which our own HEIC files may hold."""
+    found = heif.read_heif(data, head.info["items"], limits)
     photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
@@ -137,10 +140,10 @@ def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tupl
 
 
 def _loaded(head: Header) -> Image.Image | None:
-    """Pillow's image with its pixels decoded; None for a deep one, which Pillow would cut to 8 bits.
+    """Pillow's image with its pixels decoded; None for a deep one, which Pillow would reduce to 8 bits.
 
-    The canvas of a TIFF is made here, as Pillow would warn of large ones and refuse huge ones; and its XMP is
-    kept from Pillow meanwhile, which would turn the picture by it where the orientation tag says nothing.
+    The canvas of a TIFF is created here, because Pillow warns about large ones and refuses huge ones. Its XMP is hidden from
+    Pillow, which would otherwise turn the picture by it when there is no orientation tag.
     """
     from PIL import Image
 
@@ -159,7 +162,7 @@ def _loaded(head: Header) -> Image.Image | None:
 
 
 def _from_image(image: Image.Image, limits: Limits) -> Photo:
-    """A Pillow image that someone else opened; it is only looked at."""
+    """A Pillow image of the caller, which is not modified."""
     name = shown(getattr(image, "filename", "") or "the picture")
     limits.check_picture(name, *image.size)
     is_tiff = image.format == "TIFF"  # which Pillow turns upright itself, and whose EXIF is not in `info`
@@ -192,7 +195,7 @@ def _photo(
         icc=decoded.icc,
         exif=exif.made_upright(raw_exif, width, height),
         xmp=xmp.checked(packet),
-        camera=exif.camera(raw_exif),
+        camera=exif.camera_of(raw_exif),
         source=name,
         compression=compression,
     )

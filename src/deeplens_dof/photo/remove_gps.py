@@ -1,4 +1,4 @@
-"""Where a photo was taken, left out of it: the GPS directory of its EXIF and the GPS properties of its XMP."""
+"""Removal of the location: the GPS directory of EXIF and the GPS properties of XMP."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ _GPS_POINTER = 0x8825
 
 
 def without_gps(photo: Photo) -> Photo:
-    """The photo without its place; everything else is kept, byte for byte where it was.
+    """The photo without its location; everything else stays byte for byte.
 
-    An untouched photo beside it has a place of its own, and goes. A packet of XMP that still speaks of GPS afterwards is
-    left out whole.
+    An embedded original is removed, because it has a location of its own. XMP that still mentions GPS is removed completely.
     """
     depth = None if photo.depth is None else replace(photo.depth, original=None)
     packet = photo.xmp
-    if packet is not None and gdepth.IMAGE.encode() in packet:
-        packet = xmp.without(packet, {gdepth.IMAGE})
+    if packet is not None and gdepth.IMAGE_NAMESPACE.encode() in packet:
+        packet = xmp.without(packet, {gdepth.IMAGE_NAMESPACE})
     return replace(photo, exif=_exif_without(photo.exif), xmp=_xmp_without(packet), depth=depth, file=None)
 
 
 def _exif_without(exif: bytes | None) -> bytes | None:
-    """The block with the GPS directory blanked out and its pointer taken out of IFD0."""
+    """The block with its GPS directory blanked and the pointer removed from IFD0."""
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return exif
@@ -51,7 +50,7 @@ def _exif_without(exif: bytes | None) -> bytes | None:
 
 
 def _take_out(block: bytearray, order: str, directory: int, tag: int) -> None:
-    """Removes an entry; those behind it, and the link to the next directory, move up."""
+    """Removes a field; those after it, and the link to the next directory, move up."""
     (count,) = struct.unpack_from(f"{order}H", block, directory)
     end = min(directory + 2 + 12 * count + 4, len(block))
     for number in range(count):

@@ -1,4 +1,4 @@
-"""The bytes of a source: a plain file, read once, or bytes that are already there."""
+"""The bytes of a source: a regular file, or bytes already in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deeplens_dof.runtime.errors import reason, shown
 
 
 def bytes_of(source: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits) -> bytes:
-    """All bytes of `source`. Folders, pipes, devices and files over `limits.max_bytes` raise PhotoError."""
+    """All bytes of `source`. Raises PhotoError for folders, pipes, devices and files over `limits.max_bytes`."""
     name = shown(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         limits.check_file(name, memoryview(source).nbytes)

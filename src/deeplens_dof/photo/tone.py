@@ -1,8 +1,7 @@
-"""Tone curves: encoded values to linear light and back, by tables; 8 and 16 bits survive the way there and
-back.
+"""Tone curves: encoded values to linear light and back by tables, lossless for 8 and 16 bits.
 
-A curve is held as its 65,536 values at 16-bit codes. The way back is tabulated over the square root of the
-light, which spreads the dark codes as far apart as a power curve packs them together.
+A curve is stored as its 65,536 values at 16-bit codes. Its inverse is tabulated over the square root of the light, which
+spreads the dark codes as far apart as a power curve packs them together.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.imaging.color import FloatImage, linear_to_srgb, srgb_to_linear
+from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.types import Image
 
 _CODES = 65535
 _NODES = 1 << 18
@@ -22,24 +22,22 @@ _BAND_ROWS = 32  # rows worked on at once, so that they stay in the processor's 
 
 
 class ToneCurve:
-    """One channel's curve. values: float64 (65536,), linear light at each 16-bit code, made monotone and
-    0..1.
-    """
+    """The curve of one channel. values: float64 (65536,), linear light 0..1 at each 16-bit code, made monotone."""
 
     def __init__(self, values: npt.NDArray[np.float64]) -> None:
         self.values = np.maximum.accumulate(np.clip(values, 0, 1))
 
     @cached_property
     def is_srgb(self) -> bool:
-        """Whether this is the curve of sRGB and Display-P3, within the 0.05 % that tables of it differ."""
+        """Whether this is the curve of sRGB and Display-P3, within the 0.05 % by which tables of it differ."""
         return bool(np.abs(self.values - srgb_curve()).max() < 5e-4)
 
     def table(self, dtype: npt.DTypeLike) -> npt.NDArray[np.float32]:
         """Linear light of each code of that type."""
         return (self.values[::257] if np.dtype(dtype) == np.uint8 else self.values).astype(np.float32)
 
-    def encode_band(self, linear: FloatImage, out: npt.NDArray[Any]) -> None:
-        """Linear light of any shape into codes of out's type; clipped to 0..1, NaN becomes 0."""
+    def encode_band(self, linear: Image, out: npt.NDArray[Any]) -> None:
+        """Linear light of any shape as codes of out's type; clipped to 0..1, NaN becomes 0."""
         root = np.fmin(np.fmax(linear, np.float32(0)), np.float32(1))
         np.sqrt(root, out=root)
         if out.dtype == np.uint8:
@@ -77,12 +75,12 @@ def srgb_curve() -> npt.NDArray[np.float64]:
     return srgb_to_linear(np.arange(_CODES + 1, dtype=np.uint16)).astype(np.float64)
 
 
-def decoded(pixels: npt.NDArray[Any], curves: Curves) -> FloatImage:
+def decoded(pixels: npt.NDArray[Any], curves: Curves) -> Image:
     """uint8 or uint16 (H, W, 3) to float32 linear light of the same primaries."""
     if curves is None:
         return srgb_to_linear(pixels)
     tables = [curve.table(pixels.dtype) for curve in curves]
-    linear: FloatImage
+    linear: Image
     if all(curve is curves[0] for curve in curves):
         linear = tables[0][pixels]
         return linear
@@ -92,7 +90,7 @@ def decoded(pixels: npt.NDArray[Any], curves: Curves) -> FloatImage:
     return linear
 
 
-def encoded(linear: FloatImage, dtype: npt.DTypeLike, curves: Curves) -> npt.NDArray[Any]:
+def encoded(linear: Image, dtype: npt.DTypeLike, curves: Curves) -> npt.NDArray[Any]:
     """float32 (H, W, 3) linear light to uint8 or uint16, the inverse of `decoded`; clipped to 0..1."""
     if curves is None:
         return linear_to_srgb(linear, dtype)

@@ -1,4 +1,4 @@
-"""A picture's contents to the bytes of a file, by format."""
+"""Contents of a picture to the bytes of a file, by format."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ _LONGEST_JPEG_EXIF_BYTES = 65_527
 
 
 def file_bytes(contents: Contents, form: Format, quality: int | None, name: str) -> bytes:
-    """The whole file. What the format cannot hold is left out: alpha in JPEG, all but 8 bits (rounded) in some, and light
-    above white where there are no floats.
+    """The bytes of a file. Anything the format cannot hold is dropped: alpha, bits beyond 8 (rounded), light above white.
 
-    quality: 1..100 of JPEG, WebP, AVIF and HEIC; None takes about that of the file that the photo came from.
-    name: of the file, for messages. Raises PhotoError.
+    Args:
+        contents: pixels and metadata.
+        form: the format.
+        quality: 1..100 for JPEG, WebP, AVIF and HEIC; None is about that of the original file.
+        name: name of the file in messages.
+
+    Raises:
+        PhotoError: it cannot be written.
     """
     if quality is not None and not (isinstance(quality, int) and 1 <= quality <= 100):
         raise PhotoError(
@@ -70,7 +75,7 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
     if contents.exif is not None:
         short = contents.exif
         if len(short) > _LONGEST_JPEG_EXIF_BYTES:
-            short = exif.shortened(short, _LONGEST_JPEG_EXIF_BYTES)
+            short = exif.within_bytes(short, _LONGEST_JPEG_EXIF_BYTES)
         options["exif"] = b"Exif\0\0" + short
     if contents.xmp is not None:
         options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp, HEAVY)
@@ -124,7 +129,7 @@ _WRITERS: Mapping[str, Callable[[Contents, int | None], bytes]] = {
     "PNG": lambda contents, quality: png_bytes(contents),
     "WEBP": _webp,
     "AVIF": _avif,
-    "HEIF": heif.file_bytes,
+    "HEIF": heif.heif_bytes,
     "TIFF": lambda contents, quality: tiff_bytes(contents),
     "EXR": lambda contents, quality: exr_bytes(contents),
     "JXL": jxl_bytes,

@@ -1,4 +1,4 @@
-"""Ctrl-C between two iterations: what is half done is finished first."""
+"""Ctrl-C takes effect between two iterations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import FrameType
 
 
 @contextmanager
-def heeding_interrupts() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether Ctrl-C came. The second Ctrl-C interrupts at once, as always.
+def deferred_interrupts() -> Iterator[Callable[[], bool]]:
+    """Gives a function that tells whether Ctrl-C came. A second Ctrl-C interrupts at once.
 
-    Outside the main thread, and where interrupts are ignored (a job in the background), nothing is changed.
+    Outside the main thread, and where interrupts are ignored (a job in the background), nothing changes.
     """
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) in (

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from deeplens_dof import __version__
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.serve import problems, worker
 from deeplens_dof.serve.access import Access, Guard
 from deeplens_dof.serve.limits import ServiceLimits
@@ -139,7 +140,7 @@ async def put_depth(request: Request, id: str) -> Response:
             body = await file.read()
         else:
             body = await request.body()
-        if not body.startswith(b"\x89PNG\r\n\x1a\n"):
+        if not body.startswith(SIGNATURES["PNG"]):
             raise Problem(
                 415, "the depth is not a PNG; send the 16-bit PNG that this address gives, repaired"
             )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.depth.files import Scale, codes_of, scale_of
+from deeplens_dof.depth.files import Scale, grey_codes, scale_of
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.runtime.atomic_write import write_atomically
 
@@ -38,7 +38,7 @@ class Place:
         scale: that of the depth which this one is a repair of; None makes it what repairs start from.
         """
         unit, black, white = scale or scale_of(depth)
-        codes = codes_of(depth.values, black, white)
+        codes = grey_codes(depth.values, black, white)
         for name in ("depth.npy", *([] if scale else ["first.npy"])):
             write_atomically(self.folder / name, lambda file: np.save(file, codes, allow_pickle=False))
         text = json.dumps({**facts, "scale": [unit, black, white]})

@@ -15,7 +15,9 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from deeplens_dof.depth.files import suffix_by_content
 from deeplens_dof.photo import PhotoError
+from deeplens_dof.photo.codecs.formats import SIGNATURE_BYTES
 from deeplens_dof.photo.errors import TooLargeError, UnknownFormatError
 from deeplens_dof.runtime.worker_pool import (
     MemoryLimitError,
@@ -34,8 +36,6 @@ from deeplens_dof.settings import Settings
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
 _BUSY_SECONDS = 1.0  # a job's time, where none was done yet
-_DEPTH_FILES = {b"\x89PNG": ".png", b"II*\0": ".tif", b"MM\0*": ".tif", b"\xff\xd8\xff": ".jpg"}
-_DEPTH_FILES |= {b"\x76\x2f\x31\x01": ".exr", b"PK\x03\x04": ".npz"}
 
 
 class Service:
@@ -188,9 +188,9 @@ class Service:
     async def _depth_file(self, stored: Stored, depth: UploadFile | str | None) -> Path | str:
         if depth is None or isinstance(depth, str):
             return depth or "auto"
-        head = await depth.read(4)
+        head = await depth.read(SIGNATURE_BYTES)
         await depth.seek(0)
-        ending = next((each for magic, each in _DEPTH_FILES.items() if head.startswith(magic)), None)
+        ending = suffix_by_content(head)
         if ending is None:
             raise Problem(
                 415, "the depth is not a PNG, TIFF, JPEG, EXR or npz file; export it as one of these"

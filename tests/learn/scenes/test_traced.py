@@ -152,7 +152,7 @@ def test_the_command_says_what_it_made_or_what_is_wrong(tmp_path: Path, monkeypa
 
 
 def test_the_maker_of_sets_draws_focuses_by_seed_and_holds_every_tenth_out(tmp_path: Path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "scripts"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "tools" / "data"))
     import make_traced_sets
 
     seeds = range(1000, 1100)

@@ -17,7 +17,7 @@ from deeplens_dof.datasets.folder import Folder, open_folder
 from deeplens_dof.datasets.frames import Frame, frame_files
 from deeplens_dof.datasets.sample import DatasetError
 from deeplens_dof.learn.scenes import teacher_mattes
-from deeplens_dof.learn.training.depth_batches import Photo, Source, as_photographed, batch, batches
+from deeplens_dof.learn.training.depth_batches import Photo, Source, as_photographed, batch
 
 
 def test_a_batch_depends_on_seed_and_index_alone(frames_folder: Path) -> None:
@@ -26,12 +26,6 @@ def test_a_batch_depends_on_seed_and_index_alone(frames_folder: Path) -> None:
     assert (one.rgb == same.rgb).all()
     assert (one.inverse_depth == same.inverse_depth).all()
     assert one.rgb.shape != other.rgb.shape or (one.rgb != other.rgb).any()
-
-
-def test_batches_made_ahead_are_the_same(frames_folder: Path) -> None:
-    source = Source(frame_files(frames_folder))
-    for index, made in enumerate(batches(source, 2, 3, 7, 2, 56), start=3):
-        assert (made.rgb == batch(source, 2, index, 2, 56).rgb).all()
 
 
 def test_labels_stay_on_their_pixels(frames_folder: Path) -> None:
@@ -63,12 +57,6 @@ def test_photographing_keeps_range_and_shape() -> None:
         assert picture.shape == rgb.shape
         assert picture.dtype == np.float32
         assert 0 <= picture.min() <= picture.max() <= 1
-
-
-def test_an_error_in_the_thread_reaches_the_reader(tmp_path: Path) -> None:
-    missing = Source([tmp_path / "frame_000000.zip"])
-    with pytest.raises(ValueError, match="is not a frame"):
-        next(batches(missing, 1, 0, 2, 1, 56))
 
 
 # Of `frames_folder` and the photo below, made before measured depth could be mixed in. JPEG decoding, resizing and

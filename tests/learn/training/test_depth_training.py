@@ -1,4 +1,4 @@
-"""The loop: resumed equals uninterrupted; networks: export and reading back."""
+"""Training of depth: phases, losses, frozen parts; export and reading back."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ import torch
 
 from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.training import depth as loop
 from deeplens_dof.learn.training import schedule
-from deeplens_dof.learn.training.depth_batches import Source
-from deeplens_dof.learn.training.depth_recipes import RECIPES
+from deeplens_dof.learn.training.depth import DepthTask, rank_correlation
+from deeplens_dof.learn.training.depth_batches import Source, batch
+from deeplens_dof.learn.training.depth_recipes import DEPTH_RECIPES, DepthRecipe
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import Trainer, TrainingData
 
-TOY = RECIPES["depth-toy"]
+TOY = DEPTH_RECIPES["depth-toy"]
+LONG = replace(
+    TOY, phases=(replace(TOY.phases[0], iterations=10**6),)
+)  # the rates stay where warm-up leaves them
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def train_on(frames: Path, name: str, out: Path, **options) -> Path | None:
+    return train(name, TrainingData([frames]), out, **options)
+
+
+def trainer_of(recipe: DepthRecipe, frames: Path, out: Path) -> Trainer:
+    """A trainer in its first phase, which trains on the first eight frames and validates on the others."""
+    files = frame_files(frames)
+    trainer = Trainer(DepthTask("toy", recipe, Source(files[:8]), Source(files[8:])), out)
+    trainer.begin_phase()
+    return trainer
 
 
 @pytest.fixture
@@ -46,10 +55,10 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_a_resumed_run_equals_an_uninterrupted_one(frames_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="export needs onnx: pip install '.[learn]'")
-    whole = loop.train("depth-toy", frames_folder, tmp_path / "whole")
-    assert loop.train("depth-toy", frames_folder, tmp_path / "parts", stop_after=2) is None
-    assert loop.train("depth-toy", frames_folder, tmp_path / "parts", resume=True, stop_after=1) is None
-    parts = loop.train("depth-toy", frames_folder, tmp_path / "parts", resume=True)
+    whole = train_on(frames_folder, "depth-toy", tmp_path / "whole")
+    assert train_on(frames_folder, "depth-toy", tmp_path / "parts", stop_after=2) is None
+    assert train_on(frames_folder, "depth-toy", tmp_path / "parts", resume=True, stop_after=1) is None
+    parts = train_on(frames_folder, "depth-toy", tmp_path / "parts", resume=True)
     assert whole is not None
     assert parts is not None
     one, other = state(tmp_path / "whole"), state(tmp_path / "parts")
@@ -60,37 +69,32 @@ def test_a_resumed_run_equals_an_uninterrupted_one(frames_folder: Path, tmp_path
 
 
 def test_a_run_is_not_overwritten(frames_folder: Path, tmp_path: Path) -> None:
-    loop.train("depth-toy", frames_folder, tmp_path, stop_after=1)
+    train_on(frames_folder, "depth-toy", tmp_path, stop_after=1)
     with pytest.raises(ValueError, match="--resume"):
-        loop.train("depth-toy", frames_folder, tmp_path)
+        train_on(frames_folder, "depth-toy", tmp_path)
 
 
 def test_unknown_recipes_and_too_few_frames_are_refused(frames_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="recipes are"):
-        loop.train("depht", frames_folder, tmp_path)
+        train_on(frames_folder, "depht", tmp_path)
     with pytest.raises(ValueError, match="kept for validation"):
-        loop.train("depth-quick", frames_folder, tmp_path)
+        train_on(frames_folder, "depth-quick", tmp_path)
 
 
 def test_training_lowers_the_loss(frames_folder: Path, tmp_path: Path) -> None:
     """Forty steps on one batch: brightness is depth there, so even the toy learns it."""
-    from deeplens_dof.datasets.frames import frame_files
-    from deeplens_dof.learn.training.depth_batches import Source, batch
-
-    run = loop._Run(TOY, tmp_path)
-    phase = TOY.phases[0]
-    schedule.set_trainable(run.network, phase)
+    trainer = trainer_of(LONG, frames_folder, tmp_path)
     one = batch(Source(frame_files(frames_folder)), 1, 0, 2, 56)
     values = []
     for _ in range(40):
-        run._iterate(one, phase, 0, 10**6)
-        parts = run.losses(one, phase)
+        trainer.iterate(one)
+        parts = trainer.task.losses(trainer.network, one, trainer.step, trainer.group)
         values.append(float((parts["absolute"][1] + parts["matte"][1]).detach()))
     assert np.mean(values[-5:]) < 0.8 * np.mean(values[:5])
 
 
 def test_frozen_blocks_do_not_move(frames_folder: Path, tmp_path: Path) -> None:
-    loop.train("depth-toy", frames_folder, tmp_path, stop_after=3)
+    train_on(frames_folder, "depth-toy", tmp_path, stop_after=3)
     torch.manual_seed(TOY.seed)
     start = DepthNetwork(**TOY.network).state_dict()
     end = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["network"]
@@ -104,12 +108,12 @@ def test_frozen_blocks_do_not_move(frames_folder: Path, tmp_path: Path) -> None:
 
 def test_the_matte_recipe_leaves_depth_alone(toy: DepthNetwork, frames_folder: Path, tmp_path: Path) -> None:
     """Phases without a head rate train the matte head and nothing else, to the bit."""
-    run = loop._Run(replace(TOY, phases=(replace(TOY.phases[0], blocks=0, head_rate=0.0),)), tmp_path)
-    run.network.load_state_dict(toy.state_dict())
-    run.average.load_state_dict(toy.state_dict())
-    run.go(Source(frame_files(frames_folder)[:8]), Source(frame_files(frames_folder)[8:]), None)
+    recipe = replace(TOY, phases=(replace(TOY.phases[0], blocks=0, head_rate=0.0),))
+    trainer = trainer_of(recipe, frames_folder, tmp_path)
+    trainer.network.load_state_dict(toy.state_dict())
+    trainer.train()
     for name, before in toy.state_dict().items():
-        moved = not torch.equal(before, run.average.state_dict()[name])
+        moved = not torch.equal(before, trainer.average.state_dict()[name])
         assert moved == name.startswith("matte_head."), name
 
 
@@ -133,7 +137,7 @@ def test_rank_correlation_is_spearman() -> None:
     scipy_stats = pytest.importorskip("scipy.stats")
     maps = torch.randn(2, 2, 30, 30, generator=torch.Generator().manual_seed(1))
     maps[1] += maps[0]
-    ours = loop.rank_correlation(maps[0], maps[1])
+    ours = rank_correlation(maps[0], maps[1])
     for sample in range(2):
         expected = scipy_stats.spearmanr(
             maps[0, sample, ::3, ::3].flatten(), maps[1, sample, ::3, ::3].flatten()
@@ -210,21 +214,14 @@ def test_curves_show_the_last_value_of_a_repeated_step(tmp_path: Path) -> None:
 
 
 def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from deeplens_dof.datasets.frames import frame_files
-    from deeplens_dof.learn.training.depth_batches import Source, batch
-
-    run = loop._Run(TOY, tmp_path)
-    phase = TOY.phases[0]
-    schedule.set_trainable(run.network, phase)
-    before = {name: value.clone() for name, value in run.network.state_dict().items()}
+    trainer = trainer_of(LONG, frames_folder, tmp_path)
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
     one = batch(Source(frame_files(frames_folder)), 1, 0, 2, 56)
-    run._iterate(replace(one, rgb=one.rgb * float("nan")), phase, 0, 10)
-    assert all((before[name] == value).all() for name, value in run.network.state_dict().items())
+    trainer.iterate(replace(one, rgb=one.rgb * float("nan")))
+    assert all((before[name] == value).all() for name, value in trainer.network.state_dict().items())
     assert json.loads((tmp_path / "log.jsonl").read_text())["event"] == "skipped"
-    run._iterate(one, phase, 0, 10)
-    assert any((before[name] != value).any() for name, value in run.network.state_dict().items())
+    trainer.iterate(one)
+    assert any((before[name] != value).any() for name, value in trainer.network.state_dict().items())
 
 
 def test_a_blend_lies_between_its_parts(toy: DepthNetwork, tmp_path: Path) -> None:

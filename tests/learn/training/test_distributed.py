@@ -14,20 +14,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from deeplens_dof.learn.training import depth as loop
 from deeplens_dof.learn.training.distributed import Alone, processes
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import TrainingData
 
 # Two phases with other blocks frozen, a line of the log for every iteration.
 TRAIN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from deeplens_dof.learn.training import depth as loop, depth_recipes as recipes
-toy = recipes.RECIPES["depth-toy"]
+from deeplens_dof.learn.training.depth import DepthTask
+from deeplens_dof.learn.training.recipes import RECIPES, train
+from deeplens_dof.learn.training.trainer import TrainingData
+task, toy = RECIPES["depth-toy"]
 phases = (replace(toy.phases[0], iterations=4), replace(toy.phases[0], iterations=4, blocks=4))
-recipes.RECIPES["two-phases"] = replace(toy, batch=5, phases=phases)
-loop.LOG_EVERY = 1
-print(loop.train("two-phases", Path(sys.argv[1]), Path(sys.argv[2]), threads=1))
+RECIPES["two-phases"] = task, replace(toy, batch=5, phases=phases)
+DepthTask.log_every = 1
+frames, out, stop_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+print(train("two-phases", TrainingData([frames]), out, resume=True, stop_after=stop_after, threads=1))
 """
 LARGEST_RELATIVE_DIFFERENCE = (
     2e-3  # of a loss in the log, which has four places; the sums are in another order
@@ -35,8 +39,8 @@ LARGEST_RELATIVE_DIFFERENCE = (
 LARGEST_MEDIAN_DIFFERENCE = 1e-6  # of weights; Adam magnifies rounding where a gradient is next to nothing
 
 
-def trained(frames: Path, out: Path, count: int) -> list[dict]:
-    """The lines of training in the log of a run in so many processes."""
+def trained(frames: Path, out: Path, count: int, stop_after: int = 8) -> list[dict]:
+    """The lines of training in the log of a run that goes on for `stop_after` iterations in `count` processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -52,22 +56,30 @@ def trained(frames: Path, out: Path, count: int) -> list[dict]:
             "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
-        command = [sys.executable, "-c", TRAIN, str(frames), str(out)]
+        command = [sys.executable, "-c", TRAIN, str(frames), str(out), str(stop_after)]
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for process in started:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert sum(line["event"] == "start" for line in lines) == 1
-    assert (out / "depth.onnx").is_file()
-    return [line for line in lines if line["event"] == "train"]
+    return [line for line in logged(out) if line["event"] == "train"]
+
+
+def logged(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(frames_folder: Path, tmp_path: Path) -> None:
-    """A batch of five is shared unequally, some samples have no matte, and other blocks are trained from the middle."""
+    """A batch of five is shared unequally, some samples have no matte, other blocks are trained from the middle, and the
+    two are stopped and resumed there.
+    """
     pytest.importorskip("accelerate", reason="several processes need accelerate: pip install '.[learn]'")
-    one, two = (trained(frames_folder, tmp_path / str(count), count) for count in (1, 2))
+    one = trained(frames_folder, tmp_path / "1", 1)
+    trained(frames_folder, tmp_path / "2", 2, stop_after=5)
+    two = trained(frames_folder, tmp_path / "2", 2)
+    starts = [line["step"] for line in logged(tmp_path / "2") if line["event"] == "start"]
+    assert starts == [0, 5]  # the first process alone writes
+    assert (tmp_path / "2" / "depth.onnx").is_file()
     assert len(one) == len(two) == 8
     for alone, together in zip(one, two, strict=True):
         for name in ("absolute", "gradient", "ordinal", "matte"):
@@ -101,17 +113,18 @@ def heeding():
 
 @pytest.mark.usefixtures("heeding")
 def test_an_interrupted_run_goes_on_to_the_same_weights(frames_folder: Path, tmp_path: Path) -> None:
-    loop.train("depth-toy", frames_folder, tmp_path / "whole", threads=1)
+    data = TrainingData([frames_folder])
+    train("depth-toy", data, tmp_path / "whole", threads=1)
 
     def interrupt(done: int, of: int, last: dict[str, float]) -> None:
         if done == 3:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        loop.train("depth-toy", frames_folder, tmp_path / "parts", threads=1, progress=interrupt)
+        train("depth-toy", data, tmp_path / "parts", threads=1, progress=interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
-    loop.train("depth-toy", frames_folder, tmp_path / "parts", resume=True, threads=1)
+    train("depth-toy", data, tmp_path / "parts", resume=True, threads=1)
     one, other = (
         torch.load(tmp_path / n / "checkpoint.pt", weights_only=True)["average"] for n in ("whole", "parts")
     )
@@ -120,7 +133,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(frames_folder: Path, tmp
 
 def test_a_run_in_another_thread_leaves_signals_alone(frames_folder: Path, tmp_path: Path) -> None:
     thread = threading.Thread(
-        target=loop.train, args=("depth-toy", frames_folder, tmp_path), kwargs={"stop_after": 1, "threads": 1}
+        target=train,
+        args=("depth-toy", TrainingData([frames_folder]), tmp_path),
+        kwargs={"stop_after": 1, "threads": 1},
     )
     thread.start()
     thread.join()

@@ -18,6 +18,7 @@ from deeplens_dof.learn.scenes.clipped.lights import KINDS, SUBPIXELS, filtered,
 from deeplens_dof.learn.scenes.clipped.pictures import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.composites.materials import Materials
 from deeplens_dof.learn.training import highlights
+from deeplens_dof.learn.training.trainer import Trainer
 
 SIDE = 64
 
@@ -95,16 +96,16 @@ def clipped_picture(light: float = 6.0) -> Clipped:
     return Clipped(np.minimum(true, 1), true, known)
 
 
-def test_what_is_wanted_is_what_is_seen_where_nothing_was_clipped():
+def test_the_target_is_the_photo_where_nothing_was_clipped():
     given = highlights.batch_of([clipped_picture()])
-    assert torch.equal(given.wanted[given.seen <= KNEE], given.seen[given.seen <= KNEE])
-    assert float(given.wanted.max()) == pytest.approx(6)
-    assert int(given.asked.sum()) == 3 * 16
+    assert torch.equal(given.target[given.photo <= KNEE], given.photo[given.photo <= KNEE])
+    assert float(given.target.max()) == pytest.approx(6)
+    assert int(given.mask.sum()) == 3 * 16
     assert not highlights.batch_of(
         [Clipped(*(np.ones((8, 8, 3), np.float32),) * 2, np.zeros((8, 8), bool))]
-    ).asked.any()
+    ).mask.any()
     whole = highlights.batch_of([clipped_picture(), clipped_picture(3.0)])
-    assert torch.equal(whole.part(1, 2).wanted, highlights.batch_of([clipped_picture(3.0)]).wanted)
+    assert torch.equal(whole.part(1, 2).target, highlights.batch_of([clipped_picture(3.0)]).target)
 
 
 def test_a_disc_spreads_light_evenly_over_its_area():
@@ -124,9 +125,9 @@ def test_the_loss_is_least_at_the_truth_and_has_gradients(factor: int):
     given = highlights.batch_of([clipped_picture()], factor)
     losses = []
     for off in (-0.5, 0.0, 0.5):
-        gains = torch.full((int(given.asked.sum()),), math.log(6) + off, requires_grad=True)
-        light = given.seen.masked_scatter(given.asked, 1 + torch.expm1(gains))
-        loss = highlights.light_loss(light, gains, given, [3.0, 12.0, 20.0])
+        gains = torch.full((int(given.mask.sum()),), math.log(6) + off, requires_grad=True)
+        light = given.photo.masked_scatter(given.mask, 1 + torch.expm1(gains))
+        loss = highlights.highlight_loss(light, gains, given, [3.0, 12.0, 20.0])
         losses.append(float(loss.detach()))
         (slope,) = torch.autograd.grad(loss, gains)
         assert torch.isfinite(slope).all()
@@ -140,12 +141,12 @@ def test_gains_are_small_at_first_and_bounded():
     network = LightNetwork()
     assert sum(each.numel() for each in network.parameters()) < 0.5e6
     given = highlights.batch_of([clipped_picture()], 2)
-    light, gains = highlights.recovered(network, given)
-    assert torch.equal(light[~given.asked], given.seen[~given.asked])
-    assert (light[given.asked] > given.seen[given.asked]).all()
+    light, gains = highlights.reconstructed(network, given)
+    assert torch.equal(light[~given.mask], given.photo[~given.mask])
+    assert (light[given.mask] > given.photo[given.mask]).all()
     assert float(gains.detach().max()) < 0.4
     torch.nn.init.constant_(network.leave.bias, 100.0)
-    assert float(network(given.seen, given.clipped).detach().max()) == MOST_GAIN
+    assert float(network(given.photo, given.clipped).detach().max()) == MOST_GAIN
 
 
 def test_the_exported_network_answers_as_it_does_in_torch(tmp_path: Path):
@@ -162,23 +163,21 @@ def test_the_exported_network_answers_as_it_does_in_torch(tmp_path: Path):
     assert gain == pytest.approx(expected.numpy(), abs=2e-4)
 
 
-def train(sources: Sources, out: Path, **options) -> Path | None:
-    return highlights.train_light("light-toy", [], out, out, threads=1, sources=(sources, sources), **options)
+def train_on(sources: Sources, out: Path, **options) -> Path | None:
+    task = highlights.HighlightTask(
+        "light-toy", highlights.HIGHLIGHT_RECIPES["light-toy"], sources, held_out=sources
+    )
+    return Trainer(task, out).train(**options)
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(sources: Sources, tmp_path: Path):
-    assert train(sources, tmp_path / "whole") == tmp_path / "whole" / "light-toy.onnx"
-    assert train(sources, tmp_path / "parts", stop_after=2) is None
+    assert train_on(sources, tmp_path / "whole") == tmp_path / "whole" / "light-toy.onnx"
+    assert train_on(sources, tmp_path / "parts", stop_after=2) is None
     with pytest.raises(ValueError, match="holds a run already; go on with --resume"):
-        train(sources, tmp_path / "parts")
-    assert train(sources, tmp_path / "parts", resume=True)
+        train_on(sources, tmp_path / "parts")
+    assert train_on(sources, tmp_path / "parts", resume=True)
     one, two = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("whole", "parts"))
     assert all(torch.equal(one[name], two[name]) for name in one)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["event"] == "validation"
     assert {"val_psnr", "val_without"} <= log[-1].keys()
-
-
-def test_unknown_recipes_are_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="there is no recipe 'dark'; the recipes are light"):
-        highlights.train_light("dark", [], tmp_path, tmp_path / "run")

@@ -13,18 +13,19 @@ import pytest
 import torch
 from made_pairs import write_pairs
 
-from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
+from deeplens_dof.learn.training.pair_recipes import PAIR_RECIPES
 
-TOY = next(name for name in BLUR_RECIPES if name.endswith("-toy"))
+TOY = next(name for name in PAIR_RECIPES if name.endswith("-toy"))
 
 PROCESS = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from deeplens_dof.learn.training import pairs as blur_loop
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import Task, TrainingData
 
 recipe, pairs, out, moment = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-blur_loop.CHECKPOINT_EVERY_S, blur_loop.LOG_EVERY = 0.0, 1
+Task.checkpoint_every_s, Task.log_every = 0.0, 1
 saves, save = [], torch.save
 
 
@@ -47,7 +48,7 @@ def cut_short(state, file):
 
 
 torch.save = cut_short
-blur_loop.train_blur(recipe, [pairs], pairs, out, resume=moment == "resumed", threads=1, progress=told)
+train(recipe, TrainingData([pairs], pairs), out, resume=moment == "resumed", threads=1, progress=told)
 """
 
 
@@ -84,4 +85,4 @@ def test_a_training_that_was_killed_ends_with_the_same_weights(pairs_folder: Pat
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert losses(whole) == losses(parts)
-    assert len(losses(whole)) == BLUR_RECIPES[TOY].iterations
+    assert len(losses(whole)) == PAIR_RECIPES[TOY].iterations

@@ -22,10 +22,11 @@ from deeplens_dof.learn.networks.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.tone import from_tone, to_tone
 from deeplens_dof.learn.training import border_examples
-from deeplens_dof.learn.training import pairs as blur_loop
 from deeplens_dof.learn.training.border_examples import load_borders, make_border_example
 from deeplens_dof.learn.training.pair_examples import NAMES, Examples, load, make_example, prepare
-from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES
+from deeplens_dof.learn.training.pair_recipes import PAIR_RECIPES
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import TrainingData
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 
 
@@ -192,16 +193,16 @@ def test_rough_depth_is_only_in_some_examples():
     assert 2 <= rough <= 14
 
 
-def train(pairs: Path, out: Path, **options) -> Path | None:
-    return blur_loop.train_blur("lens-blur-toy", [pairs], pairs, out, threads=1, **options)
+def train_on(pairs: Path, out: Path, **options) -> Path | None:
+    return train("lens-blur-toy", TrainingData([pairs], pairs), out, threads=1, **options)
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(pairs_folder: Path, tmp_path: Path):
-    assert train(pairs_folder, tmp_path / "whole") == tmp_path / "whole" / "lens-blur-toy.onnx"
-    assert train(pairs_folder, tmp_path / "parts", stop_after=2) is None
+    assert train_on(pairs_folder, tmp_path / "whole") == tmp_path / "whole" / "lens-blur-toy.onnx"
+    assert train_on(pairs_folder, tmp_path / "parts", stop_after=2) is None
     with pytest.raises(ValueError, match="holds a run already; go on with --resume"):
-        train(pairs_folder, tmp_path / "parts")
-    assert train(pairs_folder, tmp_path / "parts", resume=True)
+        train_on(pairs_folder, tmp_path / "parts")
+    assert train_on(pairs_folder, tmp_path / "parts", resume=True)
     one, two = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("whole", "parts"))
     assert all(torch.equal(one[name], two[name]) for name in one)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
@@ -212,7 +213,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     """The loop's loss falls to a fraction: gradients reach what they must."""
     torch.manual_seed(0)
     given = load_borders(pair_files(pairs_folder)[:1], (64, 96, 64))
-    network, recipe = NeuralLensBlur((16, 16, 16, 16)), BLUR_RECIPES["lens-blur"]
+    network, recipe = NeuralLensBlur((16, 16, 16, 16)), PAIR_RECIPES["lens-blur"]
     optimiser = torch.optim.Adam(network.parameters(), 5e-4)
     losses = []
     for _ in range(80):
@@ -225,19 +226,20 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
 
 
 def test_unknown_recipes_and_folders_without_pairs_are_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="there is no recipe 'lens'; the recipes are lens-blur"):
-        blur_loop.train_blur("lens", [tmp_path], tmp_path, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"there is no recipe 'lens'; the recipes are .*lens-blur"):
+        train("lens", TrainingData([tmp_path]), tmp_path / "run")
     with pytest.raises(ValueError, match="holds no pairs"):
-        train(tmp_path, tmp_path / "run")
+        train_on(tmp_path, tmp_path / "run")
 
 
 PROCESS = """
 import sys
 from pathlib import Path
-from deeplens_dof.learn.training import pairs as blur_loop
-blur_loop.LOG_EVERY = 1
+from deeplens_dof.learn.training.recipes import train
+from deeplens_dof.learn.training.trainer import Task, TrainingData
+Task.log_every = 1
 pairs = Path(sys.argv[1])
-print(blur_loop.train_blur("lens-blur-toy", [pairs], pairs, Path(sys.argv[2]), threads=1))
+print(train("lens-blur-toy", TrainingData([pairs], pairs), Path(sys.argv[2]), threads=1))
 """
 
 

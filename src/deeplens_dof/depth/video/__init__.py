@@ -1,1 +1,1 @@
-"""Depth and focus from frame to frame: steady, following the camera and the subject."""
+"""Depth and focus from frame to frame: temporally stable, following the camera and the subject."""

@@ -1,6 +1,6 @@
-"""How the whole picture has moved from one frame to the next: pan, zoom, roll and a shaking hand, as one affine map.
+"""Motion of the whole picture from one frame to the next: pan, zoom, roll and shake, as one affine map.
 
-Lucas and Kanade's method from coarse to fine, with weights that leave out what moves by itself.
+Lucas and Kanade's method from coarse to fine, with weights that exclude objects with a motion of their own.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ STILL = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 def camera_motion(now: Map, before: Map) -> Affine:
-    """(2, 3): where a point (x, y, 1) of `now` was in `before`; `STILL` where no common motion explains the change.
+    """(2, 3): the position in `before` of a point (x, y, 1) of `now`; `STILL` where no common motion explains the change.
 
-    now, before: (H, W) in codes 0..255, of one size. Points are from the middle of the picture, in long sides.
+    now, before: (H, W) in codes 0..255, of one size. Points are relative to the centre, in units of the long side.
     """
     motion = STILL.copy()
     height, width = now.shape
@@ -60,8 +60,7 @@ def camera_motion(now: Map, before: Map) -> Affine:
 
 
 def moved(motion: Affine, shape: tuple[int, int]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """(H, W): which pixel of the frame before, in its rows one after the other, each pixel was, the nearest one; and
-    whether it was in that frame at all."""
+    """(H, W): flat index of each pixel's nearest pixel in the previous frame, and whether it was inside that frame."""
     height, width = shape
     x, y = points(height, width)
     u, v = _places(motion, x, y, shape)
@@ -71,7 +70,7 @@ def moved(motion: Affine, shape: tuple[int, int]) -> tuple[npt.NDArray[np.intp],
 
 
 def largest_px(motion: Affine, shape: tuple[int, int]) -> float:
-    """How far the motion takes a corner, in px."""
+    """Largest displacement of a corner, in px."""
     height, width = shape
     x, y = (each[:: max(1, height - 1), :: max(1, width - 1)] for each in points(height, width))
     u, v = _places(motion, x, y, shape)
@@ -80,7 +79,7 @@ def largest_px(motion: Affine, shape: tuple[int, int]) -> float:
 
 
 def points(height: int, width: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """x and y of the pixels, (H, W) each, from the middle, in long sides."""
+    """x and y of the pixels, (H, W) each, relative to the centre, in units of the long side."""
     long_px = max(height, width)
     y, x = np.mgrid[:height, :width]
     return (x + 0.5 - width / 2) / long_px, (y + 0.5 - height / 2) / long_px
@@ -89,7 +88,7 @@ def points(height: int, width: int) -> tuple[npt.NDArray[np.float64], npt.NDArra
 def _places(
     motion: Affine, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Column and row, in px and parts of them, where the points were."""
+    """Fractional column and row of the points in the previous frame."""
     height, width = shape
     long_px = max(height, width)
     u = (motion[0, 0] * x + motion[0, 1] * y + motion[0, 2]) * long_px + width / 2 - 0.5
@@ -106,7 +105,7 @@ def _difference(
 ) -> tuple[
     npt.NDArray[np.float64], npt.NDArray[np.bool_], tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 ]:
-    """`before`, moved, minus `now`; where that is known; and the places."""
+    """`before`, moved, minus `now`; where it is known; and the positions."""
     height, width = now.shape
     u, v = _places(motion, x, y, (height, width))
     inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)

@@ -1,4 +1,4 @@
-"""The focus of a film: what it was put on in the first frame of a shot is followed through the others."""
+"""Focus tracking in video: the focus set in the first frame of a shot follows its subject through the others."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _STEPS = 30
 
 
 class FollowedFocus:
-    """The thing in focus: a cloud of pixels about one place and one depth, moved along with mean shift.
+    """The subject in focus: a cloud of pixels around one position and one depth, tracked by mean shift.
 
-    depth: inverse depth of the focus, in the unit of the frames. point: (x, y) 0..1, the middle of the cloud.
-    inverse_depth and matte of `begin` and `update` are those of one frame, (H, W); the depth has the scale of the shot.
+    depth: inverse depth of the focus, in the unit of the frames. point: (x, y) 0..1, centre of the cloud. inverse_depth and
+    matte of `begin` and `update` are those of one frame, (H, W); the depth has the scale of the shot.
     """
 
     def __init__(self) -> None:
@@ -40,8 +40,10 @@ class FollowedFocus:
         self._first = (0.0, 0.0)  # depth of the focus and of the cloud's middle
 
     def begin(self, inverse_depth: InverseDepth, matte: Map | None, point: Point) -> float:
-        """Puts the focus on what is at (x, y) of 0..1, and returns its inverse depth. Raises ValueError for a point
-        outside."""
+        """Sets the focus to the subject at (x, y), 0..1, and returns its inverse depth.
+
+        Raises ValueError for a point outside.
+        """
         self.depth = depth_at(inverse_depth.values, point)
         cloud, trust = _cloud(inverse_depth, matte)
         far, near = np.percentile(cloud[2], (0.5, 99.5))
@@ -57,7 +59,7 @@ class FollowedFocus:
         return self.depth
 
     def update(self, inverse_depth: InverseDepth, matte: Map | None) -> float:
-        """The focus in the next frame: as it was where the thing is covered or gone."""
+        """The focus in the next frame; unchanged where the subject is covered or gone."""
         cloud, trust = _cloud(inverse_depth, matte)
         before = self._place.copy()
         if self._shift(cloud, trust) < _LOST * self._weight:
@@ -71,7 +73,7 @@ class FollowedFocus:
         return self.depth
 
     def _shift(self, cloud: npt.NDArray[np.float64], trust: npt.NDArray[np.float64]) -> float:
-        """Moves the place to the weighted mean of the pixels about it until it rests; their weight."""
+        """Moves the position to the weighted mean around it until it converges; returns the weight."""
         total = 0.0
         for _ in range(_STEPS):
             step, total = self._step(cloud, trust)
@@ -83,7 +85,7 @@ class FollowedFocus:
     def _step(
         self, cloud: npt.NDArray[np.float64], trust: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], float]:
-        """From the place to the weighted mean about it, and the weight."""
+        """The shift to the weighted mean around the position, and the weight."""
         off = (cloud - self._place[:, None]) / self._reach[:, None]
         weight = trust * np.exp(-0.5 * (off**2).sum(0))
         total = float(weight.sum())
@@ -93,7 +95,7 @@ class FollowedFocus:
 def _cloud(
     inverse_depth: InverseDepth, matte: Map | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(3, n): x and y in long sides and the depth of the pixels of a small map; (n,): how much each counts."""
+    """(3, n): x and y in units of the long side, and depth, of a small map; (n,): weight of each pixel."""
     height, width = inverse_depth.shape
     scale = min(1.0, _LONG_SIDE_PX / max(height, width))
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))

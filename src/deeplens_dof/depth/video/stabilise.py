@@ -71,7 +71,7 @@ class SteadyDepth:
         if _is_cut(now, then, still, float(np.minimum(colours, self._colours).sum())):
             return self._begin(picture, colours, depth, matte)
         values = depth.values
-        if depth.unit == "relative":
+        if depth.is_relative:
             use = still > 0.5 if (still > 0.5).mean() >= _FEWEST else np.ones(still.shape, bool)
             scale, shift = fit_line(
                 now[use], then[use], float((1 / (2 * np.maximum(frames[use], 1) - 1)).mean())

@@ -1,1 +1,1 @@
-"""Renderers against true bokeh: the benchmarks, how they are measured, and their tables."""
+"""Renderers against reference bokeh: benchmarks, measurement and tables."""

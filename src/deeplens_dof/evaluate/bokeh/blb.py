@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_exr_depth, read_exr_rgb, read_json
 from deeplens_dof.evaluate.metrics import psnr, ssim
 
@@ -40,7 +40,7 @@ _OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What info.json says. focus_distances in metres; blur_parameters: CoC radius in px per 1/m."""
+    """Content of info.json. focus_distances: metres. blur_parameters: CoC radius in px per 1/m."""
 
     width: int
     height: int
@@ -49,7 +49,7 @@ class Info:
 
 
 def read_info(path: Path) -> Info:
-    """Raises ValueError for what is no info.json of BLB."""
+    """The info.json of a scene. Raises ValueError when it is not one of BLB."""
     facts = read_json(path)
     wanted = ("resolution_x", "resolution_y", "focus_distances", "blur_parameters")
     missing = [key for key in wanted if not isinstance(facts, dict) or key not in facts]
@@ -67,19 +67,19 @@ def read_info(path: Path) -> Info:
 
 
 def coc_px(depth_m: Floats, info: Info, level: int, focus: int) -> Floats:
-    """Signed CoC (H, W) of a picture; level and focus count from 0."""
+    """Signed CoC (H, W) of a picture, in px; level and focus count from 0."""
     offset = 1 / depth_m.astype(np.float64) - 1 / info.focus_distances[focus]
     return (info.blur_parameters[level] * offset).astype(np.float32)
 
 
-def shown(linear: Floats) -> Floats:
-    """Linear light as BLB compares it, 0..1."""
+def as_displayed(linear: Floats) -> Floats:
+    """Linear light in the encoding BLB compares, 0..1."""
     return np.clip(np.maximum(linear, 0) ** np.float32(1 / GAMMA), 0, 1).astype(np.float32)
 
 
 def listing(folder: Path) -> Listing:
     """All pictures of all scenes in the folder."""
-    entries: list[Entry] = []
+    entries: list[BenchmarkEntry] = []
     problems: list[str] = []
     for info_file in sorted([*folder.glob("info.json"), *folder.glob("*/info.json")]):
         try:
@@ -112,7 +112,7 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(folder: Path, info: Info, level: int, focus: int) -> Entry:
+def _entry(folder: Path, info: Info, level: int, focus: int) -> BenchmarkEntry:
     path = folder / f"bokeh_{level:02d}_{focus:02d}.exr"
 
     def read() -> Case:
@@ -124,13 +124,13 @@ def _entry(folder: Path, info: Info, level: int, focus: int) -> Entry:
                     f"{path} or what it belongs to has {each.shape[1]} x {each.shape[0]} pixels, expected "
                     f"{info.width} x {info.height} as info.json says"
                 )
-        return Case(rgb, coc_px(depth_m, info, level, focus), shown(truth))
+        return Case(rgb, coc_px(depth_m, info, level, focus), as_displayed(truth))
 
-    return Entry(f"{folder.name}/{path.stem}", f"L{level + 1}", read)
+    return BenchmarkEntry(f"{folder.name}/{path.stem}", f"L{level + 1}", read)
 
 
 def _inputs(folder: Path) -> tuple[Path, Path]:
-    """All in focus, and depth."""
+    """The all-in-focus picture, and the depth."""
     others = [path for path in sorted(folder.glob("*.exr")) if not _BOKEH.fullmatch(path.name)]
     depth = [path for path in others if "depth" in path.name.lower()]
     sharp = [path for path in others if path not in depth]
@@ -144,13 +144,13 @@ def _inputs(folder: Path) -> tuple[Path, Path]:
 
 @lru_cache(maxsize=1)
 def _scene(folder: Path) -> tuple[Floats, Floats]:
-    """What all pictures of a scene share: linear light (H, W, 3) and metres (H, W)."""
+    """Input shared by all pictures of a scene: linear light (H, W, 3) and metres (H, W)."""
     sharp, depth = _inputs(folder)
     return read_exr_rgb(sharp), read_exr_depth(depth)
 
 
 def _listed(facts: dict[str, Any], key: str) -> list[Any]:
-    """What has to be numbers; [None] for what is no list of anything."""
+    """A list of numbers; [None] for anything else."""
     value = facts[key]
     return value if isinstance(value, list) and value else [None]
 
@@ -169,7 +169,7 @@ BLB = Benchmark(
     measures=("psnr", "ssim"),
     protocol="x ** (1/2.2), clipped to 0..1; PSNR; SSIM with a Gaussian window of 11, sigma 1.5; true depth",
     listing=listing,
-    show=shown,
+    show=as_displayed,
     score=_score,
     peak=1,
 )

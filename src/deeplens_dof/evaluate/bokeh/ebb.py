@@ -1,10 +1,10 @@
-"""EBB! and its part EBB400: photos at f/16 and at f/1.8 of a real camera, with the focus labelled by hand.
+"""EBB! and its subset EBB400: photos of a real camera at f/16 and f/1.8, with manually labelled focus.
 
     original/NAME.jpg    all in focus
-    bokeh/NAME.jpg       truth
-    focus.csv            name,x,y: where each is in focus
+    bokeh/NAME.jpg       ground truth
+    focus.csv            name,x,y: the focus point of each
 
-Depth is predicted; how strong the blur is nobody knows, so that it is searched for.
+Depth is predicted. The strength of the blur is unknown and therefore searched for.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.sample import PHOTO_SUFFIXES
 from deeplens_dof.depth.predict import predict_depth
 from deeplens_dof.depth.subject import depth_at
-from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
-from deeplens_dof.evaluate.bokeh.pictures import PHOTOS, read_srgb
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus_labels
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
+from deeplens_dof.evaluate.bokeh.pictures import read_srgb
 from deeplens_dof.evaluate.metrics import psnr, ssim
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 
@@ -26,8 +27,7 @@ MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole dept
 
 
 def listing(folder: Path) -> Listing:
-    """All pairs. Problems are photos without their other half or without a focus. Raises ValueError or OSError for a
-    focus.csv that is none."""
+    """All pairs. Problems are photos without a partner or a focus point. Raises ValueError or OSError for a bad focus.csv."""
     originals, truths = (_photos(folder / part) for part in ("original", "bokeh"))
     if not originals:
         return Listing([], [])
@@ -35,7 +35,7 @@ def listing(folder: Path) -> Listing:
         raise FileNotFoundError(
             f"there is no {folder / FILE}, expected lines of name,x,y with where each photo is in focus, 0..1"
         )
-    focus = read_focus(folder / FILE)
+    focus = read_focus_labels(folder / FILE)
     entries, problems = [], []
     for name in sorted(originals | truths):
         if name not in originals or name not in truths:
@@ -46,17 +46,17 @@ def listing(folder: Path) -> Listing:
         else:
             entries.append(_entry(name, originals[name], truths[name], focus[name]))
     for part in ("original", "bokeh"):
-        foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTOS]
+        foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTO_SUFFIXES]
         problems.extend(f"{path} is foreign here, expected photos" for path in foreign)
     return Listing(entries, problems)
 
 
 def score(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
-    """Of two uint8 sRGB pictures."""
+    """PSNR and SSIM of two uint8 sRGB pictures."""
     return {"psnr": psnr(picture, case.truth, 255), "ssim": ssim(picture, case.truth, 255)}
 
 
-def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -> Entry:
+def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -> BenchmarkEntry:
     def read() -> Case:
         sharp, wanted = read_srgb(original), read_srgb(truth)
         if sharp.shape != wanted.shape:
@@ -68,11 +68,11 @@ def _entry(name: str, original: Path, truth: Path, focus: tuple[float, float]) -
         offset = values - np.float32(depth_at(values, focus))
         return Case(srgb_to_linear(sharp), offset, wanted, most_blur=MOST_SEARCHED * sharp.shape[1])
 
-    return Entry(name, "all", read)
+    return BenchmarkEntry(name, "all", read)
 
 
 def _photos(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in _files(folder) if path.suffix.lower() in PHOTOS}
+    return {path.stem: path for path in _files(folder) if path.suffix.lower() in PHOTO_SUFFIXES}
 
 
 def _files(folder: Path) -> list[Path]:

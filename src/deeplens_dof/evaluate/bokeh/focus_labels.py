@@ -1,4 +1,4 @@
-"""focus.csv: where pictures are in focus, labelled by hand. Columns name, x, y; x and y 0..1 of the upright picture."""
+"""focus.csv: manually labelled focus points. Columns name, x, y; x and y are 0..1 of the upright picture."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ FILE = "focus.csv"
 _HEADER = ["name", "x", "y"]
 
 
-def read_focus(path: Path) -> dict[str, tuple[float, float]]:
-    """(x, y) by the picture's name without its ending. Raises ValueError, one sentence, for what is no such file."""
+def read_focus_labels(path: Path) -> dict[str, tuple[float, float]]:
+    """(x, y) by the picture's name without its suffix. Raises ValueError, one sentence, for another kind of file."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             header, *lines = list(csv.reader(stream)) or [[]]

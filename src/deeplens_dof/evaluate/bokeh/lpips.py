@@ -1,4 +1,4 @@
-"""LPIPS by a network that the user supplies; none comes with the package.
+"""LPIPS with a network supplied by the user; none comes with the package.
 
 The file is ONNX with two inputs, pictures float32 (1, 3, H, W) from -1 to 1, and one output, their distance.
 """
@@ -16,7 +16,7 @@ from deeplens_dof.models import Model, Session, open_session
 
 
 class Lpips:
-    """Raises FileNotFoundError for no file, ValueError for one that is no such network."""
+    """A perceptual distance. Raises FileNotFoundError for a missing file, ValueError for another kind of network."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if not path.is_file():
@@ -36,7 +36,7 @@ class Lpips:
         self._inputs = [each.name for each in inputs]
 
     def distance(self, a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
-        """Of two pictures (H, W, 3) of 0..peak as they are shown. Raises ValueError where the network refuses them."""
+        """Distance of two displayed pictures (H, W, 3), 0..peak. Raises ValueError when the network rejects them."""
         feed = {
             name: np.ascontiguousarray((picture.astype(np.float32) * (2 / peak) - 1).transpose(2, 0, 1)[None])
             for name, picture in zip(self._inputs, (a, b), strict=True)

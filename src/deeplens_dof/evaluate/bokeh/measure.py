@@ -1,8 +1,8 @@
-"""Bokeh against truth: renderers by name on the pictures of a benchmark, scored as that benchmark is.
+"""Renderers against ground truth: scores by name on the pictures of a benchmark, with its own protocol.
 
-    rows = measure(Run(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
+    rows = measure(BenchmarkRun(BENCHMARKS["blb"], Path("BLB"), ("none", "optical")))
 
-Where the blur of a real lens is unknown it is searched for, per picture and renderer, for the best SSIM.
+The unknown blur of a real lens is searched for, per picture and renderer, for the best SSIM.
 """
 
 from __future__ import annotations
@@ -12,22 +12,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.folder import OnError, Tell
 from deeplens_dof.evaluate.bokeh.lpips import Lpips
 from deeplens_dof.evaluate.bokeh.score_table import Row, ScoreTable
 from deeplens_dof.evaluate.metrics import ssim
+from deeplens_dof.highlights.network import reconstruct_highlights
 from deeplens_dof.lens_blur.render import DISC_ONLY, RENDERERS, render
 from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.pipeline import restored
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
-Tell = Callable[[str], None]
-OnError = Literal["skip", "refuse"]
 NONE = "none"  # the renderer that gives the input back
+# After a renderer's name: clipped highlights are reconstructed before the blur, as in a photo.
+WITH_LIGHT = "+light"
 LEAST_SEARCHED = (
     1 / 500
 )  # of the picture's width: blur over the whole depth, the least that is tried beside none
@@ -36,11 +39,11 @@ TRIED, REFINED = 7, 6  # blurs tried over the whole range, then between the best
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a renderer is given, and what is true.
+    """Input of a renderer, and ground truth.
 
-    rgb: linear light (H, W, 3). coc_px: signed CoC (H, W). truth: as the benchmark shows pictures, (H, W, 3). band: bool
-    (H, W) round occlusion edges, None where it is not needed. most_blur: None, or coc_px is that of blur 1 px and the
-    blur is searched for from 0 to this.
+    rgb: linear light (H, W, 3). coc_px: signed CoC (H, W). truth: in the benchmark's display encoding, (H, W, 3). band: bool
+    (H, W) around occlusion edges, or None. most_blur: None, or the upper end of the blur search from 0; `coc_px` is then that
+    of a blur of 1 px.
     """
 
     rgb: Floats
@@ -52,9 +55,10 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A picture before it is read. name: unique in its folder. group: the column of the published tables it belongs to.
-    read: raises ValueError or OSError, one sentence, for files that are broken."""
+class BenchmarkEntry:
+    """A picture of a benchmark. name: unique in its folder. group: its column in published tables. read: loads the
+    case; raises ValueError or OSError, one sentence, for damaged files.
+    """
 
     name: str
     group: str
@@ -62,18 +66,18 @@ class Entry:
 
 
 class Listing(NamedTuple):
-    """problems: sentences on files that are missing or foreign."""
+    """entries: pictures. problems: sentences about missing or unexpected files."""
 
-    entries: list[Entry]
+    entries: list[BenchmarkEntry]
     problems: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """How a folder is laid out and how its pictures are scored.
+    """Layout and scoring of a benchmark.
 
-    layout: in words. measures: names of what `score` gives. protocol: in words. show: linear light as it is compared.
-    score: shown picture and case to numbers. peak: white of what is shown. overall: a mean over all groups is told, too.
+    layout: in words. measures: names of the scores. protocol: in words. show: linear light to the encoding that is compared.
+    score: displayed picture and case to scores. peak: white of a displayed picture. overall: report a mean over all groups.
     """
 
     name: str
@@ -88,10 +92,11 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What to measure. limit: pictures at most, spread evenly. on_error: skip tells of files that are broken, missing or
-    foreign (sentences that begin with "skipped"), refuse raises ValueError. table: keeps scores, and has those of a run
-    before."""
+class BenchmarkRun:
+    """Options of a measurement. limit: at most this many pictures, evenly spaced. on_error: "skip" reports damaged,
+    missing or unexpected files (sentences that begin with "skipped"), "refuse" raises ValueError. table: stores
+    scores, and supplies those of an earlier run.
+    """
 
     benchmark: Benchmark
     folder: Path
@@ -105,15 +110,23 @@ class Run:
 
 
 def renderer_names() -> tuple[str, ...]:
-    """All that can be asked for."""
+    """All that can be asked for; those of `RENDERERS` also followed by WITH_LIGHT."""
     return (NONE, *RENDERERS)
 
 
-def measure(run: Run) -> list[Row]:
-    """One row for each picture and renderer, in that order. Raises FileNotFoundError for a folder that is not there,
-    ValueError for one of another layout, for an unknown renderer and, with "refuse", for files that are not right."""
+def is_renderer(name: str) -> bool:
+    """Whether `measure` knows this name."""
+    return name == NONE or name.removesuffix(WITH_LIGHT) in RENDERERS
+
+
+def measure(run: BenchmarkRun) -> list[Row]:
+    """One row for each picture and renderer, in that order.
+
+    Raises FileNotFoundError for a missing folder; ValueError for another layout, an unknown renderer and, with "refuse", for
+    files that are damaged, missing or unexpected.
+    """
     for name in run.renderers:
-        if name not in renderer_names():
+        if not is_renderer(name):
             raise ValueError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
     if not run.folder.is_dir():
         raise FileNotFoundError(
@@ -121,13 +134,13 @@ def measure(run: Run) -> list[Row]:
         )
     entries, problems = run.benchmark.listing(run.folder)
     for sentence in problems:
-        _object(run, sentence)
+        _skip_or_raise(run, sentence)
     if not entries:
         raise ValueError(
             f"{run.folder} holds no pictures of {run.benchmark.name}, expected {run.benchmark.layout}"
         )
     rows: list[Row] = []
-    chosen = thinned(entries, run.limit)
+    chosen = subsample(entries, run.limit)
     for number, entry in enumerate(chosen, start=1):
         run.tell(f"{run.benchmark.name}: {entry.name} ({number} of {len(chosen)})")
         rows.extend(_rows(run, entry))
@@ -136,15 +149,15 @@ def measure(run: Run) -> list[Row]:
     return rows
 
 
-def thinned(entries: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit`, spread evenly."""
+def subsample(entries: Sequence[T], limit: int | None) -> Sequence[T]:
+    """At most `limit` entries, evenly spaced."""
     if limit is None or len(entries) <= limit:
         return entries
     return [entries[round(place)] for place in np.linspace(0, len(entries) - 1, limit)]
 
 
-def _rows(run: Run, entry: Entry) -> list[Row]:
-    """The rows of a picture; those that the table has are not made again."""
+def _rows(run: BenchmarkRun, entry: BenchmarkEntry) -> list[Row]:
+    """The rows of a picture; those in the table are not measured again."""
     found = {} if run.table is None else run.table.rows_of(entry.name)
     for row in _made(run, entry, [name for name in run.renderers if name not in found]):
         found[row.renderer] = row
@@ -153,8 +166,8 @@ def _rows(run: Run, entry: Entry) -> list[Row]:
     return [found[name] for name in run.renderers if name in found]
 
 
-def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
-    """A row of each renderer, up to the first for which the picture is no good."""
+def _made(run: BenchmarkRun, entry: BenchmarkEntry, renderers: Sequence[str]) -> Iterator[Row]:
+    """A row of each renderer, up to the first for which the picture is unusable."""
     case: Case | None = None
     for name in renderers:
         try:
@@ -162,12 +175,12 @@ def _made(run: Run, entry: Entry, renderers: Sequence[str]) -> Iterator[Row]:
             row = _row(run, entry, case, name)
         except (ValueError, OSError) as error:
             text = " ".join(str(error).split())
-            _object(run, text if str(run.folder) in text else f"{entry.name}: {text}")
+            _skip_or_raise(run, text if str(run.folder) in text else f"{entry.name}: {text}")
             return
         yield row
 
 
-def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
+def _row(run: BenchmarkRun, entry: BenchmarkEntry, case: Case, name: str) -> Row:
     started = time.perf_counter()
     blur, light = _rendered(run, case, name)
     seconds = time.perf_counter() - started
@@ -180,29 +193,39 @@ def _row(run: Run, entry: Entry, case: Case, name: str) -> Row:
     return Row(name, entry.name, entry.group, scores | {"blur_px": blur, "seconds": round(seconds, 3)})
 
 
-def _rendered(run: Run, case: Case, name: str) -> tuple[float | None, Floats]:
-    """The blur that was searched for, None where it is known, and the picture. Renderers that know no other shape than the
-    disc are scored with it."""
+def _rendered(run: BenchmarkRun, case: Case, name: str) -> tuple[float | None, Floats]:
+    """The blur found by the search (None where it is known), and the picture.
+
+    Renderers limited to a disc are scored with it.
+    """
     if name == NONE:
         return None, case.rgb
-    aperture = Aperture.disc() if name in DISC_ONLY else case.aperture
-    if case.most_blur is None:
-        return None, render(case.rgb, case.coc_px, aperture, name, run.threads)
-    coc = case.coc_px
+    renderer = name.removesuffix(WITH_LIGHT)
+    aperture = Aperture.disc() if renderer in DISC_ONLY else case.aperture
+    light = case.rgb
+    if name.endswith(WITH_LIGHT) and light.max() <= 1:  # else it has light above white already
+        light = reconstruct_highlights(light, 1.0, threads=run.threads)
 
     def at(blur: float) -> Floats:
-        return render(case.rgb, coc * np.float32(blur), aperture, name, run.threads)
+        coc_px = case.coc_px * np.float32(blur)
+        blurred = render(light, coc_px, aperture, renderer, run.threads)
+        return restored(blurred, case.rgb, light, coc_px)
+
+    if case.most_blur is None:
+        return None, at(1.0)
 
     def likeness(blur: float) -> float:
         return ssim(run.benchmark.show(at(blur)), case.truth, run.benchmark.peak)
 
-    blur = best_blur(likeness, coc.shape[1] * LEAST_SEARCHED, case.most_blur)
+    blur = best_blur(likeness, case.coc_px.shape[1] * LEAST_SEARCHED, case.most_blur)
     return blur, at(blur)
 
 
 def best_blur(likeness: Callable[[float], float], least: float, most: float) -> float:
-    """Where `likeness` is largest: 0, or between `least` and `most`, which are tried in equal ratios; then golden sections
-    between the neighbours of the best."""
+    """The blur with the largest `likeness`: 0, or between `least` and `most`.
+
+    The range is sampled in equal ratios, then refined by golden sections between the neighbours of the best.
+    """
     tried = {blur: likeness(blur) for blur in (0.0, *(float(b) for b in np.geomspace(least, most, TRIED)))}
     order = sorted(tried)
     place = order.index(max(tried, key=lambda blur: tried[blur]))
@@ -217,7 +240,7 @@ def best_blur(likeness: Callable[[float], float], least: float, most: float) -> 
     return max(tried, key=lambda blur: tried[blur])
 
 
-def _object(run: Run, sentence: str) -> None:
+def _skip_or_raise(run: BenchmarkRun, sentence: str) -> None:
     if run.on_error == "refuse":
         raise ValueError(sentence)
     run.tell(f"skipped: {sentence}")

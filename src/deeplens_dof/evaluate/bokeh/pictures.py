@@ -1,4 +1,4 @@
-"""Picture files of benchmarks: sRGB photos, and EXR, whose channels are floats. Errors are sentences that name the file."""
+"""Picture files of benchmarks: sRGB photos, and EXR with float channels. Errors are sentences that name the file."""
 
 from __future__ import annotations
 
@@ -10,42 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.photo import read
+from deeplens_dof.photo.codecs.samples import read_samples
 
 Floats = npt.NDArray[np.float32]
-MOST_CHANNELS = 8
-PHOTOS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_srgb(path: Path) -> npt.NDArray[np.uint8]:
-    """uint8 sRGB (H, W, 3), upright. Raises ValueError or OSError for what is no picture."""
+    """uint8 sRGB (H, W, 3), upright. Raises ValueError or OSError for anything but a picture."""
     return read(path).srgb8()
 
 
 def read_exr(path: Path) -> tuple[Floats, list[str]]:
-    """float32 (H, W, C) as stored, and the channels' names. Raises ValueError for what is no whole EXR picture."""
-    import OpenImageIO as oiio
-
-    with path.open("rb") as stream:
-        if stream.read(4) != b"\x76\x2f\x31\x01":
-            raise ValueError(f"{path} is not an EXR file; copy it again")
-    picture = oiio.ImageInput.open(str(path))
-    if picture is None:
-        raise ValueError(f"{path} cannot be read ({' '.join(oiio.geterror().split())}); copy it again")
-    try:
-        spec = picture.spec()
-        if not 1 <= spec.nchannels <= MOST_CHANNELS or spec.depth > 1:
-            raise ValueError(f"{path} has {spec.nchannels} channels, expected 1 to {MOST_CHANNELS}")
-        pixels = picture.read_image(0, 0, 0, spec.nchannels, oiio.FLOAT)
-        if pixels is None or picture.has_error:
-            raise ValueError(f"{path} is damaged ({' '.join(picture.geterror().split())}); copy it again")
-        shape = (spec.height, spec.width, spec.nchannels)
-        return np.asarray(pixels, np.float32).reshape(shape), list(spec.channelnames)
-    finally:
-        picture.close()
+    """float32 (H, W, C) as stored, and the names of the channels. Raises ValueError for anything but a complete EXR."""
+    found = read_samples(path, formats=("EXR",), kind="float")
+    return found.values, list(found.channels)
 
 
 def read_exr_rgb(path: Path) -> Floats:
-    """The channels R, G and B of an EXR file, (H, W, 3), linear light. Raises ValueError without them or for NaN."""
+    """Channels R, G and B of an EXR file, (H, W, 3), linear light. Raises ValueError when one is missing, or for NaN."""
     pixels, names = read_exr(path)
     wanted = [place for letter in "RGB" if (place := _channel(names, letter)) is not None]
     if len(wanted) < 3:
@@ -57,7 +39,7 @@ def read_exr_rgb(path: Path) -> Floats:
 
 
 def read_exr_depth(path: Path) -> Floats:
-    """Metres of every pixel, (H, W): the channel Z, or else the first. Raises ValueError for values not above 0."""
+    """Depth in metres, (H, W): channel Z, or else the first. Raises ValueError for values not above 0."""
     pixels, names = read_exr(path)
     metres = np.ascontiguousarray(pixels[..., _channel(names, "Z") or 0])
     if not (metres > 0).all():
@@ -66,7 +48,7 @@ def read_exr_depth(path: Path) -> Floats:
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError for what is no JSON."""
+    """The content of a JSON file. Raises ValueError for anything else."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -74,6 +56,6 @@ def read_json(path: Path) -> Any:
 
 
 def _channel(names: list[str], letter: str) -> int | None:
-    """Where a channel is, with or without its layer's name; None where it is not."""
+    """Index of a channel, with or without its layer's name; None when it is missing."""
     short = [name.rsplit(".", 1)[-1].upper() for name in names]
     return short.index(letter) if letter in short else None

@@ -1,11 +1,11 @@
 """RealBokeh (Seizinger et al. 2025): photos of one scene at several real f-numbers.
 
     metadata/*.json    id, source_image, and lists target_images and target_avs: the f-numbers
-    in/ and gt/        the photos, at the paths that the metadata names
+    in/ and gt/        the photos, at the paths in the metadata
 
-The folder is that of one split (test), or the one that holds it. A renderer gets what the product would give it: predicted
-depth, and the thin lens of the real f-number and of the focal length in the photo's EXIF (50 mm without), focused where
-focus.csv (name,x,y; optional) says, or on the subject.
+The folder is that of one split (test), or its parent. A renderer gets the product's input: predicted depth, and the thin
+lens of the real f-number and the focal length in EXIF (50 mm without), focused on the point in focus.csv (name,x,y;
+optional), or on the subject.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.evaluate.bokeh.ebb import score
-from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus_labels
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.photo import read
@@ -31,14 +31,14 @@ DEFAULT_LENS_MM = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Shots:
-    """One scene: the sharp photo, and the true ones with their f-numbers; paths as the metadata names them."""
+    """One scene: the sharp photo, and ground truth with f-numbers; paths as in the metadata."""
 
     source: str
     targets: tuple[tuple[str, float], ...]
 
 
 def read_shots(path: Path) -> Shots:
-    """Raises ValueError for what is no metadata of a scene."""
+    """The metadata of a scene. Raises ValueError for anything else."""
     facts = read_json(path)
     if not isinstance(facts, dict):
         facts = {}
@@ -57,9 +57,9 @@ def read_shots(path: Path) -> Shots:
 
 
 def listing(folder: Path) -> Listing:
-    """All true photos of all scenes. Raises ValueError or OSError for a focus.csv that is none."""
+    """All ground truth of all scenes. Raises ValueError or OSError for a bad focus.csv."""
     home = folder if (folder / "metadata").is_dir() else folder / "test"
-    focus = read_focus(home / FILE) if (home / FILE).is_file() else {}
+    focus = read_focus_labels(home / FILE) if (home / FILE).is_file() else {}
     entries, problems = [], []
     for path in sorted((home / "metadata").glob("*.json")):
         try:
@@ -80,7 +80,7 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, float] | None) -> Entry:
+def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, float] | None) -> BenchmarkEntry:
     def read_case() -> Case:
         scene, lens_mm = _scene(source)
         truth = read_srgb(target)
@@ -93,12 +93,12 @@ def _entry(source: Path, target: Path, f_number: float, focus: tuple[float, floa
         settings = Settings(focus=focus or "subject", f_number=f_number, lens_mm=lens_mm)
         return Case(srgb_to_linear(sharp), scene.coc_px(settings), truth)
 
-    return Entry(target.stem, f"f/{f_number:.1f}", read_case)
+    return BenchmarkEntry(target.stem, f"f/{f_number:.1f}", read_case)
 
 
 @lru_cache(maxsize=1)
 def _scene(source: Path) -> tuple[Scene, float]:
-    """The sharp photo with its predicted depth, and the focal length as on full frame."""
+    """The sharp photo with predicted depth, and its full-frame focal length."""
     photo = read(source)
     camera = photo.camera
     lens_mm = camera.focal_length_35mm_mm or camera.focal_length_mm or DEFAULT_LENS_MM
@@ -106,7 +106,7 @@ def _scene(source: Path) -> tuple[Scene, float]:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A path that the metadata names; it may not lead out of the folder."""
+    """A path from the metadata, which may not lead out of the folder."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"the metadata of {folder} names {name!r}, expected a path inside that folder")

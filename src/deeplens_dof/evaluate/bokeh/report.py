@@ -1,4 +1,4 @@
-"""Scores of a benchmark of bokeh as rows, and as a table in Markdown: means over pictures."""
+"""Scores of a bokeh benchmark as rows, and as a Markdown table of means over pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deeplens_dof.evaluate.bokeh.measure import Run
+from deeplens_dof.evaluate.bokeh.measure import BenchmarkRun
 from deeplens_dof.evaluate.bokeh.score_table import Row
 from deeplens_dof.evaluate.machine import machine, versions
 from deeplens_dof.evaluate.markdown import table
@@ -26,9 +26,11 @@ BOKEH_COLUMNS = {  # heading and form
 }
 
 
-def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
-    """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}; means over pictures
-    (of seconds the median)."""
+def bokeh_report(run: BenchmarkRun, rows: Iterable[Row], notes: Iterable[str] = ()) -> dict[str, Any]:
+    """{"benchmark", "protocol", "folder", "machine", "versions", "lpips", "bokeh": rows, "notes"}.
+
+    Means over pictures, medians of seconds.
+    """
     scored = list(rows)
     sets: dict[str, list[Row]] = {}
     for row in sorted(scored, key=lambda row: _natural(row.group)):
@@ -56,8 +58,10 @@ def bokeh_report(run: Run, rows: Iterable[Row], notes: Iterable[str] = ()) -> di
 
 
 def _means(rows: list[Row]) -> dict[str, Any]:
-    """Of every measure over the pictures that have it, and the scores of each picture. Of the seconds the median: the first
-    picture may wait for a compiler."""
+    """Mean of every measure over the pictures that have it, and the scores of each picture.
+
+    Of seconds the median, because the first picture may include compilation.
+    """
     found: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.scores.items():
@@ -69,7 +73,7 @@ def _means(rows: list[Row]) -> dict[str, Any]:
 
 
 def bokeh_markdown(report: Mapping[str, Any]) -> str:
-    """The table of a bokeh benchmark, its protocol, and what it was measured on."""
+    """The table of a bokeh benchmark, its protocol, and the machine."""
     columns = {name: BOKEH_COLUMNS[name] for name in report["measures"]}
     header = ("set", "pictures", "renderer", *(heading for heading, _ in columns.values()))
 
@@ -97,5 +101,5 @@ def bokeh_markdown(report: Mapping[str, Any]) -> str:
 
 
 def _natural(group: str) -> list[Any]:
-    """f/2 before f/10."""
+    """Sort key: f/2 before f/10."""
     return [float(part) if part[:1].isdigit() else part for part in re.split(r"(\d+(?:\.\d+)?)", group)]

@@ -1,4 +1,4 @@
-"""Everything that `deeplens evaluate` scores of bokeh: one benchmark, one folder, several renderers."""
+"""Bokeh scores of `deeplens evaluate`: one benchmark, one folder, several renderers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deeplens_dof.datasets.folder import OnError, Tell
 from deeplens_dof.evaluate.bokeh.blb import BLB
 from deeplens_dof.evaluate.bokeh.composed import PAIRS, SYNTHETIC
 from deeplens_dof.evaluate.bokeh.ebb import EBB
 from deeplens_dof.evaluate.bokeh.lpips import Lpips
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, OnError, Run, Tell, measure
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkRun, measure
 from deeplens_dof.evaluate.bokeh.realbokeh import REALBOKEH
 from deeplens_dof.evaluate.bokeh.report import bokeh_report
 from deeplens_dof.evaluate.bokeh.score_table import ScoreTable
@@ -23,9 +24,10 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to score. renderers: names. csv_file: where each picture's scores go as they come; resume: what it has already
-    is not measured again. lpips: an ONNX network of the user's. The rest is as in `Run`."""
+class BokehOptions:
+    """renderers: names. csv_file: receives the scores of each picture at once. resume: keep the scores already in it.
+    lpips: an ONNX network of the user's. The others are as in `BenchmarkRun`.
+    """
 
     renderers: Sequence[str]
     csv_file: Path | None = None
@@ -37,8 +39,8 @@ class Wanted:
     tell: Tell = lambda _: None
 
 
-def score_bokeh(benchmark: Benchmark, folder: Path, wanted: Wanted) -> dict[str, Any]:
-    """The report of `bokeh_report`. Raises what `measure`, `Lpips` and `ScoreTable` raise."""
+def score_bokeh(benchmark: Benchmark, folder: Path, wanted: BokehOptions) -> dict[str, Any]:
+    """The report of `bokeh_report`. Raises as `measure`, `Lpips` and `ScoreTable` do."""
     notes: list[str] = []
 
     def tell(text: str) -> None:
@@ -52,7 +54,7 @@ def score_bokeh(benchmark: Benchmark, folder: Path, wanted: Wanted) -> dict[str,
         measures = [*benchmark.measures, "lpips", "seconds"]
         needed = ["lpips"] if lpips else []
         table = ScoreTable(wanted.csv_file, benchmark.name, measures, needed, wanted.resume)
-    run = Run(
+    run = BenchmarkRun(
         benchmark, folder, wanted.renderers, wanted.limit, wanted.on_error, lpips, table, wanted.threads, tell
     )
     rows = measure(run)

@@ -1,4 +1,4 @@
-"""Scores of single pictures as a CSV file that grows row by row, so that a run that was stopped can go on."""
+"""Scores per picture in a CSV file that is appended row by row, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ class Row:
 
 
 class ScoreTable:
-    """The file, and the rows that it has.
+    """The file and its rows.
 
-    benchmark: its name. measures: columns. needed: those of them without which a row has to be made again. resume: go on
-    with the file that is there. Raises ValueError for a file that is there and not to be resumed, or of other columns or
-    of another benchmark.
+    Args:
+        benchmark: its name.
+        measures: columns.
+        needed: columns without which a row is measured again.
+        resume: continue an existing file.
+
+    Raises:
+        ValueError: the file exists and is not to be resumed, or has other columns or another benchmark.
     """
 
     def __init__(
@@ -51,11 +56,11 @@ class ScoreTable:
         return [row for each in self._rows.values() for row in each.values()]
 
     def rows_of(self, picture: str) -> dict[str, Row]:
-        """By renderer."""
+        """The rows of a picture, by renderer."""
         return dict(self._rows.get(picture, {}))
 
     def add(self, row: Row) -> None:
-        """Writes the row at once."""
+        """Appends the row to the file at once."""
         self._rows.setdefault(row.picture, {})[row.renderer] = row
         with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(_lines([self._cells(row)]))

@@ -3,7 +3,7 @@
 <scene>/meta.json       width, height, and of every picture name, level, focus, K and disp_focus
 <scene>/aif.png         all in focus, 8-bit sRGB: the input
 <scene>/disp.npz        disp float32 (H, W): inverse depth in 1/m
-<scene>/L1_F1.png ...   truth, 8-bit sRGB
+<scene>/L1_F1.png ...   ground truth, 8-bit sRGB
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh.measure import Benchmark, Case, Entry, Listing
+from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
 from deeplens_dof.evaluate.metrics import edge_band, psnr, ssim, ssim_map
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
@@ -31,7 +31,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Truth:
-    """One picture of a scene: input in linear light, signed CoC, the truth, the band round its occlusion edges."""
+    """One picture of a scene: input in linear light, signed CoC, ground truth, band around its occlusion edges."""
 
     scene: str
     level: int
@@ -43,7 +43,7 @@ class Truth:
 
 
 def truths(levels: set[int], folder: Path, scenes: set[str] | None = None) -> Iterator[Truth]:
-    """Every picture of these levels; of these scenes only, where they are named. Raises ValueError for broken files."""
+    """Every picture of these levels, of all or the named scenes. Raises ValueError for damaged files."""
     for meta_file in sorted(folder.glob("*/meta.json")):
         if scenes and meta_file.parent.name not in scenes:
             continue
@@ -53,7 +53,7 @@ def truths(levels: set[int], folder: Path, scenes: set[str] | None = None) -> It
 
 
 def score(picture: Picture, each: Truth | Case) -> dict[str, float]:
-    """PSNR in dB and SSIM of a uint8 sRGB picture, of the whole of it and of the band round occlusion edges."""
+    """PSNR in dB and SSIM of a uint8 sRGB picture, overall and in the band around occlusion edges."""
     per_pixel = ssim_map(picture, each.truth, 255, "uniform")
     band = edge_band(each.coc_px) if each.band is None else each.band
     return {
@@ -65,7 +65,7 @@ def score(picture: Picture, each: Truth | Case) -> dict[str, float]:
 
 
 def listing(folder: Path) -> Listing:
-    """All pictures of all scenes; problems are scenes and pictures that are not there."""
+    """All pictures of all scenes; problems are missing scenes and pictures."""
     entries, problems = [], []
     for meta_file in sorted(folder.glob("*/meta.json")):
         try:
@@ -82,12 +82,12 @@ def listing(folder: Path) -> Listing:
     return Listing(entries, problems)
 
 
-def _entry(folder: Path, facts: dict[str, Any]) -> Entry:
+def _entry(folder: Path, facts: dict[str, Any]) -> BenchmarkEntry:
     def read() -> Case:
         each = _truth(folder, facts)
         return Case(each.rgb, each.coc_px, each.truth, band=each.band)
 
-    return Entry(f"{folder.name}/{Path(facts['name']).stem}", f"L{facts['level']}", read)
+    return BenchmarkEntry(f"{folder.name}/{Path(facts['name']).stem}", f"L{facts['level']}", read)
 
 
 def _images(meta_file: Path) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def _truth(folder: Path, facts: dict[str, Any]) -> Truth:
 
 @lru_cache(maxsize=1)
 def _scene(folder: Path) -> tuple[Floats, Floats]:
-    """What all pictures of a scene share: linear light (H, W, 3) and inverse depth (H, W)."""
+    """Input shared by all pictures of a scene: linear light (H, W, 3) and inverse depth (H, W)."""
     path = folder / "disp.npz"
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -1,1 +1,1 @@
-"""Depth and matte against measured ones: the sets, how they are scored, and their tables."""
+"""Depth and matte against measurements: data, scores and tables."""

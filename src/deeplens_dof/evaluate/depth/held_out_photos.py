@@ -1,4 +1,4 @@
-"""Photos that mattes and depth are judged by: never trained on, found in public packages."""
+"""Held-out photos for scoring mattes and depth, from public packages; never used for training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
 ENDINGS = (".jpg", ".png", ".heic", ".hif")
-# Where they come from: scikit-image (`[dev]`), scripts/fetch_evaluation_data.py, and the parts of the assets of training
+# Where they come from: scikit-image (`[dev]`), tools/data/fetch_evaluation_data.py, and the parts of the assets of training
 # that are kept for evaluation.
-PHOTOS = {
+_PHOTOS = {
     "scikit-image": ("astronaut", "coffee", "chelsea", "rocket", "camera", "motorcycle_left", "clock_motion"),
     "evaluation": ("aloeL", "pug", "cat", "china", "flower"),
     "mate-backgrounds": ("Garden", "Wood", "Aqua", "RainDrops", "LadyBird", "Elephants"),
@@ -24,12 +24,12 @@ PHOTOS = {
 
 
 def photos() -> dict[str, Path | None]:
-    """Their files by name, None for those that are not here."""
-    return {name: find(package, name) for package, names in PHOTOS.items() for name in names}
+    """Their files by name, None for missing ones."""
+    return {name: find(package, name) for package, names in _PHOTOS.items() for name in names}
 
 
 def find(package: str, name: str) -> Path | None:
-    """The largest file of that stem in the package's folder, unless it may be trained on."""
+    """The largest file of that stem in the package's folder, unless it may be used for training."""
     skimage = find_spec("skimage")
     folders = {
         "scikit-image": Path(skimage.origin).parent / "data" if skimage and skimage.origin else Path(),

@@ -1,4 +1,4 @@
-"""A predicted matte against a teacher's or a drawn one."""
+"""A predicted matte against that of a teacher or a drawn one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ LONG_SIDE_PX = 640  # at which mattes are compared: the sum of differences grows
 
 @dataclass(frozen=True, slots=True)
 class MatteScores:
-    """iou: of what is above 0.5, 0..1 (1 when both say that there is nothing). sad: sum of absolute differences in
-    thousands of pixels. mean_difference: the same as a share of the picture."""
+    """iou: of values above 0.5, 0..1; 1 when both are empty. sad: sum of absolute differences, in thousands of pixels.
+    mean_difference: the same per pixel.
+    """
 
     iou: float
     sad: float
@@ -22,7 +23,7 @@ class MatteScores:
 
 
 def matte_scores(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -> MatteScores:
-    """Both 0..1 (H, W). Raises ValueError when shapes differ."""
+    """Scores of two mattes 0..1 (H, W). Raises ValueError when shapes differ."""
     if predicted.shape != true.shape:
         raise ValueError(f"the mattes have shapes {predicted.shape} and {true.shape}; resize one first")
     ours, truth = predicted > 0.5, true > 0.5
@@ -36,6 +37,6 @@ def matte_scores(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -> MatteSc
 
 
 def is_one_clear_subject(matte: npt.NDArray[Any]) -> bool:
-    """Few values between yes and no, and neither nothing nor everything: the teacher is sure."""
+    """Whether the teacher is certain: few intermediate values, and neither an empty nor a full matte."""
     unsure = float(((matte > 0.15) & (matte < 0.85)).mean())
     return unsure < 0.08 and 0.02 < float((matte > 0.5).mean()) < 0.8

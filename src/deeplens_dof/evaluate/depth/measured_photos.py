@@ -1,12 +1,13 @@
-"""Depth against measured depth: three real photos, none of them ever trained on.
+"""Depth against measured depth: three real photos, none of them used for training.
 
-`scripts/fetch_evaluation_data.py` gets them; `benchmarks/depth.py` prints the table.
+`tools/data/fetch_evaluation_data.py` fetches them; `benchmarks/depth.py` prints the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import numpy.typing as npt
 
 from deeplens_dof.evaluate.metrics import aligned_inverse_depth, boundary_f1, depth_metrics, spearman
 from deeplens_dof.imaging.resize import resize, resize_picture
+from deeplens_dof.photo import read
+from deeplens_dof.photo.codecs.samples import read_samples
 
 CACHE = Path("~/.cache/deeplens/evaluation").expanduser()
-_MOTORCYCLE_OFFSET_PX = (
-    31.086  # disparity of infinity is minus this (Middlebury 2014, calib.txt at a quarter size)
-)
+# Disparity of infinity is minus this (Middlebury 2014, calib.txt at a quarter size).
+_MOTORCYCLE_OFFSET_PX = 31.086
 
 Picture = npt.NDArray[np.uint8]
 Predictor = Callable[[Picture], npt.NDArray[np.float32]]
@@ -29,8 +31,8 @@ Predictor = Callable[[Picture], npt.NDArray[np.float32]]
 class DepthSet:
     """A photo (H, W, 3) sRGB uint8 with its measured inverse depth (h, w), NaN where unknown.
 
-    ratios_known: inverse depth is known up to scale only, so that relative errors mean something; otherwise
-    only its order counts. subject: matte 0..1 (h, w), or None.
+    ratios_known: inverse depth is known up to scale, so relative errors are meaningful; otherwise only its order counts.
+    subject: matte 0..1 (h, w), or None.
     """
 
     name: str
@@ -41,26 +43,28 @@ class DepthSet:
 
 
 def holds_sets(folder: Path) -> bool:
-    """Whether any of the sets' photos is in the folder."""
+    """Whether any of the photos is in the folder."""
     return any((folder / name).is_file() for name in ("motorcycle_left.png", "aloeL.jpg", "pug.heic"))
 
 
 def load_sets(folder: Path = CACHE) -> list[DepthSet]:
-    """The sets found in the folder: motorcycle and aloe, and the dog where pillow-heif is installed.
+    """The photos in the folder: motorcycle and aloe, and the dog where pillow-heif is installed.
 
     Raises FileNotFoundError when there is none.
     """
     readers = (_motorcycle, _aloe, _dog)
-    found = [item for item in (read(folder) for read in readers) if item is not None]
+    found = [item for item in (reader(folder) for reader in readers) if item is not None]
     if not found:
-        raise FileNotFoundError(f"no evaluation data in {folder}; run scripts/fetch_evaluation_data.py first")
+        raise FileNotFoundError(
+            f"no evaluation data in {folder}; run tools/data/fetch_evaluation_data.py first"
+        )
     return found
 
 
 def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
-    """Scores of one predictor on one set; the prediction is brought to the size of the truth by area.
+    """Scores of one predictor on one photo; the prediction is resized to the ground truth by area.
 
-    Rank correlation counts what is infinitely far (0), relative errors leave it out.
+    Rank correlation includes pixels at infinity (0), relative errors exclude them.
     """
     truth = item.inverse_depth
     height, width = truth.shape
@@ -90,38 +94,27 @@ def _motorcycle(folder: Path) -> DepthSet | None:
         disparity = np.asarray(arrays[arrays.files[0]], np.float64)
     known = np.isfinite(disparity) & (disparity > 0)
     return DepthSet(
-        "motorcycle", _read(picture), np.where(known, disparity + _MOTORCYCLE_OFFSET_PX, np.nan), True
+        "motorcycle", read(picture).srgb8(), np.where(known, disparity + _MOTORCYCLE_OFFSET_PX, np.nan), True
     )
 
 
 def _aloe(folder: Path) -> DepthSet | None:
-    """Middlebury 2006, full size (Hirschmueller and Scharstein, CVPR 2007); disparity as given, 0 is
-    unknown."""
+    """Middlebury 2006, full size (Hirschmueller and Scharstein, CVPR 2007); disparity as given, 0 is unknown."""
     picture, truth = folder / "aloeL.jpg", folder / "aloeGT.png"
     if not (picture.is_file() and truth.is_file()):
         return None
-    disparity = _read(truth)[..., 0].astype(np.float64)
-    return DepthSet("aloe", _read(picture), np.where(disparity > 0, disparity, np.nan), True)
+    disparity = read_samples(truth).values[..., 0].astype(np.float64)
+    return DepthSet("aloe", read(picture).srgb8(), np.where(disparity > 0, disparity, np.nan), True)
 
 
 def _dog(folder: Path) -> DepthSet | None:
-    """A phone's portrait photo with the disparity of its two lenses: the order is measured, the scale is
-    not."""
+    """A phone's portrait photo with the disparity of its two lenses: the order is measured, the scale is not."""
     picture = folder / "pug.heic"
-    try:
-        import pillow_heif
-    except ImportError:
+    if not (picture.is_file() and find_spec("pillow_heif")):
         return None
-    if not picture.is_file():
-        return None
-    opened = pillow_heif.open_heif(picture)
-    disparity = np.asarray(opened.info["depth_images"][0].to_pillow(), np.float64)
-    rgb = np.asarray(opened.to_pillow().convert("RGB"))
-    return DepthSet("dog", rgb, disparity, False)
-
-
-def _read(path: Path) -> Picture:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB"))
+    photo = read(picture)
+    if photo.depth is None:
+        raise ValueError(photo.depth_problem or f"{picture} holds no depth; fetch it again")
+    disparity = photo.depth.inverse_depth.values.astype(np.float64)
+    # Codes without colour conversion, as for the scores in docs/depth.md.
+    return DepthSet("dog", photo.pixels, disparity, False)

@@ -1,4 +1,4 @@
-"""What predicts depth, stage by stage, of the shipped network or of a candidate."""
+"""Depth predictors by stage, of the shipped network or a candidate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITION, WHOLE = "vertical position only", "... and refined: predict_depth"
 
 
 def predictors(model: Model, every_stage: bool = False, threads: int | None = None) -> dict[str, Predictor]:
-    """By name, in the order of a table. Position alone is always there: what a score is worth shows beside it."""
+    """Predictors by name, in the order of a table. Vertical position is always included, as a baseline."""
 
     def coarse(rgb: Picture, mirrored_too: bool = True) -> npt.NDArray[np.float32]:
         return predict_coarse(rgb, mirrored_too, threads, model).inverse_depth
@@ -32,7 +32,7 @@ def predictors(model: Model, every_stage: bool = False, threads: int | None = No
 
 
 def predicted_subject(rgb: Picture, model: Model, threads: int | None = None) -> Subject:
-    """The matte at the picture's size and the default focus, as the product has them. The network has to give a matte."""
+    """The matte at the picture's size and the default focus, as in the product. The network must have a matte."""
     depth, matte = predict_scene(rgb, threads=threads, model=model)
     if matte is None:
         raise ValueError(f"{model.file} gives no matte, so that none can be scored")

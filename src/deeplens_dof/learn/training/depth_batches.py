@@ -8,9 +8,7 @@ had never stopped. Pictures vary anew each time they are read: crop, flip, colou
 from __future__ import annotations
 
 import io
-import queue
-import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from deeplens_dof.datasets.sample import DatasetError
 from deeplens_dof.datasets.sample import Sample as Measured
 from deeplens_dof.evaluate.depth.matte import is_one_clear_subject
 from deeplens_dof.learn.scenes.teacher_mattes import read_matte
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
 
 # Photos with one clear subject (the rest of the training list is landscapes, drawings and patterns).
 DISTILLATION_PHOTOS = (
@@ -42,7 +41,7 @@ Bytes = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(TensorBatch):
     """rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1.
 
     known: (B, H/2, W/2), 1 where inverse depth is labelled; None where every pixel of a sample that has depth is.
@@ -57,22 +56,8 @@ class Batch:
 
     @property
     def depth_weight(self) -> Tensor:
-        """What the depth losses weigh by: pixels where some have no label, else samples."""
+        """The weight of the depth losses: of pixels where some have no label, else of samples."""
         return self.has_depth if self.known is None else self.known
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
-        return self._each(lambda part: part.to(device, non_blocking=True))
-
-    def part(self, first: int, step: int) -> Batch:
-        """Samples first, first + step, and so on."""
-        return self._each(lambda part: part[first::step])
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        return Batch(
-            change(self.rgb), change(self.inverse_depth), change(self.matte), change(self.has_depth),
-            change(self.has_matte), None if self.known is None else change(self.known),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,7 +72,7 @@ class Photo:
 class Source:
     """What batches are drawn from. photo_share: the part of all samples that are real photos. measured_share: the
     part of the others that are measured; each of the folders has an equal part in it. taught: the frames' mattes are
-    the teacher's (`scenes/taught.py`), which each of them has.
+    the teacher's (`scenes/teacher_mattes.py`), which each of them has.
     """
 
     frames: Sequence[Path]
@@ -113,39 +98,6 @@ def batch(source: Source, seed: int, index: int, count: int, long_side: int, aug
         torch.from_numpy(has_depth), torch.from_numpy(has_matte),
         torch.from_numpy(known) if source.measured else None,
     )  # fmt: skip
-
-
-def batches(
-    source: Source, seed: int, first: int, last: int, count: int, long_side: int, ahead: int = 4
-) -> Generator[Batch, None, None]:
-    """Batches first .. last - 1 in order, made ahead in another thread."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
-    stop = threading.Event()
-
-    def make() -> None:
-        try:
-            for index in range(first, last):
-                made = batch(source, seed, index, count, long_side)
-                while not stop.is_set():
-                    try:
-                        ready.put(made, timeout=0.5)
-                        break
-                    except queue.Full:
-                        continue
-                if stop.is_set():
-                    return
-        except BaseException as error:  # handed to the reader, who raises it
-            ready.put(error)
-
-    threading.Thread(target=make, daemon=True).start()
-    try:
-        for _ in range(first, last):
-            made = ready.get()
-            if isinstance(made, BaseException):
-                raise made
-            yield made
-    finally:
-        stop.set()
 
 
 Sample = tuple[FloatImage, FloatImage, FloatImage, np.float32, np.float32, FloatImage]

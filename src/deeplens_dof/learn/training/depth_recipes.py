@@ -1,4 +1,4 @@
-"""The recipes of `deeplens train`: one literal table."""
+"""The recipes of depth and matte: one literal table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one picture size and one set of rates (warm-up, then cosine to 3 %).
+    """A part of a training with one picture size and one set of rates (warm-up, then cosine to 3 %).
 
-    blocks: how many of the encoder's last blocks are trained (0: frozen, 12: with patch embedding and
+    blocks: the number of the encoder's last blocks that are trained (0: frozen, 12: with patch embedding and
     positions). encoder_rate: of its last block, times `layer_decay` for each block before. head_rate: of
     decoder and depth head; matte_rate: of the matte head.
     """
@@ -26,12 +26,12 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class DepthRecipe:
     """A whole training.
 
-    init: "dinov2", "shipped" (what the package ships), or "none"; `--init FILE` overrides it. frames: how
-    many of the folder's frames are used at most. held_out: frames kept for validation. taught: only frames with a
-    teacher's matte are used, and it is what the matte learns. network: arguments of DepthNetwork.
+    init: "dinov2", "shipped" (the package's weights), or "none"; `--init FILE` overrides it. frames: the largest
+    number of frames used. held_out: frames kept for validation. taught: use only frames with a teacher's matte, and
+    train the matte on it. network: arguments of DepthNetwork.
     """
 
     phases: tuple[Phase, ...]
@@ -57,10 +57,10 @@ class Recipe:
         return sum(phase.iterations for phase in self.phases)
 
 
-RECIPES: dict[str, Recipe] = {
+DEPTH_RECIPES: dict[str, DepthRecipe] = {
     # From DINOv2: head alone, then the last blocks, then everything, then large pictures. About 12 hours of 2
     # cores.
-    "depth": Recipe(
+    "depth": DepthRecipe(
         (
             Phase(1500, 336, 0, 0, 2e-3, 2e-3),
             Phase(6000, 336, 6, 2e-5, 6e-4, 6e-4),
@@ -69,7 +69,7 @@ RECIPES: dict[str, Recipe] = {
         ),
     ),
     # From an earlier network (`--init`): a long stretch, then large pictures and sharp borders.
-    "depth-continue": Recipe(
+    "depth-continue": DepthRecipe(
         (
             Phase(4000, 336, 12, 2e-5, 4e-4, 4e-4, gradient_weight=1.0, border_weight=2.0),
             Phase(1000, 448, 12, 1e-5, 2e-4, 2e-4, gradient_weight=1.5, border_weight=3.0),
@@ -77,13 +77,13 @@ RECIPES: dict[str, Recipe] = {
         init="shipped",
     ),
     # From the shipped network, 600 iterations: shows whether new frames help.
-    "depth-short": Recipe(
+    "depth-short": DepthRecipe(
         (Phase(600, 336, 8, 1.5e-5, 3e-4, 1e-3, gradient_weight=1.0, border_weight=2.0),),
         init="shipped",
         ema=0.99,
     ),
     # After it: large pictures and sharp borders.
-    "depth-sharpen": Recipe(
+    "depth-sharpen": DepthRecipe(
         (Phase(300, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),),
         init="shipped",
         ema=0.99,
@@ -91,7 +91,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # A piece of a longer training (`--init` the weights before it): the last eight blocks, then large pictures.
     # One to one and a half hours of one core.
-    "depth-piece": Recipe(
+    "depth-piece": DepthRecipe(
         (
             Phase(600, 336, 8, 2e-5, 3e-4, 5e-4, gradient_weight=1.0, border_weight=2.0),
             Phase(110, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
@@ -102,7 +102,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # The matte head alone, on the teacher's mattes of frames and photos (`learn/scenes/teacher_mattes.py` makes them);
     # depth stays as it is, to the bit. Half an hour of one core.
-    "matte": Recipe(
+    "matte": DepthRecipe(
         (Phase(700, 336, 0, 0, 0, 2e-3),),
         init="shipped",
         photo_share=0.15,
@@ -112,11 +112,11 @@ RECIPES: dict[str, Recipe] = {
         taught=True,
     ),
     # Ten minutes: a reproduction test. Head alone, on a few hundred frames.
-    "depth-quick": Recipe(
+    "depth-quick": DepthRecipe(
         (Phase(250, 252, 0, 0, 2e-3, 2e-3),), frames=300, held_out=24, photo_share=0.0, ema=0.97
     ),
     # Seconds: a toy network that shows that loop, resuming and export work.
-    "depth-toy": Recipe(
+    "depth-toy": DepthRecipe(
         (Phase(6, 56, 1, 1e-4, 1e-3, 1e-3),),
         init="none",
         frames=12,

@@ -1,21 +1,23 @@
 """One process, or several that share each batch (`accelerate launch -m deeplens_dof.cli train ...`).
 
-Every process makes the whole batch from the seed and takes its own samples of it, so that the data, the rates and the
-size of a batch are those of one process, whatever the number: a run may be resumed with another number. Losses are
-scaled so that their mean over the processes is the loss of the whole batch.
+Every process makes the whole batch from the seed and takes its own samples of it. Data, rates and batch size are therefore
+the same for any number of processes, and a run may be resumed with another number. Losses are scaled so that their mean
+over the processes is the loss of the whole batch.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.learn.training.depth_batches import Batch
 from deeplens_dof.learn.training.losses import Rows
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
+
+Batch = TypeVar("Batch", bound=TensorBatch)
 
 
 class Alone:
@@ -27,21 +29,21 @@ class Alone:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def shared(self, network: nn.Module) -> nn.Module:
-        """What the gradients go through."""
+        """The network, wrapped so that its gradients are the mean over the processes."""
         return network
 
     def part(self, whole: Batch) -> Batch:
         """This process's samples."""
         return whole
 
-    def rows(self, whole: Batch) -> Rows | None:
-        """Which samples they are; None for all."""
+    def rows(self, whole: TensorBatch) -> Rows | None:
+        """The rows of the whole batch that they are; None for all."""
         return None
 
     def share(self, weight: Tensor) -> float:
-        """By what a mean over this process's samples is multiplied, so that the processes' mean is that of all.
+        """The factor of a mean over this process's samples that makes the mean over the processes that of the batch.
 
-        weight: (B,) of the whole batch.
+        weight: (B,), how much each sample of the whole batch counts.
         """
         return 1.0
 
@@ -50,15 +52,15 @@ class Alone:
         return values
 
     def first_before_others(self) -> AbstractContextManager[Any]:
-        """The first process does it alone, then the others find it done."""
+        """The first process runs the body alone, then the others do, and find the files there."""
         return nullcontext()
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Waits until every process is here."""
 
 
 class Together(Alone):
-    """One of several processes, started by `accelerate launch` (or torchrun), which tell by environment variables."""
+    """One of several processes, started by `accelerate launch` or torchrun, found by their environment variables."""
 
     def __init__(self) -> None:
         try:
@@ -80,8 +82,8 @@ class Together(Alone):
     def part(self, whole: Batch) -> Batch:
         return whole.part(self.rank, self.count)
 
-    def rows(self, whole: Batch) -> Rows | None:
-        return Rows(self.rank, self.count, len(whole.rgb))
+    def rows(self, whole: TensorBatch) -> Rows | None:
+        return Rows(self.rank, self.count, len(whole))
 
     def share(self, weight: Tensor) -> float:
         total = float(weight.sum())

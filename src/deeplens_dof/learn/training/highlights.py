@@ -1,17 +1,12 @@
-"""The training loop of the light module, which learns from pictures that are drawn as it goes (`learn/scenes/clipped`).
+"""Training of the network that reconstructs clipped highlights, on pictures drawn as it goes (`learn/scenes/clipped`).
 
-What counts is the blurred picture: predicted and true light go through discs of several sizes and the camera's curve before
-they are compared. A run is a folder as in `learn/training/pairs.py`; stopped at any moment and resumed, it ends with the same
-weights, to the bit on the same machine.
+The loss compares blurred pictures: predicted and true light go through discs of several sizes and the camera's curve first.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,111 +16,110 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.highlights.clipping import clippedness
+from deeplens_dof.datasets.cache import cache_folder
+from deeplens_dof.highlights.clipping import clipping_confidence
 from deeplens_dof.learn.networks.export import export_blur
 from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
 from deeplens_dof.learn.scenes.clipped.pictures import Clipped, Sources, load_sources, make_clipped
-from deeplens_dof.learn.training.distributed import processes
-from deeplens_dof.learn.training.trainer import LOSS_SCALE, Run
-from deeplens_dof.runtime.atomic_write import write_atomically
-from deeplens_dof.runtime.interrupt import heeding_interrupts
+from deeplens_dof.learn.training.distributed import Alone
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
+from deeplens_dof.learn.training.trainer import LOSS_SCALE, Recipe, Task, TrainingData
 
-CHECKPOINT_EVERY_S = 120.0
-LOG_EVERY, VALIDATE_EVERY = 25, 250
 LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.0, 30.0
-GAIN_SHARE = (
-    0.02  # of the difference of log gains in the loss, for gradients where the blurred picture is white too
-)
-SURE = 0.5  # clippedness from which on a gain is compared
-FINE_PX = 7.0  # radius from which on a blur is compared at half the size
-VALIDATED_RADII = (4.0, 10.0, 22.0)
+# The share of the difference of log gains in the loss: it has gradients where the blurred picture is white either way.
+GAIN_SHARE = 0.02
+SURE = 0.5  # clipping_confidence above which gains are compared
+FINE_PX = 7.0  # radius above which blurred pictures are compared at half the size
+VALIDATION_RADII_PX = (4.0, 10.0, 22.0)
+VALIDATION_SEED = 90001
 
 
-@dataclass(frozen=True)
-class LightRecipe:
-    """iterations with a warm-up, then the cosine to 2 % of `rate`. side: of the pictures in px. reduced: of every how many
-    batches one is drawn at twice the size, `reduced_side` / 2 px large for the network, as large photos are. radii: a step.
-    held_out: pictures to validate with."""
+@dataclass(frozen=True, kw_only=True)
+class HighlightRecipe(Recipe):
+    """A training on drawn pictures.
 
-    iterations: int
+    side: of the pictures in px. reduced: one batch of every `reduced` is drawn `reduced_side` px large, twice the size at
+    which the network sees it, as it does large photos. radii: blur radii compared per step. held_out: pictures to
+    validate with. widths: of the network.
+    """
+
     batch: int = 6
+    rate: float = 2e-3
+    warm_up: int = 60
     side: int = 192
     reduced: int = 3
     reduced_side: int = 320
-    rate: float = 2e-3
-    warm_up: int = 60
     radii: int = 2
-    ema: float = 0.995
-    weight_decay: float = 1e-4
     held_out: int = 64
     bfloat16: bool = True
     widths: tuple[int, ...] = (16, 32, 48, 64, 64)
-    seed: int = 1
 
 
-LIGHT_RECIPES: dict[str, LightRecipe] = {
+HIGHLIGHT_RECIPES: dict[str, HighlightRecipe] = {
     # Clipped light. About 20 minutes of one core.
-    "light": LightRecipe(2400),
-    # The same in pieces: goes on from earlier weights (--init).
-    "light-piece": LightRecipe(500, rate=8e-4, seed=2),
-    # Seconds: shows that loop, resuming and export work.
-    "light-toy": LightRecipe(
-        4, batch=2, side=64, reduced=2, reduced_side=64, warm_up=2, radii=1, held_out=2, widths=(8, 8)
+    "light": HighlightRecipe(iterations=2400),
+    # A piece of a longer training, from earlier weights (--init).
+    "light-piece": HighlightRecipe(iterations=500, rate=8e-4, seed=2),
+    # Seconds: shows that training, resuming and export work.
+    "light-toy": HighlightRecipe(
+        iterations=4,
+        batch=2,
+        side=64,
+        reduced=2,
+        reduced_side=64,
+        warm_up=2,
+        radii=1,
+        held_out=2,
+        widths=(8, 8),
     ),
 }
 
 
 @dataclass(frozen=True)
-class LightBatch:
-    """seen: what the camera kept; clipped: how surely each channel was; wanted: what was there; asked: where light was
-    clipped and is known, elsewhere wanted is seen; all (B, 3, S, S), linear. factor: how many times smaller the network
-    sees it."""
+class HighlightBatch(TensorBatch):
+    """Pictures, each (B, 3, S, S) and linear.
 
-    seen: Tensor
+    photo: the light that the camera kept. clipped: the confidence that a channel is clipped, 0..1. target: the true light
+    in `mask`, elsewhere `photo`. mask: where light was clipped and is known. factor: the network sees the pictures so
+    many times smaller.
+    """
+
+    photo: Tensor
     clipped: Tensor
-    wanted: Tensor
-    asked: Tensor
+    target: Tensor
+    mask: Tensor
     factor: int
 
-    def part(self, rank: int, count: int) -> LightBatch:
-        """Every count-th sample from `rank` on."""
-        seen, clipped, wanted, asked = (
-            each[rank::count] for each in (self.seen, self.clipped, self.wanted, self.asked)
-        )
-        return LightBatch(seen, clipped, wanted, asked, self.factor)
 
-
-def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> LightBatch:
-    """As tensors."""
-    clipped = [clippedness(each.seen) for each in pictures]
-    asked = [(share > 0) & each.known[..., None] for each, share in zip(pictures, clipped, strict=True)]
-    wanted = [
-        np.where(here, np.maximum(each.light, each.seen), each.seen)
-        for each, here in zip(pictures, asked, strict=True)
+def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> HighlightBatch:
+    """The pictures as tensors."""
+    photos = [picture.seen for picture in pictures]
+    clipped = [clipping_confidence(photo) for photo in photos]
+    masks = [(share > 0) & picture.known[..., None] for picture, share in zip(pictures, clipped, strict=True)]
+    targets = [
+        np.where(mask, np.maximum(picture.light, picture.seen), picture.seen)
+        for picture, mask in zip(pictures, masks, strict=True)
     ]
-    planes = ([each.seen for each in pictures], clipped, wanted, asked)
-    seen, share, light, here = (
-        torch.from_numpy(np.ascontiguousarray(np.stack(each).transpose(0, 3, 1, 2))) for each in planes
+    photo, share, target, mask = (
+        torch.from_numpy(np.ascontiguousarray(np.stack(planes).transpose(0, 3, 1, 2)))
+        for planes in (photos, clipped, targets, masks)
     )
-    return LightBatch(seen, share, light, here, factor)
+    return HighlightBatch(photo, share, target, mask, factor)
 
 
-def recovered(network: nn.Module, given: LightBatch, bfloat16: bool = False) -> tuple[Tensor, Tensor]:
-    """The light that the network sees in it (B, 3, S, S), and its log gains (N,) where they are asked."""
-    seen, clipped = given.seen, given.clipped
-    if given.factor > 1:
-        seen, clipped = (F.avg_pool2d(each, given.factor) for each in (seen, clipped))
-    with torch.autocast(seen.device.type, torch.bfloat16, enabled=bfloat16):
-        gain = network(_srgb(seen), clipped)
-    if given.factor > 1:
-        gain = F.interpolate(
-            gain.float(), scale_factor=float(given.factor), mode="bilinear", align_corners=False
-        )
-    gains = gain[given.asked].float()
-    light = given.seen.masked_scatter(
-        given.asked, given.seen[given.asked] + given.clipped[given.asked] * torch.expm1(gains)
-    )
-    return light, gains
+def reconstructed(network: nn.Module, batch: HighlightBatch, bfloat16: bool = False) -> tuple[Tensor, Tensor]:
+    """The predicted light (B, 3, S, S), and the network's log gains (N,) in the mask."""
+    photo, clipped = batch.photo, batch.clipped
+    if batch.factor > 1:
+        photo, clipped = (F.avg_pool2d(planes, batch.factor) for planes in (photo, clipped))
+    with torch.autocast(photo.device.type, torch.bfloat16, enabled=bfloat16):
+        gain = network(_srgb(photo), clipped)
+    if batch.factor > 1:
+        scale = float(batch.factor)
+        gain = F.interpolate(gain.float(), scale_factor=scale, mode="bilinear", align_corners=False)
+    gains = gain[batch.mask].float()
+    excess = batch.clipped[batch.mask] * torch.expm1(gains)
+    return batch.photo.masked_scatter(batch.mask, batch.photo[batch.mask] + excess), gains
 
 
 def blurred(light: Tensor, radius_px: float) -> Tensor:
@@ -133,8 +127,10 @@ def blurred(light: Tensor, radius_px: float) -> Tensor:
     side = light.shape[-1]
     at = torch.fft.fftfreq(side, 1 / side, device=light.device)
     disc = (radius_px + 0.5 - torch.hypot(at[:, None], at[None])).clamp(0, 1)
-    seen = torch.fft.irfft2(torch.fft.rfft2(light) * torch.fft.rfft2(disc / disc.sum()), s=light.shape[-2:])
-    return _srgb(seen.clamp(max=1))
+    through = torch.fft.irfft2(
+        torch.fft.rfft2(light) * torch.fft.rfft2(disc / disc.sum()), s=light.shape[-2:]
+    )
+    return _srgb(through.clamp(max=1))
 
 
 def _srgb(light: Tensor) -> Tensor:
@@ -143,155 +139,100 @@ def _srgb(light: Tensor) -> Tensor:
     return torch.where(light < 0.0031308, 12.92 * light, curve)
 
 
-def light_loss(light: Tensor, gains: Tensor, given: LightBatch, radii_px: Sequence[float]) -> Tensor:
-    """What a blur shows of the difference: root of the mean square of each picture and mean absolute, mean over radii; and
-    a little of the difference of the log gains (N,)."""
-    wanted, seen = given.wanted, light
-    if given.factor > 1:
-        wanted, seen = (F.avg_pool2d(each, given.factor) for each in (wanted, seen))
+def highlight_loss(light: Tensor, gains: Tensor, batch: HighlightBatch, radii_px: Sequence[float]) -> Tensor:
+    """The visible difference of the blurred pictures, and a little of the difference of the log gains (N,).
+
+    The former is the root mean square of each picture plus the mean absolute difference, mean over radii.
+    """
+    target, prediction = batch.target, light
+    if batch.factor > 1:
+        target, prediction = (F.avg_pool2d(planes, batch.factor) for planes in (target, prediction))
     total = torch.zeros((), device=light.device)
     for radius in radii_px:
         shrink = 1 if radius < FINE_PX else 2 if radius < 2 * FINE_PX else 4
-        one, other = (blurred(F.avg_pool2d(each, shrink), radius / shrink) for each in (seen, wanted))
+        one, other = (
+            blurred(F.avg_pool2d(planes, shrink), radius / shrink) for planes in (prediction, target)
+        )
         difference = one - other
         total = total + (difference.square().mean((1, 2, 3)) + 1e-6).sqrt().mean() + difference.abs().mean()
-    share = given.clipped[given.asked]
-    excess = (given.wanted[given.asked] - given.seen[given.asked]) / share.clamp(min=SURE)
+    share = batch.clipped[batch.mask]
+    excess = (batch.target[batch.mask] - batch.photo[batch.mask]) / share.clamp(min=SURE)
     apart = (gains - torch.log1p(excess).clamp(max=MOST_GAIN)).abs() * (share > SURE)
     return total / len(radii_px) + GAIN_SHARE * apart.sum() / (share > SURE).sum().clamp(min=1)
 
 
-def train_light(
-    recipe_name: str,
-    folders: Sequence[Path],
-    held_out: Path,
-    out: Path,
-    resume: bool = False,
-    init: Path | None = None,
-    stop_after: int | None = None,
-    threads: int | None = None,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
-    sources: tuple[Sources, Sources] | None = None,
-) -> Path | None:
-    """Runs a recipe; returns the exported file, or None when stopped by `stop_after`.
+def highlight_task(name: str, recipe: HighlightRecipe, data: TrainingData, group: Alone) -> HighlightTask:
+    """The training of a recipe on folders of pairs, frames and path-traced sets.
 
-    folders: of composed pairs and of drawn frames; held_out: of pairs of other assets. init: a `weights.pt` to start
-    from. sources: to learn and to validate from, instead of the assets. Raises ValueError for an unknown recipe, a folder
-    that holds neither, or a run that is there already and not to be resumed; RuntimeError when the assets have not been
-    fetched.
+    Raises ValueError for a folder that holds none of them, RuntimeError when the assets have not been fetched.
     """
-    if recipe_name not in LIGHT_RECIPES:
-        raise ValueError(f"there is no recipe {recipe_name!r}; the recipes are {', '.join(LIGHT_RECIPES)}")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / "checkpoint.pt").exists() and not resume:
-        raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
-    learnt, kept = sources or (
-        load_sources(folders),
-        load_sources([held_out], held_out=True),
-    )
-    run = _LightRun(LIGHT_RECIPES[recipe_name], out, learnt, kept, progress)
-    if (out / "checkpoint.pt").exists():
-        run.restore()
-    elif init is not None:
-        state = torch.load(init, map_location=run.group.device, weights_only=True)
-        run.network.load_state_dict(state)
-        run.average.load_state_dict(state)
-    run.log(
-        "start",
-        name=recipe_name,
-        pairs=len(learnt.pairs),
-        frames=len(learnt.frames),
-        traced=len(learnt.traced),
-        processes=run.group.count,
-    )
-    with heeding_interrupts() as interrupted:
-        if not run.go(stop_after, interrupted):
-            return None
-    path = out / f"{recipe_name}.onnx"
-    if run.group.is_first:
-        state = run.average.state_dict()
-        write_atomically(out / "weights.pt", lambda file: torch.save(state, file))
-        export_blur(run.average, path, f"DeepLens; recipe {recipe_name}. Apache-2.0")
-    run.group.wait()
-    return path
+    pairs = cache_folder() / "pairs"
+    folders = data.frames or [pairs / "train", cache_folder() / "scenes" / "train"]
+    held_out = load_sources([data.held_out or pairs / "held_out"], held_out=True)
+    return HighlightTask(name, recipe, load_sources(folders), held_out)
 
 
-class _LightRun(Run):
-    """The state of a training: network, moving average, optimiser and step."""
+@dataclass(frozen=True)
+class HighlightTask(Task[nn.Module, HighlightBatch]):
+    """Log gains of clipped light. sources: of the batches; held_out: of the validation."""
 
-    def __init__(self, recipe: LightRecipe, out: Path, learnt: Sources, kept: Sources, progress: Any) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.learnt, self.kept, self.progress = recipe, out, learnt, kept, progress
-        self.group = processes(recipe.batch)
-        network = LightNetwork(recipe.widths).to(self.group.device)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
-        )
-        self.step = 0
-        self.recent = []
-        self.saved = time.monotonic()
+    name: str
+    recipe: HighlightRecipe
+    sources: Sources
+    held_out: Sources
+    validate_every = 250
 
-    def go(self, stop_after: int | None, interrupted: Callable[[], bool]) -> bool:
-        """Trains to the end; False when `stop_after` ended it before."""
-        trained, first = self.group.shared(self.network), self.step
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(self._batch, self.step)
-            while self.step < self.recipe.iterations:
-                if stop_after is not None and self.step - first >= stop_after:
-                    self.save()
-                    return False
-                given = coming.result()
-                coming = ahead.submit(self._batch, self.step + 1)
-                self._iterate(trained, given)
-                if interrupted():
-                    self.save()
-                    raise KeyboardInterrupt
-                if self.step % VALIDATE_EVERY == 0:
-                    self.log("validation", **self.validate())
-                if time.monotonic() - self.saved > CHECKPOINT_EVERY_S:
-                    self.save()
-        self.log("validation", **self.validate())
-        self.save()
-        return True
+    def network(self) -> nn.Module:
+        return LightNetwork(self.recipe.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _batch(self, step: int) -> LightBatch:
-        """Batch `step`: it depends on the seed, the step and the sources alone."""
+    def batch(self, step: int) -> HighlightBatch:
         recipe = self.recipe
         factor = 2 if step % recipe.reduced == recipe.reduced - 1 else 1
         side = recipe.reduced_side if factor > 1 else recipe.side
         numbers = range(step * recipe.batch, (step + 1) * recipe.batch)
-        return batch_of(
-            [make_clipped(recipe.seed, k, side, self.learnt, float(factor)) for k in numbers], factor
-        )
+        pictures = [make_clipped(recipe.seed, k, side, self.sources, float(factor)) for k in numbers]
+        return batch_of(pictures, factor)
 
-    def _iterate(self, trained: nn.Module, whole: LightBatch) -> None:
-        began = time.monotonic()
-        self.set_rate()
-        given = whole.part(self.group.rank, self.group.count)
-        rng = np.random.default_rng((self.recipe.seed, self.step, 5))
+    def loss(
+        self, network: nn.Module, batch: HighlightBatch, step: int, group: Alone
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        rng = np.random.default_rng((self.recipe.seed, step, 5))
         ends = math.log(LEAST_RADIUS_PX), math.log(MOST_RADIUS_PX)
         radii = np.exp(rng.uniform(*ends, self.recipe.radii)).tolist()
-        light, gains = recovered(trained, given, self.recipe.bfloat16)
-        loss = light_loss(light, gains, given, radii) * (self.group.count * len(given.seen) / len(whole.seen))
-        self.learn_from(LOSS_SCALE * loss)
-        self.tell({"loss": float(loss.detach()), "s": time.monotonic() - began}, LOG_EVERY)
+        part = group.part(batch)
+        light, gains = reconstructed(network, part, self.recipe.bfloat16)
+        loss = highlight_loss(light, gains, part, radii) * group.share(torch.ones(len(batch)))
+        return LOSS_SCALE * loss, {"loss": loss}
 
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """PSNR in dB of blurred held-out pictures, mean of pictures and radii; and without the network."""
-        totals, count = [0.0, 0.0], 0
-        for start in range(0, self.recipe.held_out, self.recipe.batch):
-            numbers = range(start, min(start + self.recipe.batch, self.recipe.held_out))
-            given = batch_of([make_clipped(90001, k, self.recipe.side, self.kept) for k in numbers])
-            light, _ = recovered(self.average, given)
-            for radius in VALIDATED_RADII:
-                wanted = blurred(given.wanted, radius)
-                for number, each in enumerate((light, given.seen)):
-                    error = (blurred(each, radius) - wanted).square().mean((1, 2, 3)).clamp(min=1e-5)
-                    totals[number] += float((-10 * torch.log10(error)).sum()) / len(VALIDATED_RADII)
-            count += len(given.seen)
+    def validate(self, network: nn.Module, step: int) -> dict[str, float]:
+        """PSNR in dB of blurred held-out pictures, mean over pictures and radii, with the network and without it."""
+        device = next(network.parameters()).device
+        totals, count = [0.0, 0.0], self.recipe.held_out
+        for start in range(0, count, self.recipe.batch):
+            numbers = range(start, min(start + self.recipe.batch, count))
+            pictures = [make_clipped(VALIDATION_SEED, k, self.recipe.side, self.held_out) for k in numbers]
+            batch = batch_of(pictures).to(device)
+            light, _ = reconstructed(network, batch)
+            for radius in VALIDATION_RADII_PX:
+                target = blurred(batch.target, radius)
+                for number, image in enumerate((light, batch.photo)):
+                    error = (blurred(image, radius) - target).square().mean((1, 2, 3)).clamp(min=1e-5)
+                    totals[number] += float((-10 * torch.log10(error)).sum()) / len(VALIDATION_RADII_PX)
         return {"val_psnr": round(totals[0] / count, 3), "val_without": round(totals[1] / count, 3)}
+
+    def facts(self, group: Alone) -> dict[str, Any]:
+        counts = {
+            "pairs": len(self.sources.pairs),
+            "frames": len(self.sources.frames),
+            "traced": len(self.sources.traced),
+        }
+        return counts | {"processes": group.count}
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.onnx"
+
+    def export(self, network: nn.Module, path: Path) -> None:
+        """`weights.pt` and the ONNX file."""
+        super().export(network, path.with_name("weights.pt"))
+        export_blur(network, path, f"DeepLens; recipe {self.name}. Apache-2.0")

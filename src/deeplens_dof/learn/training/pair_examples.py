@@ -1,18 +1,20 @@
-"""Examples for the lens blur and the upsampling: pairs as the camera would meet them, with its own renderings beside.
+"""Examples for upsampling, the 2018 network and joint training: pairs as the camera meets them, with its own renderings.
 
 An example is made once from a pair and lies beside it: `example_000123.npz` with float16
-    light        (S, S, 3) what the renderer is given: 8-bit sRGB again, clipped light recovered more or less, or all of it
-    coc_px       (S, S) as the renderer is given it: exact, or wrong as depth is (ROUGH_SHARE)
-    optical      (S, S, 3) what the optical renderer makes of it
-    half         (S/2, S/2, 3) the same at half the size (`lens_blur/baselines/halving.py`)
+
+    light        (S, S, 3) the input: 8-bit sRGB with clipped light recovered more or less, or the whole light
+    coc_px       (S, S) the CoC that goes with it: exact, or wrong as depth is (ROUGH_SHARE)
+    optical      (S, S, 3) the optical renderer's result
+    half         (S/2, S/2, 3) its result at half the size (`lens_blur/baselines/halving.py`)
     quarter      (S/4, S/4, 3) and at a quarter
-    truth        (S, S, 3) what the lens truly sees
+    truth        (S, S, 3) the true bokeh
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,6 +27,7 @@ from deeplens_dof.datasets.pairs import Pair, read_pair
 from deeplens_dof.highlights.rule import recover_highlights
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 from deeplens_dof.learn.scenes.composites.pairs import made_by
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.render import render
 from deeplens_dof.optics.aperture import Aperture
@@ -38,7 +41,7 @@ LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recove
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(TensorBatch):
     """A batch, each (B, C, S, S) linear light or px; `half` is half as large, `quarter` a quarter."""
 
     light: Tensor
@@ -48,20 +51,27 @@ class Examples:
     quarter: Tensor
     truth: Tensor
 
-    def part(self, rank: int, count: int) -> Examples:
-        """Every count-th sample from `rank` on."""
-        return Examples(*(getattr(self, name)[rank::count] for name in NAMES))
-
 
 def example_path(pair: Path) -> Path:
-    """Where the example of a pair lies."""
+    """The file of a pair's example, beside it."""
     return pair.with_name(pair.name.replace("pair_", "example_"))
 
 
 def prepare(pairs: list[Path], workers: int = 1, progress: Callable[[int], None] | None = None) -> None:
-    """Makes the examples of these pairs that are not there yet. progress: called with how many there are."""
-    missing = [path for path in pairs if not example_path(path).exists()]
-    for made, _ in enumerate(made_by(_write_one, missing, workers), start=1):
+    """Makes the missing examples of these pairs. progress: called with the number that exist."""
+    make_missing(pairs, example_path, make_example, workers, progress)
+
+
+def make_missing(
+    pairs: list[Path],
+    path_of: Callable[[Path], Path],
+    make: Callable[[Pair], dict[str, Floats]],
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Writes the arrays `make(pair)` to `path_of(file)`, as float16, for each pair that has no such file yet."""
+    missing = [path for path in pairs if not path_of(path).exists()]
+    for made, _ in enumerate(made_by(partial(_write_one, path_of, make), missing, workers), start=1):
         if progress is not None:
             progress(len(pairs) - len(missing) + made)
 
@@ -86,25 +96,41 @@ def load(
 
     crop: row, column and side, multiples of 4. flips: (B, 2) of 0 and 1, mirrored left to right, transposed.
     """
-    top, left, side = crop or (0, 0, 0)
     columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
-    turns = np.zeros((len(pairs), 2), bool) if flips is None else np.asarray(flips, bool)
-    for path, (mirrored, transposed) in zip(pairs, turns, strict=True):
+    for path, flip in zip(pairs, flips_of(flips, len(pairs)), strict=True):
         with np.load(example_path(path)) as kept:
             for name in NAMES:
-                part = kept[name].astype(np.float32)
-                if crop:
-                    scale = _SMALLER.get(name, 1)
-                    part = part[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
-                part = part[:, ::-1] if mirrored else part
-                part = part.swapaxes(0, 1) if transposed else part
-                part = part[..., None] if part.ndim == 2 else part
-                columns[name].append(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1))))
-    return Examples(**{name: torch.stack(each) for name, each in columns.items()})
+                columns[name].append(as_tensor(cut(kept[name], crop, flip, _SMALLER.get(name, 1))))
+    return Examples(**{name: torch.stack(samples) for name, samples in columns.items()})
+
+
+def flips_of(flips: npt.ArrayLike | None, count: int) -> npt.NDArray[np.bool_]:
+    """(count, 2): mirrored left to right, transposed; None: neither."""
+    return np.zeros((count, 2), bool) if flips is None else np.asarray(flips, bool)
+
+
+def cut(
+    plane: npt.NDArray[np.float16], crop: tuple[int, int, int] | None, flip: npt.ArrayLike, scale: int = 1
+) -> Floats:
+    """The cropped, then flipped plane in float32. scale: it is so many times smaller than the picture of the crop."""
+    part = plane
+    if crop:
+        top, left, side = crop
+        part = part[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
+    mirrored, transposed = np.asarray(flip, bool)
+    part = part[:, ::-1] if mirrored else part
+    part = part.swapaxes(0, 1) if transposed else part
+    return np.ascontiguousarray(part, np.float32)
+
+
+def as_tensor(plane: Floats) -> Tensor:
+    """(H, W) or (H, W, C) to (C, H, W)."""
+    plane = plane[..., None] if plane.ndim == 2 else plane
+    return torch.from_numpy(np.ascontiguousarray(plane.transpose(2, 0, 1)))
 
 
 def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
-    """The light as the camera has it: whole, or through 8 bits and its clipped part recovered, all of it or as by default."""
+    """The light that the camera has: all of it, or 8 bits of it with the clipped part recovered, fully or by default."""
     kind = rng.choice(3, p=LIGHT_SHARES)
     if kind == 0:
         return rgb
@@ -113,7 +139,7 @@ def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
 
 
 def rough(coc: Floats, rng: np.random.Generator) -> Floats:
-    """Depth as networks and phones give it: borders moved inwards or outwards, softened, coarse, bent."""
+    """The CoC of predicted depth: borders moved inwards or outwards, softened, coarse, or bent."""
     side = 2 * int(rng.integers(1, 4)) + 1
     kernel = np.ones((side, side), np.uint8)
     kind = rng.integers(5)
@@ -131,7 +157,7 @@ def rough(coc: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _bent(coc: Floats, rng: np.random.Generator) -> Floats:
-    """Every place moved by up to some pixels, neighbours nearly alike."""
+    """A smooth random warp by up to some pixels."""
     waves = cv2.resize(
         rng.normal(0, rng.uniform(0.7, 3), (*rng.integers(4, 24, 2), 2)).astype(np.float32),
         coc.shape[::-1],
@@ -150,8 +176,9 @@ def _bent(coc: Floats, rng: np.random.Generator) -> Floats:
     )
 
 
-def _write_one(path: Path) -> None:
+def _write_one(
+    path_of: Callable[[Path], Path], make: Callable[[Pair], dict[str, Floats]], path: Path
+) -> None:
     cv2.setNumThreads(1)
-    made = make_example(read_pair(path))
-    half = {name: np.minimum(value, 6e4).astype(np.float16) for name, value in made.items()}
-    write_atomically(example_path(path), lambda file: np.savez(file, **half))  # type: ignore[arg-type]
+    half = {name: np.minimum(value, 6e4).astype(np.float16) for name, value in make(read_pair(path)).items()}
+    write_atomically(path_of(path), lambda file: np.savez(file, **half))  # type: ignore[arg-type]

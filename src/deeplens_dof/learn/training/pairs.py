@@ -1,90 +1,45 @@
-"""The training loop of the modules that learn from pairs: lens blur, guided upsampling, the 2018 network.
-
-A run is a folder: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one object a line) and, at the end,
-`weights.pt` and `RECIPE.onnx`. Stopped at any moment and resumed, it ends with the same weights, to the bit on the same
-machine. Several processes share each batch (`learn/training/distributed.py`).
-"""
+"""Training from pairs: border unmixing for the lens blur, guided upsampling, the 2018 network, and DeepLens as a whole."""
 
 from __future__ import annotations
 
-import copy
 import math
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import largest_coc_px, pair_files
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.networks.export import export_blur, export_depth
-from deeplens_dof.learn.training.distributed import processes
-from deeplens_dof.learn.training.pair_recipes import BLUR_RECIPES, BlurRecipe
-from deeplens_dof.learn.training.trainer import LOSS_SCALE, Run
-from deeplens_dof.runtime.atomic_write import write_atomically
-from deeplens_dof.runtime.interrupt import heeding_interrupts
+from deeplens_dof.learn.training.distributed import Alone
+from deeplens_dof.learn.training.pair_recipes import PairRecipe
+from deeplens_dof.learn.training.tensor_batch import TensorBatch
+from deeplens_dof.learn.training.trainer import LOSS_SCALE, Task, TrainingData
 
-CHECKPOINT_EVERY_S = 120.0
-LOG_EVERY = 25
-VALIDATE_EVERY = 500
-HELD_OUT_BATCH = 8
+PAIR_SIDE_PX = 256
+VALIDATION_BATCH = 8
 
 
-def train_blur(
-    recipe_name: str,
-    pairs: Sequence[Path],
-    held_out: Path,
-    out: Path,
-    resume: bool = False,
-    init: Path | None = None,
-    stop_after: int | None = None,
-    threads: int | None = None,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
-) -> Path | None:
-    """Runs a recipe on folders of pairs; returns the exported file, or None when stopped by `stop_after`.
+def pair_task(name: str, recipe: PairRecipe, data: TrainingData, group: Alone) -> PairTask:
+    """The training of a recipe on folders of pairs, whose examples are made where they are missing.
 
-    held_out: pairs of other assets, for validation. init: a `weights.pt` of an earlier run to start from. Raises
-    ValueError for an unknown recipe, a folder without pairs, or a run that is there already and not to be resumed.
+    Raises ValueError for a folder without pairs, or when no pair has a CoC as small as the recipe asks for.
     """
-    if recipe_name not in BLUR_RECIPES:
-        raise ValueError(f"there is no recipe {recipe_name!r}; the recipes are {', '.join(BLUR_RECIPES)}")
-    recipe = BLUR_RECIPES[recipe_name]
-    if threads is not None:
-        torch.set_num_threads(threads)
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / "checkpoint.pt").exists() and not resume:
-        raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
-    files = [file for folder in pairs for file in pair_files(folder)][: recipe.pairs]
-    files, kept = (within(each, recipe.largest_px) for each in (files, pair_files(held_out)))
-    run = _Run(recipe, out, progress)
-    with run.group.first_before_others():
-        recipe.prepare(files + kept)
-    if resume and (out / "checkpoint.pt").exists():
-        run.restore()
-    elif init is not None:
-        state = torch.load(init, map_location=run.group.device, weights_only=True)
-        run.network.load_state_dict(state)
-        run.average.load_state_dict(state)
-    run.log("start", name=recipe_name, pairs=len(files), held_out=len(kept), processes=run.group.count)
-    with heeding_interrupts() as interrupted:
-        ended = run.go(files, kept, stop_after, interrupted)
-    if not ended:
-        return None
-    path = out / f"{recipe_name}.onnx"
-    if run.group.is_first:
-        state = run.average.state_dict()
-        write_atomically(out / "weights.pt", lambda file: torch.save(state, file))
-        _export(run.average, path, f"DeepLens; recipe {recipe_name}, {len(files)} pairs. Apache-2.0")
-    run.group.wait()
-    return path
+    drawn = cache_folder() / "pairs"
+    files = [file for folder in data.frames or [drawn / "train"] for file in pair_files(folder)]
+    held_out = pair_files(data.held_out or drawn / "held_out")
+    pairs, held_out = (within(paths, recipe.largest_px) for paths in (files[: recipe.pairs], held_out))
+    with group.first_before_others():
+        recipe.prepare(pairs + held_out)
+    return PairTask(name, recipe, pairs, held_out)
 
 
 def within(pairs: list[Path], largest_px: float) -> list[Path]:
-    """Those of the pairs whose CoC is nowhere larger. Raises ValueError when none is left."""
+    """The pairs whose CoC is nowhere above `largest_px`. Raises ValueError when none is left."""
     if math.isinf(largest_px):
         return pairs
     kept = [path for path in pairs if largest_coc_px(path) <= largest_px]
@@ -95,92 +50,69 @@ def within(pairs: list[Path], largest_px: float) -> list[Path]:
     return kept
 
 
-def _export(network: nn.Module, path: Path, note: str) -> None:
-    """The module's file; of the whole DeepLens that of its depth, beside those of the lens blur and the upsampling."""
-    if not isinstance(network, DeepLens):
-        export_blur(network, path, note)
-        return
-    export_depth(network.depth, path, note=note)
-    export_blur(network.lens_blur, path.with_name("lens-blur.onnx"), note)
-    export_blur(network.upsample, path.with_name("upsample.onnx"), note)
+@dataclass(frozen=True)
+class PairTask(Task[nn.Module, TensorBatch]):
+    """A module that learns from pairs; the recipe says which, and its loss. held_out: pairs of other assets."""
 
+    name: str
+    recipe: PairRecipe
+    pairs: list[Path]
+    held_out: list[Path]
+    validate_at_start = True
 
-class _Run(Run):
-    """The state of a training: network, moving average, optimiser and step."""
+    def network(self) -> nn.Module:
+        return self.recipe.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __init__(self, recipe: BlurRecipe, out: Path, progress: Any) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.progress = recipe, out, progress
-        self.group = processes(recipe.batch)
-        self.network: nn.Module = recipe.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.to(self.group.device)
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=0.0, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
-        )
-        self.step = 0
-        self.recent = []
-        self.saved = time.monotonic()
+    def batch(self, step: int) -> TensorBatch:
+        """Crops of random pairs at one random place, mirrored or transposed by chance."""
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, step))
+        chosen = [self.pairs[index] for index in rng.integers(len(self.pairs), size=recipe.batch)]
+        places = (PAIR_SIDE_PX - recipe.crop) // 4 + 1
+        top, left = (4 * int(start) for start in rng.integers(places, size=2))
+        turns = rng.integers(2, size=(recipe.batch, 2))
+        return recipe.load(chosen, (top, left, recipe.crop), turns)
 
-    def go(
-        self, files: list[Path], kept: list[Path], stop_after: int | None, interrupted: Callable[[], bool]
-    ) -> bool:
-        """Trains to the end; False when `stop_after` ended it before."""
-        trained, first = self.group.shared(self.network), self.step
-        if self.step == 0:
-            self.log("validation", **self.validate(kept))
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(self._batch, files, self.step)
-            while self.step < self.recipe.iterations:
-                if stop_after is not None and self.step - first >= stop_after:
-                    self.save()
-                    return False
-                given = coming.result()
-                coming = ahead.submit(self._batch, files, self.step + 1)
-                self._iterate(trained, given)
-                if interrupted():
-                    self.save()
-                    raise KeyboardInterrupt
-                if self.step % VALIDATE_EVERY == 0:
-                    self.log("validation", **self.validate(kept))
-                if time.monotonic() - self.saved > CHECKPOINT_EVERY_S:
-                    self.save()
-        self.log("validation", **self.validate(kept))
-        self.save()
-        return True
-
-    def _batch(self, files: list[Path], step: int) -> Any:
-        """Batch `step`: it depends on the seed, the step and the list of files alone."""
-        rng = np.random.default_rng((self.recipe.seed, step))
-        chosen = [files[index] for index in rng.integers(len(files), size=self.recipe.batch)]
-        top, left = (4 * int(start) for start in rng.integers((256 - self.recipe.crop) // 4 + 1, size=2))
-        turns = rng.integers(2, size=(self.recipe.batch, 2))
-        return self.recipe.load(chosen, (top, left, self.recipe.crop), turns)
-
-    def _iterate(self, trained: nn.Module, whole: Any) -> None:
-        began = time.monotonic()
-        self.set_rate()
-        given = whole.part(self.group.rank, self.group.count)
-        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
-            seen, wanted = self.recipe.predicted(trained, given)
-        share = self.group.count * len(given.light) / len(whole.light)
-        loss = self.recipe.loss(seen, wanted) * share
-        self.learn_from(LOSS_SCALE * loss)
+    def loss(
+        self, network: nn.Module, batch: TensorBatch, step: int, group: Alone
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """`without` is the loss of the baseline, to compare with."""
+        recipe, examples = self.recipe, group.part(batch)
+        with torch.autocast(group.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            prediction, target = recipe.predicted(network, examples)
+        share = group.share(torch.ones(len(batch)))
+        loss = recipe.loss(prediction, target) * share
         with torch.no_grad():
-            without = float(self.recipe.loss(self.recipe.baseline(given), wanted)) * share
-        self.tell(
-            {"loss": float(loss.detach()), "without": without, "s": time.monotonic() - began}, LOG_EVERY
-        )
+            without = float(recipe.loss(recipe.baseline(examples), target)) * share
+        return LOSS_SCALE * loss, {"loss": loss, "without": without}
 
-    @torch.no_grad()
-    def validate(self, kept: list[Path]) -> dict[str, float]:
-        """PSNR in dB of the average on held-out pairs, mean of pictures, and without the network."""
-        totals, count = [0.0, 0.0], 0
-        for start in range(0, len(kept), HELD_OUT_BATCH):
-            given = self.recipe.load(kept[start : start + HELD_OUT_BATCH])
-            seen, wanted = self.recipe.predicted(self.average, given)
-            for number, each in enumerate((seen, self.recipe.baseline(given))):
-                error = (each.clamp(0, 1) - wanted.clamp(0, 1)).square().mean((1, 2, 3)).clamp(min=1e-6)
+    def validate(self, network: nn.Module, step: int) -> dict[str, float]:
+        """Mean PSNR in dB over the held-out pairs, with the network and without it."""
+        device = next(network.parameters()).device
+        totals = [0.0, 0.0]
+        for start in range(0, len(self.held_out), VALIDATION_BATCH):
+            examples = self.recipe.load(self.held_out[start : start + VALIDATION_BATCH]).to(device)
+            prediction, target = self.recipe.predicted(network, examples)
+            for number, image in enumerate((prediction, self.recipe.baseline(examples))):
+                error = (image.clamp(0, 1) - target.clamp(0, 1)).square().mean((1, 2, 3)).clamp(min=1e-6)
                 totals[number] += float((-10 * torch.log10(error)).sum())
-            count += len(given.light)
-        return {"val_psnr": round(totals[0] / count, 3), "val_without": round(totals[1] / count, 3)}
+        with_network, without = (round(total / len(self.held_out), 3) for total in totals)
+        return {"val_psnr": with_network, "val_without": without}
+
+    def facts(self, group: Alone) -> dict[str, Any]:
+        return {"pairs": len(self.pairs), "held_out": len(self.held_out), "processes": group.count}
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.onnx"
+
+    def export(self, network: nn.Module, path: Path) -> None:
+        """`weights.pt` and the module's ONNX file; of DeepLens one for each of its parts, depth under the recipe's name."""
+        super().export(network, path.with_name("weights.pt"))
+        note = f"DeepLens; recipe {self.name}, {len(self.pairs)} pairs. Apache-2.0"
+        if not isinstance(network, DeepLens):
+            export_blur(network, path, note)
+            return
+        export_depth(network.depth, path, note=note)
+        export_blur(network.lens_blur, path.with_name("lens-blur.onnx"), note)
+        export_blur(network.upsample, path.with_name("upsample.onnx"), note)

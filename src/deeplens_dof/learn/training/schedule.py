@@ -1,4 +1,4 @@
-"""Which weights a phase trains and how fast: parameter groups, frozen parts, the schedule of the rates."""
+"""Learning rates over a training; for depth also the parameter groups and the frozen parts of each phase."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 import torch
 
 from deeplens_dof.learn.networks.depth import DepthNetwork
-from deeplens_dof.learn.training.depth_recipes import Phase, Recipe
+from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
 
 LOWEST_RATE = 0.03  # of a phase's rate, at its end
 
 
-def groups(network: DepthNetwork) -> list[dict[str, Any]]:
-    """Parameter groups by part: matte head, decoder and depth head, the encoder's blocks, what comes before
-    them.
-    """
+def warm_cosine(rate: float, step: int, iterations: int, warm_up: int) -> float:
+    """The rate of iteration `step`: a linear warm-up to `rate`, then a cosine to 2 % of it."""
+    along = max(0.0, (step - warm_up) / max(1, iterations - warm_up))
+    return rate * min(1.0, (step + 1) / warm_up) * (0.51 + 0.49 * math.cos(math.pi * along))
+
+
+def parameter_groups(network: DepthNetwork) -> list[dict[str, Any]]:
+    """Parameter groups by part: matte head, decoder and depth head, each block of the encoder, its input."""
     depth = len(network.encoder.blocks)
     groups = [
         {"params": list(network.matte_head.parameters()), "part": "matte", "below": 0},
@@ -35,7 +39,7 @@ def groups(network: DepthNetwork) -> list[dict[str, Any]]:
 
 
 def set_trainable(network: DepthNetwork, phase: Phase) -> None:
-    """Freezes what a phase leaves alone: no gradient, no step, no decay."""
+    """Freezes the weights that a phase leaves alone: no gradient, no step, no decay."""
     depth = len(network.encoder.blocks)
     for parameter in network.encoder.parameters():
         parameter.requires_grad_(phase.blocks >= depth)
@@ -48,8 +52,10 @@ def set_trainable(network: DepthNetwork, phase: Phase) -> None:
         part.requires_grad_(phase.head_rate > 0)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, phase: Phase, done: int, length: int) -> None:
-    """The rates of iteration `done` of a phase of `length`."""
+def set_rates(
+    optimiser: torch.optim.Optimizer, recipe: DepthRecipe, phase: Phase, done: int, length: int
+) -> None:
+    """The rates of iteration `done` of a phase of `length` iterations."""
     factor = schedule(done, length, recipe.warm_up)
     rates = {"matte": phase.matte_rate, "head": phase.head_rate, "encoder": phase.encoder_rate}
     for group in optimiser.param_groups:
@@ -63,7 +69,7 @@ def schedule(done: int, length: int, warm_up: int) -> float:
     return rising * (LOWEST_RATE + (1 - LOWEST_RATE) * falling)
 
 
-def spans(recipe: Recipe) -> list[tuple[Phase, int, int]]:
+def spans(recipe: DepthRecipe) -> list[tuple[Phase, int, int]]:
     """Each phase with its first and last iteration."""
     found, begin = [], 0
     for phase in recipe.phases:

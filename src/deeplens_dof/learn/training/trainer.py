@@ -1,79 +1,296 @@
-"""A training's folder and state: network, moving average, optimiser, step; checkpoint and log."""
+"""The one training loop. A `Task` says how one network is trained, `Trainer` runs it in a folder.
+
+The folder holds `checkpoint.pt` (everything needed to resume), `log.jsonl` (one JSON object a line) and, at the end, the
+exported network. A run that is stopped at any moment and resumed ends with the same weights, to the bit on the same machine.
+"""
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from deeplens_dof.datasets.folder import Folder
 from deeplens_dof.learn.training.distributed import Alone
+from deeplens_dof.learn.training.schedule import warm_cosine
 from deeplens_dof.runtime.atomic_write import write_atomically
+from deeplens_dof.runtime.interrupt import deferred_interrupts
 
-LOSS_SCALE = (
-    100.0  # of losses of light, which are small: their gradients are cut where those of other losses are
-)
 LONGEST_GRADIENT = 1.0
+LOSS_SCALE = 100.0  # brings the small losses of light to where LONGEST_GRADIENT clips as it does for depth
+BATCHES_AHEAD = 4
+
+Network = TypeVar("Network", bound=nn.Module)
+Samples = TypeVar("Samples")
+# Called with the iterations done, their total, and the losses and seconds of the latest one.
+Progress = Callable[[int, int, dict[str, float]], None]
 
 
-class Run:
-    """What every training loop keeps: `checkpoint.pt` (everything needed to go on), `log.jsonl` (one object a line)."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The numbers of a training. rate: of AdamW, after `warm_up` iterations, falling along a cosine to 2 % of it.
+    ema: the share of the moving average that is kept in an iteration."""
 
-    recipe: Any
-    out: Path
-    progress: Callable[[int, int, dict[str, float]], None] | None
-    group: Alone
-    network: nn.Module
-    average: nn.Module
-    optimiser: torch.optim.Optimizer
-    step: int
-    saved: float  # when, on the monotonic clock
-    recent: list[dict[str, float]]  # of the steps since the last line of the log
+    iterations: int
+    batch: int = 8
+    rate: float = 1e-3
+    warm_up: int = 100
+    ema: float = 0.995
+    weight_decay: float = 1e-4
+    seed: int = 1
 
-    def set_rate(self) -> None:
-        """The rate of this step: a warm-up, then the cosine to 2 % of the recipe's."""
-        warm, total = self.recipe.warm_up, self.recipe.iterations
-        along = max(0.0, (self.step - warm) / max(1, total - warm))
-        rate = self.recipe.rate * min(1.0, (self.step + 1) / warm) * (0.51 + 0.49 * math.cos(math.pi * along))
-        for group in self.optimiser.param_groups:
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The folders that a task opens.
+
+    Args:
+        frames: frames or pairs of `deeplens scenes`; empty: the task's own below the cache folder.
+        held_out: pairs to validate with, of other assets; None: the task's own.
+        measured: folders of measured depth or of masks.
+        measured_share: the part of the samples that comes from them, 0..1.
+    """
+
+    frames: Sequence[Path] = ()
+    held_out: Path | None = None
+    measured: Sequence[Folder] = ()
+    measured_share: float = 0.3
+
+
+class Task(ABC, Generic[Network, Samples]):
+    """One training: its network, batches, loss, validation and export.
+
+    A subclass gives `name`, `recipe` and the three abstract methods. The other methods have defaults: one rate for all
+    weights, no validation, the weights as the exported file.
+    """
+
+    name: str
+    recipe: Any  # a Recipe, or one of the task's own with `iterations`, `ema` and `seed`
+    log_every = 25  # iterations
+    validate_every = 500
+    checkpoint_every_s = 120.0
+    validate_at_start = False
+
+    @abstractmethod
+    def network(self) -> Network:
+        """A new network. torch has been seeded with the recipe's seed."""
+
+    @abstractmethod
+    def batch(self, step: int) -> Samples:
+        """Batch `step`: a tensor or a TensorBatch that depends on the seed and the step alone. Called in another thread."""
+
+    @abstractmethod
+    def loss(
+        self, network: nn.Module, batch: Samples, step: int, group: Alone
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """The loss to descend, and the values to log.
+
+        Of several processes each computes it for `group.part(batch)`, scaled by `group.share` so that the mean over the
+        processes is the loss of the batch. A task may ignore `group`: then every process computes the whole batch.
+        """
+
+    def validate(self, network: Network, step: int) -> dict[str, float]:
+        """Scores of the averaged network after `step` iterations, on samples it is not trained on."""
+        return {}
+
+    def facts(self, group: Alone) -> dict[str, Any]:
+        """What the first line of the log says about the data."""
+        return {}
+
+    def start_from(self, network: Network, init: Path | None) -> None:
+        """Loads the weights to start from: here a `weights.pt`, if one is given."""
+        if init is not None:
+            network.load_state_dict(torch.load(init, map_location="cpu", weights_only=True))
+
+    def optimiser(self, network: Network) -> torch.optim.Optimizer:
+        """AdamW over all weights."""
+        return torch.optim.AdamW(
+            network.parameters(), lr=0.0, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
+        )
+
+    def set_rates(self, optimiser: torch.optim.Optimizer, step: int) -> None:
+        """The rates of iteration `step`."""
+        rate = warm_cosine(self.recipe.rate, step, self.recipe.iterations, self.recipe.warm_up)
+        for group in optimiser.param_groups:
             group["lr"] = rate
 
-    def learn_from(self, loss: Tensor) -> None:
-        """One step down the loss; counts it, and moves the average."""
+    @property
+    def phase_starts(self) -> Collection[int]:
+        """The iterations at which `set_trainable` is called again."""
+        return ()
+
+    def set_trainable(self, network: Network, step: int) -> None:
+        """Freezes the weights that are not trained from iteration `step` on: here none."""
+
+    @property
+    def file_name(self) -> str:
+        """The exported file, in the run's folder."""
+        return "weights.pt"
+
+    def export(self, network: Network, path: Path) -> None:
+        """Writes the averaged network: here its weights alone."""
+        state = network.state_dict()
+        write_atomically(path, lambda file: torch.save(state, file))
+
+
+class Trainer:
+    """Trains a task in a folder: network, moving average, optimiser and step, with checkpoints and a log.
+
+    Args:
+        task: the training.
+        out: the run's folder; made if it is not there.
+        group: this process, or this one of several that share each batch.
+        progress: called after each iteration.
+    """
+
+    def __init__(
+        self, task: Task[Any, Any], out: Path, group: Alone | None = None, progress: Progress | None = None
+    ) -> None:
+        self.task, self.out, self.group, self.progress = task, out, group or Alone(), progress
+        torch.manual_seed(task.recipe.seed)
+        self.network = task.network().to(self.group.device)
+        self.shared: nn.Module = self.network  # wrapped where several processes share gradients
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimiser = task.optimiser(self.network)
+        self.step = 0
+        self.saved = time.monotonic()
+        self.recent: list[dict[str, float]] = []  # values since the last line of the log
+
+    def train(
+        self, resume: bool = False, init: Path | None = None, stop_after: int | None = None
+    ) -> Path | None:
+        """Trains to the end of the recipe.
+
+        Args:
+            resume: go on from the folder's checkpoint, if there is one.
+            init: weights for a new run to start from.
+            stop_after: iterations after which this call ends; the run can be resumed.
+
+        Returns:
+            The exported file, or None when `stop_after` ended the call before.
+
+        Raises:
+            ValueError: the folder holds a run and `resume` is False.
+            KeyboardInterrupt: after the iteration in which Ctrl-C came, with the checkpoint written.
+        """
+        task, iterations = self.task, self.task.recipe.iterations
+
+        # Start or resume.
+        claim_folder(self.out, resume)
+        if (self.out / "checkpoint.pt").exists():
+            self.restore()
+        else:
+            task.start_from(self.network, init)
+            self.average.load_state_dict(self.network.state_dict())
+        self.log("start", name=task.name, **task.facts(self.group))
+        first = self.step
+        last = iterations if stop_after is None else min(iterations, first + stop_after)
+
+        with deferred_interrupts() as interrupted:
+            if first == 0 and task.validate_at_start:
+                self.validate()
+
+            # Iterate.
+            with closing(prefetched(task.batch, first, last)) as batches:
+                for batch in batches:
+                    if self.step == first or self.step in task.phase_starts:
+                        self.begin_phase()
+                    self.iterate(batch.to(self.group.device))
+
+                    # Interrupted by Ctrl-C, validate, checkpoint.
+                    if interrupted():
+                        self.save()
+                        raise KeyboardInterrupt
+                    if self.step % task.validate_every == 0:
+                        self.validate()
+                    if time.monotonic() - self.saved > task.checkpoint_every_s:
+                        self.save()
+
+            # Stop early, or finish.
+            if self.step < iterations:
+                self.save()
+                return None
+            self.validate()
+            self.save()
+
+        # Export.
+        path = self.out / task.file_name
+        if self.group.is_first:
+            task.export(self.average, path)
+        self.group.wait()
+        return path
+
+    def begin_phase(self) -> None:
+        """Freezes what is not trained from here on, and shares the rest between the processes."""
+        self.task.set_trainable(self.network, self.step)
+        self.shared = self.group.shared(self.network)
+
+    def iterate(self, batch: Any) -> None:
+        """One iteration: rates, loss, optimiser step, moving average, log."""
+        began = time.monotonic()
+        self.task.set_rates(self.optimiser, self.step)
+        loss, values = self.task.loss(self.shared, batch, self.step, self.group)
+        self.optimiser_step(loss)
+        self.step += 1
+        self.update_ema()
+        numbers = {
+            name: value.item() if isinstance(value, Tensor) else value for name, value in values.items()
+        }
+        self.log_step(numbers | {"s": time.monotonic() - began})
+
+    def optimiser_step(self, loss: Tensor) -> None:
+        """One step down the loss; skipped where the gradient is not finite."""
         torch.autograd.backward(loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
             self.optimiser.step()
         else:  # one broken batch must not end a night's work
-            self.log("skipped", loss=str(float(loss.detach())))
+            self.log("skipped", loss=str(loss.item()))
         self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        self.follow(self.recipe.ema)
-
-    def tell(self, values: dict[str, float], every: int) -> None:
-        """Tells the values of a step, and logs their means every so many."""
-        self.recent.append(values)
-        if self.progress is not None:
-            self.progress(self.step, self.recipe.iterations, values)
-        if self.step % every == 0:
-            means = {key: sum(each[key] for each in self.recent) / len(self.recent) for key in values}
-            self.log("train", **{key: round(value, 6) for key, value in self.group.mean(means).items()})
-            self.recent.clear()
 
     @torch.no_grad()
-    def follow(self, ema: float) -> None:
+    def update_ema(self) -> None:
         """Moves the average towards the network; quickly at first."""
-        keep = min(ema, self.step / (self.step + 20))
+        keep = min(self.task.recipe.ema, self.step / (self.step + 20))
         for ours, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
             ours.lerp_(theirs, 1 - keep)
 
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Logs the scores of the average."""
+        self.log("validation", **self.task.validate(self.average, self.step))
+
+    def log_step(self, values: dict[str, float]) -> None:
+        """Reports the values of a step, and logs their means every `log_every` steps."""
+        self.recent.append(values)
+        if self.progress is not None:
+            self.progress(self.step, self.task.recipe.iterations, values)
+        if self.step % self.task.log_every == 0:
+            means = {key: sum(step[key] for step in self.recent) / len(self.recent) for key in values}
+            self.log("train", **{key: round(value, 6) for key, value in self.group.mean(means).items()})
+            self.recent.clear()
+
+    def log(self, event: str, **values: Any) -> None:
+        """Appends a line to the log."""
+        if not self.group.is_first:
+            return
+        entry = {"time": round(time.time(), 1), "event": event, "step": self.step, **values}
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
     def save(self) -> None:
-        """Writes the checkpoint so that it is there whole or not at all."""
+        """Writes the checkpoint, complete or not at all."""
         self.saved = time.monotonic()
         if not self.group.is_first:
             return
@@ -85,16 +302,29 @@ class Run:
 
     def restore(self) -> None:
         """Reads the checkpoint."""
-        state = torch.load(self.out / "checkpoint.pt", map_location=self.group.device, weights_only=True)
+        state = torch.load(self.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
 
-    def log(self, event: str, **values: Any) -> None:
-        """One line of the log: what happened, at which step, with which numbers."""
-        if not self.group.is_first:
-            return
-        entry = {"time": round(time.time(), 1), "event": event, "step": self.step, **values}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+
+def claim_folder(out: Path, resume: bool) -> None:
+    """Makes the run's folder. Raises ValueError when it holds a run that is not to be resumed."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / "checkpoint.pt").exists() and not resume:
+        raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
+
+
+def prefetched(make: Callable[[int], Any], first: int, last: int) -> Generator[Any, None, None]:
+    """make(first) .. make(last - 1) in order, up to BATCHES_AHEAD of them made ahead in another thread."""
+    worker = ThreadPoolExecutor(1)
+    ready = deque(worker.submit(make, step) for step in range(first, min(first + BATCHES_AHEAD, last)))
+    try:
+        for step in range(first, last):
+            batch = ready.popleft().result()
+            if step + BATCHES_AHEAD < last:
+                ready.append(worker.submit(make, step + BATCHES_AHEAD))
+            yield batch
+    finally:
+        worker.shutdown(cancel_futures=True)

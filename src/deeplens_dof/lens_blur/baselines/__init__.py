@@ -1,1 +1,1 @@
-"""The lens blur of 2018 and guided upsampling: to compare with, and off the main path."""
+"""Baselines off the main path: the lens blur of 2018 and guided upsampling."""

@@ -1,20 +1,31 @@
-"""Inner loops of the guided upsampling, compiled by numba. See guided.py; the slow twin is
+"""Inner loops of guided upsampling, compiled by numba. See guided_upsample.py; the slow twin is
 `learn/networks/guided_upsample.py`.
 
-Windows are (3, side, side) planes or (side, side, 3) of the large picture, beginning at the pixel (top, left), which may lie
-outside: what lies there is the nearest pixel of the picture with even sides.
+Windows are (3, side, side) planes or (side, side, 3) of the large picture that begin at the pixel (top, left), which may lie
+outside: pixels there repeat the nearest one of the picture with even sides.
 """
 
 from __future__ import annotations
 
-import numba as nb
+from typing import NamedTuple
+
 import numpy as np
 
+from deeplens_dof.lens_blur.baselines.guided_maps import (
+    GUIDED_BLOCK,
+    NO_DETAIL_PX,
+    UNTOUCHED_PX,
+    GuidedPicture,
+)
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Array, Image, Plane, Planes
+
+ALL_DETAIL_PX = np.float32(6)  # smallest CoC nearby up to which the network decides alone
+NODE_PX = np.float32(0.25)  # CoC between the kernels of detail
 CLASSES = (0, 1, 2, 4, 5, 8, 9, 10, 13, 18)  # squared distances within a kernel of detail, each of one weight
 KERNEL_RADIUS = 3
 WINDOW_RADIUS = 2  # cells, of the windows in which contrast is compared
 BASES = 7
-ENLARGED, COPIED, DETAILED, MIXED = 0, 1, 2, 3  # what is done with a tile
 TAPS = np.array(
     [
         (CLASSES.index(dy * dy + dx * dx), dy, dx)
@@ -25,73 +36,17 @@ TAPS = np.array(
 )
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def survey(coc, block, step_px, margin_px, first, last, smallest, largest, left):
-    """Rows first..last of blocks: the smallest and largest |CoC|, and how many blocks far steps reach, in `left`."""
-    height, width = coc.shape
-    low, high = np.empty(width, np.float32), np.empty(width, np.float32)
-    radius = np.empty(left.shape[1], np.float32)
-    for by in range(first, last):
-        low[:], high[:], radius[:] = 1e9, 0, -margin_px
-        for y in range(by * block, min((by + 1) * block, height)):
-            here, above, below = coc[y], coc[max(y - 1, 0)], coc[min(y + 1, height - 1)]
-            for x in range(width):
-                low[x] = min(low[x], abs(here[x]))
-                high[x] = max(high[x], abs(here[x]))
-            widest = np.float32(0)
-            for x in range(width):
-                widest = max(widest, abs(here[x] - above[x]))
-            if (y + 1) % block == 0:  # else the row below compares the two, in the same blocks
-                for x in range(width):
-                    widest = max(widest, abs(here[x] - below[x]))
-            before, after = here[:-1], here[1:]
-            for x in range(width - 1):
-                widest = max(widest, abs(before[x] - after[x]))
-            if widest > step_px:
-                _enter_steps(above, here, below, block, step_px, radius)
-        for bx in range(left.shape[1]):
-            least, most = low[bx * block], high[bx * block]
-            for x in range(bx * block, min((bx + 1) * block, width)):
-                least, most = min(least, low[x]), max(most, high[x])
-            smallest[by, bx], largest[by, bx] = least, most
-            left[by, bx] = np.ceil((radius[bx] + margin_px) / block)
+class Area(NamedTuple):
+    """A tile of the large picture, px."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
 
 
-@nb.njit(nogil=True, cache=True)
-def _enter_steps(above, here, below, block, step_px, radius):
-    """Enters the steps of one row into the radii of its blocks."""
-    width = here.shape[0]
-    for x in range(width):
-        for k in range(4):
-            other = (
-                above[x]
-                if k == 0
-                else below[x]
-                if k == 1
-                else here[max(x - 1, 0) if k == 2 else min(x + 1, width - 1)]
-            )
-            if abs(other - here[x]) > step_px:
-                radius[x // block] = max(radius[x // block], max(here[x], max(other, np.float32(0))))
-
-
-@nb.njit(nogil=True, cache=True)
-def spread(left):
-    """1 where a block is within reach of a step, in place: each block hands on one less than it has."""
-    rows, columns = left.shape
-    for _ in range(int(left.max())):
-        before = left.copy()
-        for y in range(rows):
-            for x in range(columns):
-                for yy in range(max(y - 1, 0), min(y + 2, rows)):
-                    for xx in range(max(x - 1, 0), min(x + 2, columns)):
-                        left[y, x] = max(left[y, x], before[yy, xx] - 1)
-    for y in range(rows):
-        for x in range(columns):
-            left[y, x] = 1 if left[y, x] > 0 else 0
-
-
-@nb.njit(nogil=True, cache=True, fastmath=True, inline="always")
-def _between(far, near, nearest, beyond):
+@compiled(fastmath=True, inline=True)
+def _between(far: np.float32, near: np.float32, nearest: np.float32, beyond: np.float32) -> np.float32:
     """A quarter of the way from `nearest` to `near`, no value beyond the four."""
     value = (
         np.float32(-3 / 128) * far
@@ -104,8 +59,8 @@ def _between(far, near, nearest, beyond):
     return min(max(value, low), high)
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _line(small, y, first, count, line):
+@compiled(fastmath=True)
+def _line(small: Array, y: int, first: int, count: int, line: Array) -> None:
     """`line` (3 * count): row y of the large picture, still in cells, from the cell `first` on. small: (h, 3 w)."""
     rows, columns = small.shape[0], small.shape[1] // 3
     cell = y >> 1
@@ -125,9 +80,10 @@ def _line(small, y, first, count, line):
         line[3 * i : 3 * i + 3] = line[3 * inside - 3 : 3 * inside]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def enlarge(small, top, left, rows, columns, out):
-    """The enlarged `small` (h, 3 w) into out (H, 3 W): so many rows and columns from the pixel (top, left), even, on."""
+@compiled(fastmath=True)
+def enlarge(small: Array, area: Area, out: Array) -> None:
+    """Writes an area of out (H, 3 W), which begins at an even pixel: `small` (h, 3 w) enlarged."""
+    top, left, rows, columns = area
     cells = (columns + 1) // 2
     line = np.empty(3 * (cells + 4), np.float32)
     one, two = np.empty(3 * cells, np.float32), np.empty(3 * cells, np.float32)
@@ -146,9 +102,9 @@ def enlarge(small, top, left, rows, columns, out):
             row[-3:] = one[-3:]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def enlarge_planes(small, top, left, out):
-    """`out` (3, side, side): the window of the enlarged `small` (h, 3 w) at (top, left), both odd."""
+@compiled(fastmath=True)
+def enlarge_planes(small: Array, top: int, left: int, out: Planes) -> None:
+    """out (3, side, side): the window of the enlarged `small` (h, 3 w) at (top, left), both odd."""
     rows, columns = small.shape[0], small.shape[1] // 3
     side = out.shape[1]
     cells = side // 2 + 2
@@ -174,9 +130,9 @@ def enlarge_planes(small, top, left, out):
                 out[c, y, x] = two[cell] if xx & 1 else one[cell]
 
 
-@nb.njit(nogil=True, cache=True)
-def windows(rgb, coc, top, left, detail, coc_window):
-    """detail (3, side, side), the window of the enlarged half, becomes the photo less that; coc_window (side, side)."""
+@compiled()
+def detail_window(rgb: Image, coc: Plane, top: int, left: int, detail: Planes, coc_window: Plane) -> None:
+    """detail (3, side, side), a window of the enlarged half, becomes the photo less that; coc_window (side, side)."""
     height, width = coc.shape
     side = coc_window.shape[0]
     rows, columns = height + (height & 1), width + (width & 1)
@@ -189,9 +145,17 @@ def windows(rgb, coc, top, left, detail, coc_window):
                 detail[c, y, x] = rgb[yy, xx, c] - detail[c, y, x]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def add_detail(detail, coc_window, table, node_px, taps, enlarged, rows, columns, out):
-    """out (rows, columns, 3): the enlarged blur and what a blur leaves of the detail. Windows begin KERNEL_RADIUS before."""
+@compiled(fastmath=True)
+def add_detail(
+    detail: Planes,  # (3, side, side), like the other windows beginning KERNEL_RADIUS before `out`
+    coc_window: Plane,  # (side, side)
+    enlarged: Planes,  # (3, side, side)
+    table: Array,  # (nodes, classes), kernels of detail by CoC
+    rows: int,
+    columns: int,
+    out: Image,  # (rows, columns, 3) or more, written
+) -> None:
+    """The enlarged blur, and the detail that a blur of that CoC leaves."""
     nodes, classes = table.shape
     weights = np.empty((classes, columns), np.float32)
     total, counted = np.empty((3, columns), np.float32), np.empty(columns, np.float32)
@@ -199,7 +163,7 @@ def add_detail(detail, coc_window, table, node_px, taps, enlarged, rows, columns
         own = coc_window[y + KERNEL_RADIUS, KERNEL_RADIUS : KERNEL_RADIUS + columns]
         nearest = np.float32(1e9)
         for x in range(columns):
-            size = min(abs(own[x]) / node_px, np.float32(nodes - 1))
+            size = min(abs(own[x]) / NODE_PX, np.float32(nodes - 1))
             nearest = min(nearest, size)
             low = min(int(size), nodes - 2)
             along = size - low
@@ -208,8 +172,8 @@ def add_detail(detail, coc_window, table, node_px, taps, enlarged, rows, columns
         for c in range(3):
             for x in range(columns):
                 total[c, x] = enlarged[c, y + KERNEL_RADIUS, x + KERNEL_RADIUS]
-        for n in range(taps.shape[0] if nearest < nodes - 1 else 0):
-            k, dy, dx = taps[n, 0], taps[n, 1] + KERNEL_RADIUS, taps[n, 2] + KERNEL_RADIUS
+        for n in range(TAPS.shape[0] if nearest < nodes - 1 else 0):
+            k, dy, dx = TAPS[n, 0], TAPS[n, 1] + KERNEL_RADIUS, TAPS[n, 2] + KERNEL_RADIUS
             there, weight = coc_window[y + dy, dx : dx + columns], weights[k]
             for x in range(columns):
                 same = np.float32(1.5) - abs(there[x] - own[x])
@@ -223,20 +187,11 @@ def add_detail(detail, coc_window, table, node_px, taps, enlarged, rows, columns
                 out[y, x, c] = max(total[c, x], np.float32(0))
 
 
-@nb.njit(nogil=True, cache=True)
-def mark_changed(half, small, absolute, relative, first, last, changed):
-    """Rows first..last of changed (h, w): 1 where the small blur is not the photo's own half."""
-    for y in range(first, last):
-        for x in range(half.shape[1]):
-            differs = False
-            for c in range(3):
-                differs |= abs(small[y, x, c] - half[y, x, c]) > absolute + relative * half[y, x, c]
-            changed[y, x] = 1 if differs else 0
-
-
-@nb.njit(nogil=True, cache=True)
-def put_untouched(rgb, coc, changed, sharp_px, top, left, high, wide, out):
-    """Puts the photo into out where it is sharp and nothing changed in the cells around, from the pixel (top, left)."""
+@compiled()
+def put_untouched(picture: GuidedPicture, area: Area, out: Image) -> None:
+    """Copies the photo into out (rows, columns, 3) where it is sharp and nothing changed in the cells around."""
+    rgb, coc, changed = picture.rgb, picture.coc_px, picture.changed
+    top, left, high, wide = area
     rows, columns = changed.shape
     for cy in range((high + 1) // 2):
         for cx in range((wide + 1) // 2):
@@ -249,19 +204,22 @@ def put_untouched(rgb, coc, changed, sharp_px, top, left, high, wide, out):
                 continue
             for y in range(2 * cy, min(2 * cy + 2, high)):
                 for x in range(2 * cx, min(2 * cx + 2, wide)):
-                    if abs(coc[top + y, left + x]) < sharp_px:
+                    if abs(coc[top + y, left + x]) < UNTOUCHED_PX:
                         for c in range(3):
                             out[y, x, c] = rgb[top + y, left + x, c]
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
-def _root(value):
-    return np.sqrt(min(max(value, np.float32(1e-6)), np.float32(4)))
+@compiled(inline=True)
+def _root(value: np.float32) -> np.float32:
+    """A root that is finite in slope, up to light 4."""
+    root: np.float32 = np.sqrt(min(max(value, np.float32(1e-6)), np.float32(4)))
+    return root
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def features(rgb, coc, half, small, first_row, first_column, out):
-    """out (24, n, n): what the network sees of the cells from (first_row, first_column) on, which may lie outside."""
+@compiled(fastmath=True)
+def features(picture: GuidedPicture, first_row: int, first_column: int, out: Planes) -> None:
+    """out (24, n, n): the network's input for the cells from (first_row, first_column) on, which may lie outside."""
+    rgb, coc, half, small = picture.rgb, picture.coc_px, picture.half, picture.blurred
     height, width = coc.shape
     rows, columns = half.shape[:2]
     side = out.shape[1]
@@ -281,9 +239,9 @@ def features(rgb, coc, half, small, first_row, first_column, out):
     _slopes(half, small, first_row, first_column, out[23])
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _slopes(half, small, first_row, first_column, out):
-    """out (n, n): how much of the photo's contrast the small blur holds, in windows of WINDOW_RADIUS."""
+@compiled(fastmath=True)
+def _slopes(half: Image, small: Image, first_row: int, first_column: int, out: Plane) -> None:
+    """out (n, n): the share of the photo's contrast that its blur keeps, in windows of WINDOW_RADIUS."""
     rows, columns = half.shape[:2]
     side, wide = out.shape[0], out.shape[0] + 2 * WINDOW_RADIUS
     third, share = np.float32(1 / 3), np.float32(1 / (2 * WINDOW_RADIUS + 1) ** 2)
@@ -320,11 +278,18 @@ def _slopes(half, small, first_row, first_column, out):
             out[v, u] = min(max(value, np.float32(-1)), np.float32(2))
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def mix(rgb, coc, enlarged, reached, block, detailed_px, logits, top, left, high, wide, out):
-    """out (rows, columns, 3) holds the enlarged blur with its detail; where steps are within reach the network mixes it."""
+@compiled(fastmath=True)
+def mix(
+    picture: GuidedPicture,
+    enlarged: Planes,  # (3, side, side), window of the enlarged blur
+    logits: Planes,  # (4 * BASES, n, n), of the network
+    area: Area,
+    out: Image,  # (rows, columns, 3), the enlarged blur with its detail; changed in place
+) -> None:
+    """Mixes `out` by the network's shares where depth steps are within reach."""
+    rgb, coc, reached = picture.rgb, picture.coc_px, picture.reached
+    top, left, high, wide = area
     height, width = coc.shape
-    all_px, none_px = detailed_px
     blocks_down, blocks_across = reached.shape
     for cy in range((high + 1) // 2):
         for cx in range((wide + 1) // 2):
@@ -332,15 +297,17 @@ def mix(rgb, coc, enlarged, reached, block, detailed_px, logits, top, left, high
             for yy in range(max(top + 2 * cy - 2, 0), min(top + 2 * cy + 4, height)):
                 for xx in range(max(left + 2 * cx - 2, 0), min(left + 2 * cx + 4, width)):
                     smallest = min(smallest, abs(coc[yy, xx]))
-            detailed = min((none_px - smallest) / (none_px - all_px), np.float32(1))
+            detailed = min((NO_DETAIL_PX - smallest) / (NO_DETAIL_PX - ALL_DETAIL_PX), np.float32(1))
             if detailed <= 0:
                 continue
             for k in range(4):
                 y, x = 2 * cy + k // 2, 2 * cx + k % 2
                 if y >= high or x >= wide:
                     continue
-                v = min(max((top + y + np.float32(0.5)) / block - np.float32(0.5), 0), blocks_down - 1)
-                u = min(max((left + x + np.float32(0.5)) / block - np.float32(0.5), 0), blocks_across - 1)
+                v = min(max((top + y + np.float32(0.5)) / GUIDED_BLOCK - np.float32(0.5), 0), blocks_down - 1)
+                u = min(
+                    max((left + x + np.float32(0.5)) / GUIDED_BLOCK - np.float32(0.5), 0), blocks_across - 1
+                )
                 y0, x0 = int(v), int(u)
                 y1, x1 = min(y0 + 1, blocks_down - 1), min(x0 + 1, blocks_across - 1)
                 down, across = np.float32(v - y0), np.float32(u - x0)
@@ -367,29 +334,3 @@ def mix(rgb, coc, enlarged, reached, block, detailed_px, logits, top, left, high
                         + shares[6] * enlarged[c, wy + 2, wx]
                     )
                     out[y, x, c] += share * (mixed / total - out[y, x, c])
-
-
-@nb.njit(nogil=True, cache=True)
-def classify(smallest, largest, reached, changed, block, tile, detailed_px, network_px, sharp_px, kinds):
-    """kinds (rows, columns) of tiles: ENLARGED, COPIED, DETAILED or MIXED."""
-    blocks, cells = tile // block, tile // 2
-    for ty in range(kinds.shape[0]):
-        for tx in range(kinds.shape[1]):
-            least, most, around, met = np.float32(1e9), np.float32(0), np.float32(1e9), np.float32(0)
-            for y in range(max(ty * blocks - 1, 0), min((ty + 1) * blocks + 1, smallest.shape[0])):
-                for x in range(max(tx * blocks - 1, 0), min((tx + 1) * blocks + 1, smallest.shape[1])):
-                    around, met = min(around, smallest[y, x]), max(met, reached[y, x])
-                    if y // blocks == ty and x // blocks == tx:
-                        least, most = min(least, smallest[y, x]), max(most, largest[y, x])
-            kinds[ty, tx] = DETAILED
-            if met > 0 and around < network_px:
-                kinds[ty, tx] = MIXED
-            elif least >= detailed_px:
-                kinds[ty, tx] = ENLARGED
-            if most < sharp_px:
-                same = True
-                for y in range(max(ty * cells - 1, 0), min((ty + 1) * cells + 1, changed.shape[0])):
-                    for x in range(max(tx * cells - 1, 0), min((tx + 1) * cells + 1, changed.shape[1])):
-                        same &= changed[y, x] == 0
-                if same:
-                    kinds[ty, tx] = COPIED

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-import numba as nb
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from deeplens_dof.lens_blur.layers.layers import STEP_PX
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Image, Plane
+
 _BAND_ROWS = 64
-STEP_PX = 1.0  # a cell whose CoC differ by more lies on two surfaces
 
 
-def halved(
-    rgb: FloatArray, coc_px: FloatArray, pool: Executor | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """rgb (H, W, 3) linear light and coc_px (H, W) at half the size, odd sizes rounded up; CoC in px of the smaller.
+def halved(rgb: Image, coc_px: Plane, pool: Executor | None = None) -> tuple[Image, Plane]:
+    """Linear light (H, W, 3) and CoC (H, W) at half the size, odd sizes rounded up; CoC in px of the smaller picture.
 
-    A cell holds the mean light of its 2 x 2 pixels; its CoC is the mean of the surface that has most of them, of the
+    A cell holds the mean light of its 2 x 2 pixels. Its CoC is the mean of the surface with most of these pixels, of the
     nearer one when both have as many.
     """
     height, width = coc_px.shape
@@ -26,7 +24,7 @@ def halved(
     coc = np.empty(light.shape[:2], np.float32)
 
     def band(first: int) -> None:
-        _halve(rgb, coc_px, np.float32(STEP_PX), first, min(first + _BAND_ROWS, light.shape[0]), light, coc)
+        _halve(rgb, coc_px, first, min(first + _BAND_ROWS, light.shape[0]), light, coc)
 
     bands = range(0, light.shape[0], _BAND_ROWS)
     for _ in map(band, bands) if pool is None else pool.map(band, bands):
@@ -34,8 +32,9 @@ def halved(
     return light, coc
 
 
-@nb.njit(nogil=True, cache=True)
-def _halve(rgb, coc, step_px, first, last, light, small_coc):
+@compiled()
+def _halve(rgb: Image, coc: Plane, first: int, last: int, light: Image, small_coc: Plane) -> None:
+    """Writes rows first..last of light and small_coc, half the size."""
     height, width = coc.shape
     quarter, half = np.float32(0.25), np.float32(0.5)
     for y in range(first, last):
@@ -48,7 +47,7 @@ def _halve(rgb, coc, step_px, first, last, light, small_coc):
                 )
             p, q, r, s = coc[y0, x0], coc[y0, x1], coc[y1, x0], coc[y1, x1]
             low, high = min(min(p, q), min(r, s)), max(max(p, q), max(r, s))
-            if high - low <= step_px:
+            if high - low <= STEP_PX:
                 small_coc[y, x] = half * quarter * ((p + q) + (r + s))
                 continue
             middle = half * (low + high)

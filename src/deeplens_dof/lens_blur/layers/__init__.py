@@ -1,1 +1,1 @@
-"""What a picture is made of for a lens: surfaces, their borders, and the background that they hide."""
+"""A picture as surfaces: layers, their borders, and the background that they occlude."""

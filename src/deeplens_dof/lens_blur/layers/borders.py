@@ -1,9 +1,9 @@
-"""Where a near surface ends before a farther one: which pixels lie round such a border, and the two surfaces that meet there.
+"""Borders: where a near surface ends before a farther one, which pixels lie around, and the two surfaces that meet there.
 
-Every pixel within REACH_PX of a depth step is told the CoC of the nearer and of the farther surface of the nearest step.
-`first_guess` takes the pixels on the step apart as the optical renderer does, from the few pixels nearby, and carries on what
-it finds. The network `lens_blur` is asked to improve on that: how much of each pixel the near surface covers, what its own
-colour is, and what lies behind it.
+Every pixel within REACH_PX of a depth step gets the CoC of the nearer and of the farther surface at the nearest step.
+`first_guess` unmixes the pixels on the step as the optical renderer does, from the few pixels nearby, and propagates the
+result to the pixels around. The network `lens_blur` improves on that guess: alpha of the near surface in each pixel, its
+own colour, and the colour behind it.
 """
 
 from __future__ import annotations
@@ -11,50 +11,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
-from deeplens_dof.lens_blur.layers import kernels
-from deeplens_dof.lens_blur.layers.layers import ALPHA_PRIOR, STEP_PX, FloatArray, Layers, depth_steps
+from deeplens_dof.lens_blur.layers.layers import NOTHING, STEP_PX, Layers
+from deeplens_dof.lens_blur.layers.unmix import depth_steps, unmix_pixel
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Image, Index, Marks, Mask, Plane
 
-REACH_PX = 24.0  # how far from a step a border is looked at
+REACH_PX = 24.0  # distance from a step up to which pixels belong to its border
 CLIMB_PX = 10  # pixels over which a soft step may rise
-OWN_SHARE = (
-    0.8  # of the way from one surface to the other from which a pixel's own CoC is that of the surface
-)
-COVERED, OPEN = (
-    0.99,
-    0.01,
-)  # alpha from which a pixel is the near surface alone, up to which the far one alone
-
-Index = npt.NDArray[np.int32]
+# A pixel keeps its own CoC beyond this share of the way from the other surface to its own.
+OWN_SHARE = 0.8
+COVERED = 0.99  # alpha from which a pixel shows the near surface alone
+OPEN = 0.01  # alpha up to which a pixel shows the far surface alone
 
 
 @dataclass(frozen=True, slots=True)
 class Borders:
-    """near_px, far_px (H, W): CoC of the two surfaces. near, far (H, W): pixel, row * W + column, that shows each of them,
-    and step: the nearest one on a step; -1 where no border is in reach. distance (H, W): to the step, px, positive on the
-    near side."""
+    """The borders of a photo, per pixel. Pixels are named by row * W + column, -1 where no border is in reach."""
 
-    near_px: FloatArray
-    far_px: FloatArray
-    near: Index
-    far: Index
-    step: Index
-    distance: FloatArray
+    near_px: Plane  # (H, W), CoC of the near surface
+    far_px: Plane  # (H, W), CoC of the far surface
+    near: Index  # (H, W), a pixel that shows the near surface
+    far: Index  # (H, W), a pixel that shows the far surface
+    step: Index  # (H, W), the nearest pixel on a step
+    distance: Plane  # (H, W), px to the step, positive on the near side
 
     @property
-    def within(self) -> npt.NDArray[np.bool_]:
+    def within(self) -> Mask:
         """Where a border is in reach, (H, W)."""
         return np.asarray(self.near >= 0)
 
 
-def find_borders(coc_px: FloatArray) -> Borders:
-    """coc_px: (H, W) signed radii in px."""
+def find_borders(coc_px: Plane) -> Borders:
+    """The borders in a map of signed CoC radii, (H, W) px."""
     shape = coc_px.shape
     near, far, step = (np.full(shape, -1, np.int32) for _ in range(3))
     distance = np.full(shape, np.float32(1e6))
-    _seed(coc_px, np.float32(STEP_PX), CLIMB_PX, near, far, step, distance)
+    _seed(coc_px, near, far, step, distance)
     _spread(step, distance)
     beyond = distance > REACH_PX
     step[beyond] = -1
@@ -66,29 +59,36 @@ def find_borders(coc_px: FloatArray) -> Borders:
     return Borders(near_px, far_px, near, far, step, side * np.where(beyond, np.float32(REACH_PX), distance))
 
 
-def first_guess(
-    rgb: FloatArray, coc_px: FloatArray, borders: Borders
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Alpha of the near surface (H, W), its colour and that behind it (H, W, 3), as the optical renderer sees them.
+def first_guess(rgb: Image, coc_px: Plane, borders: Borders) -> tuple[Plane, Image, Image]:
+    """The two surfaces at every border, as the optical renderer sees them.
 
-    A pixel on a step is a mixture of the two sides; those round it show one of them, and have from the nearest step what the
-    other looks like. Where no border is in reach alpha is 1 and both colours are the pixel's.
+    A pixel on a step is a mixture of its two sides. The pixels around show one side, and take the other from the nearest
+    step. Where no border is in reach, alpha is 1 and both colours are the pixel's.
+
+    Args:
+        rgb: (H, W, 3) linear light.
+        coc_px: (H, W) signed CoC radii in px.
+        borders: `find_borders(coc_px)`.
+
+    Returns:
+        Alpha of the near surface (H, W), its colour (H, W, 3), and the colour behind it (H, W, 3).
     """
     alpha, front, back = np.empty(coc_px.shape, np.float32), np.empty_like(rgb), np.empty_like(rgb)
-    numbers = np.float32(STEP_PX), np.float32(ALPHA_PRIOR)
-    _guess(rgb, coc_px, depth_steps(coc_px), borders.step, borders.distance, *numbers, alpha, front, back)
+    _guess(rgb, coc_px, depth_steps(coc_px), borders.step, borders.distance, alpha, front, back)
     return alpha, front, back
 
 
-def taken_apart(
-    rgb: FloatArray,
-    coc_px: FloatArray,
-    borders: Borders,
-    alpha: FloatArray,
-    front: FloatArray,
-    back: FloatArray,
-) -> Layers:
-    """The photo at full size as layers. alpha (H, W) of the near surface, front and back (H, W, 3) as the network says."""
+def to_layers(rgb: Image, coc_px: Plane, borders: Borders, alpha: Plane, front: Image, back: Image) -> Layers:
+    """The photo as layers at full size.
+
+    Args:
+        rgb: (H, W, 3) linear light.
+        coc_px: (H, W) signed CoC radii in px.
+        borders: `find_borders(coc_px)`.
+        alpha: (H, W) share of the near surface, as the network or the first guess gives it.
+        front: (H, W, 3) colour of the near surface.
+        back: (H, W, 3) colour behind it.
+    """
     within = borders.within
     gap = np.maximum(borders.near_px - borders.far_px, np.float32(1e-6))
     share = (coc_px - borders.far_px) / gap
@@ -102,41 +102,33 @@ def taken_apart(
         np.where(mixed | covering, near_px, np.where(within, far_px, coc_px)),
         np.where(mixed, alpha, np.float32(1)),
         np.where((mixed | covering)[..., None], back, np.float32(0)),
-        np.where(mixed | covering, far_px, kernels.NOTHING),
+        np.where(mixed | covering, far_px, NOTHING),
     )
     for part in layers.arrays:
         assert part.dtype == np.float32
     return layers
 
 
-@njit(nogil=True, cache=True)
-def _climb(coc: FloatArray, y: int, x: int, up: int, least: np.float32, most: int) -> int:
-    """The pixel at the top (up 1) or bottom (-1) of the slope on which (y, x) lies."""
+@compiled()
+def _climb(coc: Plane, y: int, x: int, up: int) -> int:
+    """The pixel at the top (up = 1) or at the bottom (up = -1) of the slope on which (y, x) lies."""
     height, width = coc.shape
-    for _ in range(most):
+    for _ in range(CLIMB_PX):
         best, by, bx = coc[y, x], y, x
         for dy in range(-1, 2):
             for dx in range(-1, 2):
                 yy, xx = min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)
                 if up * (coc[yy, xx] - best) > 0:
                     best, by, bx = coc[yy, xx], yy, xx
-        if abs(best - coc[y, x]) < least:
+        if abs(best - coc[y, x]) < np.float32(0.5) * STEP_PX:
             break
         y, x = by, bx
     return int(y * width + x)
 
 
-@njit(nogil=True, cache=True)
-def _seed(
-    coc: FloatArray,
-    step_px: np.float32,
-    most: int,
-    near: Index,
-    far: Index,
-    step: Index,
-    distance: FloatArray,
-) -> None:
-    """Both surfaces of every pixel on a step."""
+@compiled()
+def _seed(coc: Plane, near: Index, far: Index, step: Index, distance: Plane) -> None:
+    """Writes both surfaces of every pixel on a step."""
     height, width = coc.shape
     for y in range(height):
         for x in range(width):
@@ -150,17 +142,17 @@ def _seed(
                 change = max(change, abs(coc[y + 1, x] - here))
             if y > 0:
                 change = max(change, abs(coc[y - 1, x] - here))
-            if change <= step_px:
+            if change <= STEP_PX:
                 continue
-            near[y, x] = _climb(coc, y, x, 1, np.float32(0.5) * step_px, most)
-            far[y, x] = _climb(coc, y, x, -1, np.float32(0.5) * step_px, most)
+            near[y, x] = _climb(coc, y, x, 1)
+            far[y, x] = _climb(coc, y, x, -1)
             step[y, x] = y * width + x
             distance[y, x] = 0.5
 
 
-@njit(nogil=True, cache=True)
-def _spread(step: Index, distance: FloatArray) -> None:
-    """Carries the seeds outwards, by steps of 1 and sqrt(2) (Borgefors 1986), the nearest first."""
+@compiled()
+def _spread(step: Index, distance: Plane) -> None:
+    """Propagates the nearest seed to every pixel, by steps of 1 and sqrt(2) (Borgefors 1986)."""
     height, width = step.shape
     diagonal = np.float32(np.sqrt(2))
     for backwards in range(2):
@@ -182,22 +174,27 @@ def _spread(step: Index, distance: FloatArray) -> None:
                         step[y, x] = step[yy, xx]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _guess(
-    rgb: FloatArray, coc: FloatArray, steps: npt.NDArray[np.uint8], step: Index, distance: FloatArray, step_px: np.float32,
-    prior: np.float32, alpha: FloatArray, front: FloatArray, back: FloatArray,
-) -> None:  # fmt: skip
+    rgb: Image,  # (H, W, 3)
+    coc: Plane,  # (H, W)
+    steps: Marks,  # (H, W)
+    step: Index,  # (H, W), of `Borders`
+    distance: Plane,  # (H, W), of `Borders`
+    alpha: Plane,  # (H, W), written
+    front: Image,  # (H, W, 3), written
+    back: Image,  # (H, W, 3), written
+) -> None:
+    """See `first_guess`."""
     height, width = coc.shape
     for y in range(height):
         for x in range(width):
             alpha[y, x] = 1
             front[y, x], back[y, x] = rgb[y, x], rgb[y, x]
             if step[y, x] == y * width + x:
-                share, _, behind = kernels.unmix_pixel(
-                    rgb, coc, steps, y, x, step_px, prior, front[y, x], back[y, x]
-                )
+                share, _, behind = unmix_pixel(rgb, coc, steps, y, x, front[y, x], back[y, x])
                 alpha[y, x] = share
-                if behind == kernels.NOTHING:
+                if behind == NOTHING:
                     alpha[y, x] = 1 if distance[y, x] > 0 else 0
                     front[y, x], back[y, x] = rgb[y, x], rgb[y, x]
     for y in range(height):

@@ -1,86 +1,44 @@
-"""A photo as layers: at every pixel the surface in front, its share of the pixel, and what lies behind it.
+"""A photo as layers: at every pixel the surface in front, the share of the pixel that it covers, and the surface behind.
 
-At depth steps a pixel is a mixture of two surfaces. `alpha * front + (1 - alpha) * back` is the photo again, so nothing
-is lost by taking it apart, and each side can then be moved on its own. Reduced sizes keep the two apart as well: a cell
-that covers a step stores both sides, never their mean depth.
+At a depth step a pixel is a mixture of two surfaces. `alpha * front + (1 - alpha) * back` is the photo again, so nothing
+is lost by unmixing it, and each side can be moved on its own. Reduced sizes keep the two apart as well: a cell that
+covers a step stores both surfaces, never their mean depth.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from deeplens_dof.lens_blur.layers import kernels
+from deeplens_dof.types import Array, Image, Plane
 
-FloatArray = npt.NDArray[np.float32]
-
-STEP_PX = 1.0  # neighbours whose CoC differs by more lie on two surfaces
-ALPHA_PRIOR = (
-    0.02  # squared linear-light contrast below which alpha follows the geometry rather than the colours
-)
+NOTHING = np.float32(-1e9)  # CoC where there is no surface
+STEP_PX = np.float32(1)  # neighbours whose CoC differs by more lie on two surfaces
+# Squared contrast in linear light below which alpha follows the geometry rather than the colours.
+ALPHA_PRIOR = np.float32(0.02)
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """front, back (h, w, 3) linear light; front_coc, back_coc, alpha (h, w). CoC in pixels of the full-size photo.
+class Layers(NamedTuple):
+    """Two surfaces for every cell. CoC is in pixels of the full-size photo.
 
-    Where nothing lies behind, alpha is 1 and back_coc is kernels.NOTHING. factor: photo pixels to a cell's side.
+    Where nothing lies behind, alpha is 1 and back_coc is NOTHING.
     """
 
-    factor: int
-    front: FloatArray
-    front_coc: FloatArray
-    alpha: FloatArray
-    back: FloatArray
-    back_coc: FloatArray
+    factor: int  # photo pixels along a cell's side
+    front: Image  # (h, w, 3) linear light
+    front_coc: Plane  # (h, w)
+    alpha: Plane  # (h, w)
+    back: Image  # (h, w, 3)
+    back_coc: Plane  # (h, w)
 
     @classmethod
     def empty(cls, factor: int, height: int, width: int) -> Layers:
+        """Layers whose arrays are yet to be written."""
         plane, colour = (height, width), (height, width, 3)
-        new = [np.empty(shape, np.float32) for shape in (colour, plane, plane, colour, plane)]
-        return cls(factor, *new)
+        return cls(factor, *(np.empty(shape, np.float32) for shape in (colour, plane, plane, colour, plane)))
 
     @property
-    def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
+        """front, front_coc, alpha, back, back_coc."""
         return self.front, self.front_coc, self.alpha, self.back, self.back_coc
-
-
-def depth_steps(coc_px: FloatArray) -> npt.NDArray[np.uint8]:
-    """1 on both sides of every depth step, (H, W)."""
-    steps = np.empty(coc_px.shape, np.uint8)
-    kernels.mark_steps(coc_px, np.float32(STEP_PX), steps)
-    return steps
-
-
-def half_size(rgb: FloatArray, coc_px: FloatArray, steps: npt.NDArray[np.uint8], pool: Executor) -> Layers:
-    """The layers of a photo at half its size, odd sizes rounded up."""
-    height, width = coc_px.shape
-    layers = Layers.empty(2, -(-height // 2), -(-width // 2))
-
-    def band(first: int, last: int) -> None:
-        kernels.reduce_pixels(
-            rgb, coc_px, steps, np.float32(STEP_PX), np.float32(ALPHA_PRIOR), first, last, *layers.arrays
-        )
-
-    _in_bands(band, layers.front_coc.shape[0], pool)
-    return layers
-
-
-def halve(layers: Layers, pool: Executor) -> Layers:
-    """The same layers at half the size, odd sizes rounded up."""
-    height, width = layers.front_coc.shape
-    smaller = Layers.empty(2 * layers.factor, -(-height // 2), -(-width // 2))
-
-    def band(first: int, last: int) -> None:
-        kernels.reduce_layers(np.float32(STEP_PX), *layers.arrays, first, last, *smaller.arrays)
-
-    _in_bands(band, smaller.front_coc.shape[0], pool)
-    return smaller
-
-
-def _in_bands(work, rows: int, pool: Executor, size: int = 64) -> None:  # type: ignore[no-untyped-def]
-    for done in [pool.submit(work, first, min(first + size, rows)) for first in range(0, rows, size)]:
-        done.result()

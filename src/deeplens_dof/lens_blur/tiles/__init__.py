@@ -1,1 +1,1 @@
-"""How a picture is rendered: blocks, resolutions, tiles, and the kernels that each of them takes."""
+"""Rendering by tiles: blocks, resolutions, and the kernels for each kind of block."""

@@ -1,39 +1,42 @@
-"""The shape of an aperture as spans: for each of its rows the stretches through which light comes, and how much.
+"""The shape of an aperture as spans: for each of its rows the stretches through which light passes, and how much.
 
 With running sums of the picture a span costs two look-ups, whatever its length.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from deeplens_dof.optics.aperture import Aperture
+from deeplens_dof.types import Array, Index
 
 ROWS, COLUMNS = 256, 1024  # of the square [-1, 1]^2
-LEVELS = 8  # of grey that are told apart
+LEVELS = 8  # of grey that are distinguished
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeSpans:
-    """first (ROWS + 1,) int32: where the spans of a row begin; spans (n, 3) float32: from, to (CoC units), share of light.
+class ApertureSpans(NamedTuple):
+    """Rows of a shape. A disc has no spans."""
 
-    Without spans the shape is the disc, cut by the barrel where `vignetting` (see `Aperture.vignetting`) is above 0.
-    """
+    first: Index  # (ROWS + 1,), the first span of each row
+    spans: Array  # (n, 3): from, to (CoC units), share of light
 
-    first: npt.NDArray[np.int32]
-    spans: npt.NDArray[np.float32]
-    vignetting: float
+
+class Rim(NamedTuple):
+    """The rim of the barrel that cuts the disc off the picture's centre, in CoC units; see `Aperture.vignetting`."""
+
+    x: float  # offset at the first cell
+    y: float
+    growth: float  # of the offset, from cell to cell; 0 without a barrel
 
 
 @lru_cache(maxsize=32)
-def shape_spans(aperture: Aperture) -> ShapeSpans:
-    """The spans of a shape; grey kernels in `LEVELS` steps, each step a shape of its own."""
+def spans_of(aperture: Aperture) -> ApertureSpans:
+    """The spans of a shape; a grey kernel in LEVELS steps, each step a shape of its own."""
     if aperture.is_disc or aperture.vignetting > 0:
-        return ShapeSpans(np.zeros(1, np.int32), np.zeros((0, 3), np.float32), aperture.vignetting)
+        return ApertureSpans(np.zeros(1, np.int32), np.zeros((0, 3), np.float32))
     x = (np.arange(COLUMNS) + 0.5) / COLUMNS * 2 - 1
     y = (np.arange(ROWS) + 0.5) / ROWS * 2 - 1
     density = aperture.density(x[None, :], y[:, None])
@@ -46,4 +49,4 @@ def shape_spans(aperture: Aperture) -> ShapeSpans:
             found += [(2 * a / COLUMNS - 1, 2 * b / COLUMNS - 1, 1 / levels) for a, b in ends]
             counts[row + 1] += len(ends)
     spans = np.array(found, np.float32).reshape(-1, 3)
-    return ShapeSpans(np.cumsum(counts).astype(np.int32), spans, 0.0)
+    return ApertureSpans(np.cumsum(counts).astype(np.int32), spans)

@@ -1,75 +1,92 @@
-"""Bright spots on surfaces whose depth changes: where a plain blur would put the edge of their discs in the wrong place.
+"""Bright spots on surfaces whose depth changes, where plain sums would put the edge of their discs in the wrong place.
 
-A plain surface is blurred by what each cell gathers with its own CoC. Light spreads with the CoC of the place it comes
-from, and where a spot is many times as bright as its surroundings that difference shows.
+On a plain surface each cell gathers light with its own CoC, but light spreads with the CoC of its source. Where a spot is
+many times as bright as its surroundings, the difference shows.
 """
 
 from __future__ import annotations
 
 import math
 from concurrent.futures import Executor
+from typing import NamedTuple
 
-import numba as nb
 import numpy as np
-import numpy.typing as npt
 
-from deeplens_dof.lens_blur.tiles.block_stats import BLOCK, FloatArray
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Image, Marks, Mask, Plane
 
-BRIGHTER = 6.0  # than its surroundings is a spot whose disc has an edge to be seen
-SAME_CELLS, SAME_SHARE = 0.5, 0.04  # CoC that differ by less, in cells or of the spot's own, are the same
+BRIGHTER = 6.0  # times its surroundings: a spot whose disc has a visible edge
+SAME_CELLS, SAME_SHARE = (
+    0.5,
+    0.04,
+)  # CoC that differ by less, in cells or as a share of the spot's own, are the same
 
 
-def met_by_lamps(
-    colour: FloatArray, coc_px: FloatArray, factor: int, shape: tuple[int, int], pool: Executor
-) -> npt.NDArray[np.bool_]:
-    """The blocks, of a grid of that shape, which light of a bright spot reaches that has another CoC than they have."""
-    light, lamp, lamp_coc, low, high = (np.zeros(shape, np.float32) for _ in range(5))
-    met = np.zeros(shape, np.uint8)
+class _BlockLight(NamedTuple):
+    """Light (sum of the channels) and CoC (photo px) of blocks, each (rows, columns)."""
 
-    def band(row: int) -> None:
-        _lights(colour, coc_px, BLOCK, row, light, lamp, lamp_coc, low, high)
+    mean: Plane
+    brightest: Plane
+    brightest_coc: Plane  # of the brightest cell
+    low: Plane  # smallest CoC
+    high: Plane  # largest CoC
 
-    for done in [pool.submit(band, row) for row in range(-(-coc_px.shape[0] // BLOCK))]:
+
+def reached_by_bright_spots(
+    colour: Image, coc_px: Plane, factor: int, shape: tuple[int, ...], pool: Executor
+) -> Mask:
+    """The blocks, of a grid of that shape, reached by light of a bright spot whose CoC differs from theirs."""
+    found = _BlockLight(*(np.zeros(shape, np.float32) for _ in range(5)))
+    reached = np.zeros(shape, np.uint8)
+    rows = -(-coc_px.shape[0] // BLOCK)
+    for done in [pool.submit(_measure, colour, coc_px, row, found) for row in range(rows)]:
         done.result()
-    _spread_lamps(light, lamp, lamp_coc, low, high, float(factor), BLOCK, met)
-    found: npt.NDArray[np.bool_] = met > 0
-    return found
+    _mark_reached(found, float(factor), reached)
+    marked: Mask = reached > 0
+    return marked
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _lights(colour, coc, block, row, light, lamp, lamp_coc, low, high):
-    """One row of blocks: mean light, the most light of a cell and its CoC, the smallest and the largest CoC."""
+@compiled(fastmath=True)
+def _measure(colour: Image, coc: Plane, row: int, found: _BlockLight) -> None:
+    """Writes one row of blocks of `found`."""
+    mean, brightest, brightest_coc = found.mean, found.brightest, found.brightest_coc
+    low, high = found.low, found.high
     height, width = coc.shape
-    last = min((row + 1) * block, height)
-    for bx in range((width + block - 1) // block):
-        right = min((bx + 1) * block, width)
+    last = min((row + 1) * BLOCK, height)
+    for bx in range((width + BLOCK - 1) // BLOCK):
+        right = min((bx + 1) * BLOCK, width)
         total, most, most_coc = np.float32(0), np.float32(-1), np.float32(0)
         least_coc, largest_coc = np.float32(1e9), np.float32(-1e9)
-        for y in range(row * block, last):
-            for x in range(bx * block, right):
+        for y in range(row * BLOCK, last):
+            for x in range(bx * BLOCK, right):
                 here = coc[y, x]
-                shine = colour[y, x, 0] + colour[y, x, 1] + colour[y, x, 2]
-                total += shine
+                light = colour[y, x, 0] + colour[y, x, 1] + colour[y, x, 2]
+                total += light
                 least_coc, largest_coc = min(least_coc, here), max(largest_coc, here)
-                if shine > most:
-                    most, most_coc = shine, here
-        light[row, bx] = total / ((last - row * block) * (right - bx * block))
-        lamp[row, bx], lamp_coc[row, bx] = most, most_coc
+                if light > most:
+                    most, most_coc = light, here
+        mean[row, bx] = total / ((last - row * BLOCK) * (right - bx * BLOCK))
+        brightest[row, bx], brightest_coc[row, bx] = most, most_coc
         low[row, bx], high[row, bx] = least_coc, largest_coc
 
 
-@nb.njit(nogil=True, cache=True)
-def _spread_lamps(light, lamp, lamp_coc, low, high, factor, block, met):
-    rows, columns = light.shape
+@compiled()
+def _mark_reached(found: _BlockLight, factor: float, reached: Marks) -> None:
+    """Marks the blocks that light of each bright spot reaches with another CoC."""
+    mean, brightest, brightest_coc = found.mean, found.brightest, found.brightest_coc
+    low, high = found.low, found.high
+    rows, columns = mean.shape
     for by in range(rows):
         for bx in range(columns):
-            far = abs(lamp_coc[by, bx]) / factor
-            if far < 2 or lamp[by, bx] < BRIGHTER * light[by, bx]:
+            light, coc = brightest[by, bx], brightest_coc[by, bx]
+            far = abs(coc) / factor
+            if far < 2 or light < BRIGHTER * mean[by, bx]:
                 continue
             slack = max(SAME_CELLS, SAME_SHARE * far) * factor
-            n = int(math.ceil((far + 1) / block))
+            n = int(math.ceil((far + 1) / BLOCK))
             for yy in range(max(by - n, 0), min(by + n + 1, rows)):
                 for xx in range(max(bx - n, 0), min(bx + n + 1, columns)):
-                    off = max(high[yy, xx] - lamp_coc[by, bx], lamp_coc[by, bx] - low[yy, xx])
-                    if off > slack and lamp[by, bx] > BRIGHTER * light[yy, xx]:
-                        met[yy, xx] = 1
+                    off = max(high[yy, xx] - coc, coc - low[yy, xx])
+                    if off > slack and light > BRIGHTER * mean[yy, xx]:
+                        reached[yy, xx] = 1

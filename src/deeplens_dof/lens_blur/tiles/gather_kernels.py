@@ -1,7 +1,7 @@
 """Blur of one unbroken surface in O(radius): a shape as row spans, each read from a running sum. Compiled by numba.
 
-Where no depth step is within reach every lens point sees the same surface, and the mean over the lens is a plain mean
-over the aperture's shape. Each pixel counts with the area of the shape that covers it; towards a radius of half a pixel a
+Where no depth step is within reach, every lens point sees the same surface, and the mean over the lens is a plain mean
+over the aperture's shape. Each pixel counts with the area of the shape that covers it. Towards a radius of half a pixel a
 3x3 mean of the same variance takes over, so that the blur grows from nothing without a jump.
 
 Light that reaches a pixel from the lens point u comes from the pixel that lies at -coc * u from it.
@@ -10,18 +10,31 @@ Light that reaches a pixel from the lens point u comes from the pixel that lies 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
+from deeplens_dof.lens_blur.tiles.aperture_spans import ApertureSpans, Rim
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK
+from deeplens_dof.lens_blur.tiles.coc_band import BandLimits
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Array, Image, Marks, Plane
+
 SAME_RADIUS = 0.05  # cells by which neighbours may differ that are blurred as one
-_U = (
-    np.uint64
-)  # indices of this type are not checked for being negative, so that loops compile to vector instructions
+# Indices of this type are never checked for being negative, so that loops compile to vector instructions.
+_U = np.uint64
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def running_sums(rgb, top, left, rows, columns, sums):
+class TilePlace(NamedTuple):
+    """A tile on its level."""
+
+    top: int  # cell
+    left: int  # cell
+    reach: int  # cells around the tile from which light may come
+
+
+@compiled(fastmath=True)
+def running_sums(rgb: Image, top: int, left: int, rows: int, columns: int, sums: Array) -> None:
     """sums[j, i] = sum of rgb over the first i pixels of row j of the window at (top, left), edges repeated."""
     height, width = rgb.shape[:2]
     for j in range(rows):
@@ -36,10 +49,12 @@ def running_sums(rgb, top, left, rows, columns, sums):
             sums[j, i + 1, 0], sums[j, i + 1, 1], sums[j, i + 1, 2] = s0, s1, s2
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def lens_mean(sums, j, i, radius, off_x, off_y, out):
-    """Mean over the disc of that radius round pixel (j, i) of the window, or over what it has in common with the discs
-    at (off_x, off_y) and at the opposite side, which are the rims of the barrel. out (3,) is written."""
+@compiled(fastmath=True)
+def _disc_mean(sums: Array, j: int, i: int, radius: float, off_x: float, off_y: float, out: Array) -> None:
+    """Mean over the disc of that radius around pixel (j, i) of the window; out (3,) is written.
+
+    The disc is cut by the two rims of the barrel, discs at (off_x, off_y) and at the opposite side.
+    """
     m0, m1, m2, area = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     last = int(math.ceil(radius - 0.5))
     cut = off_x != 0 or off_y != 0
@@ -74,9 +89,9 @@ def lens_mean(sums, j, i, radius, off_x, off_y, out):
     out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def disc_means(flat, j, i, count, radius, out):
-    """As `lens_mean` of the plain disc for `count` neighbouring pixels from (j, i) on that share a radius.
+@compiled(fastmath=True)
+def _disc_means(flat: Array, j: int, i: int, count: int, radius: float, out: Array) -> None:
+    """Means over the uncut disc for `count` neighbouring pixels from (j, i) on that share a radius.
 
     flat: the running sums with columns and colours in one axis; out: 3 numbers a pixel.
     """
@@ -103,10 +118,10 @@ def disc_means(flat, j, i, count, radius, out):
         out[q] *= scale
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def shape_mean(sums, j, i, coc, first, spans, out):
-    """Mean over a shape given by its spans, see `shape_spans`, with that signed CoC, round pixel (j, i). Returns whether
-    it met any light; out (3,) is written."""
+@compiled(fastmath=True)
+def _shape_mean(sums: Array, j: int, i: int, coc: float, shape: ApertureSpans, out: Array) -> None:
+    """Mean over a shape with that signed CoC around pixel (j, i); out (3,) is written unless no light passes."""
+    first, spans = shape.first, shape.spans
     rows = first.shape[0] - 1
     radius = abs(coc)
     turn = np.float32(-1 if coc > 0 else 1)
@@ -135,14 +150,12 @@ def shape_mean(sums, j, i, coc, first, spans, out):
                 (1 - tb) * row[ib, 2] + tb * row[ib + 1, 2] - (1 - ta) * row[ia, 2] - ta * row[ia + 1, 2]
             )
             area += weight * (end - begin)
-    if area <= 0:
-        return False
-    out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
-    return True
+    if area > 0:
+        out[0], out[1], out[2] = m0 / area, m1 / area, m2 / area
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def slight_mean(rgb, y, x, radius, out):
+@compiled(fastmath=True)
+def _slight_mean(rgb: Image, y: int, x: int, radius: np.float32, out: Array) -> None:
     """Blur by a disc of at most a pixel: the 3x3 mean of the disc's variance, radius^2 / 4 a side; out (3,)."""
     height, width = rgb.shape[:2]
     side = np.float32(radius * radius / 8)
@@ -156,26 +169,41 @@ def slight_mean(rgb, y, x, radius, out):
                 out[c] += weight * rgb[yy, xx, c]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def blur_plain(rgb, coc, skip, block, sums, shell, first, spans, barrel, top, left, reach, total):
-    """Writes the blocks of one tile that are not skipped: total (tile, tile, 4 or 8) as in mean_of_views.
+@compiled(fastmath=True)
+def _alike(other: float, coc: float, limits: BandLimits) -> bool:
+    """Whether a neighbour's CoC, photo px, is so like `coc` that both are blurred as one."""
+    size = abs(other)
+    if (other > 0) != (coc > 0) or abs(size - abs(coc)) > SAME_RADIUS * limits.factor:
+        return False
+    return limits.inner <= size < limits.outer and (limits.factor != 1 or size >= 1.5)
 
-    skip (blocks, blocks) uint8: blocks within reach of a depth step, or without anything of the shell. first, spans: of
-    `shape_spans`. barrel (3,): offset (x, y) of the barrel's rim at cell (top, left) in CoC units, and how much it grows
-    from cell to cell.
-    """
-    factor, inner, outer, shrink = shell
+
+@compiled(fastmath=True)
+def blur_plain(
+    rgb: Image,  # (h, w, 3)
+    coc: Plane,  # (h, w), photo px
+    skip: Marks,  # (blocks, blocks) of the tile: near a depth step, or without any cell of the band
+    sums: Array,  # (side, side + 1, 3), running sums of the tile and `reach` cells around it
+    limits: BandLimits,
+    shape: ApertureSpans,
+    rim: Rim,  # at the tile's first cell
+    place: TilePlace,
+    total: Array,  # (tile, tile, 4 or 8), written as by `mean_of_views`
+) -> None:
+    """Writes the blocks of one tile that are not skipped."""
+    top, left, reach = place.top, place.left, place.reach
+    factor, inner, outer, shrink = limits
     height, width = coc.shape
-    value, slight, many = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3 * block, np.float32)
+    value, slight, many = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3 * BLOCK, np.float32)
     flat = sums.reshape(sums.shape[0], sums.shape[1] * 3)
-    is_disc = spans.shape[0] == 0 and barrel[2] == 0
+    is_disc = shape.spans.shape[0] == 0 and rim.growth == 0
     for by in range(skip.shape[0]):
         for bx in range(skip.shape[1]):
             if skip[by, bx]:
                 continue
-            for ty in range(by * block, min((by + 1) * block, height - top)):
-                done = bx * block
-                for tx in range(bx * block, min((bx + 1) * block, width - left)):
+            for ty in range(by * BLOCK, min((by + 1) * BLOCK, height - top)):
+                done = bx * BLOCK
+                for tx in range(bx * BLOCK, min((bx + 1) * BLOCK, width - left)):
                     y, x = top + ty, left + tx
                     size = abs(coc[y, x])
                     if tx < done or size >= outer or (size < inner and inner > 0):
@@ -184,20 +212,10 @@ def blur_plain(rgb, coc, skip, block, sums, shell, first, spans, barrel, top, le
                     channel = 0 if coc[y, x] > 0 or inner <= 0 else 4
                     if is_disc and radius > 0.5 and (size >= 1.5 or factor > 1):
                         done = tx + 1
-                        while done < min((bx + 1) * block, width - left):
-                            other = coc[y, left + done]
-                            if (other > 0) != (coc[y, x] > 0) or abs(
-                                abs(other) - size
-                            ) > SAME_RADIUS * factor:
-                                break
-                            if (
-                                abs(other) >= outer
-                                or abs(other) < inner
-                                or (factor == 1 and abs(other) < 1.5)
-                            ):
-                                break
+                        end = min((bx + 1) * BLOCK, width - left)
+                        while done < end and _alike(coc[y, left + done], coc[y, x], limits):
                             done += 1
-                        disc_means(flat, ty + reach, tx + reach, done - tx, radius, many)
+                        _disc_means(flat, ty + reach, tx + reach, done - tx, radius, many)
                         for k in range(done - tx):
                             for c in range(3):
                                 total[ty, tx + k, channel + c] = many[3 * k + c]
@@ -205,15 +223,15 @@ def blur_plain(rgb, coc, skip, block, sums, shell, first, spans, barrel, top, le
                         continue
                     value[0], value[1], value[2] = rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2]
                     if radius > 0.5:
-                        if spans.shape[0] > 0:
+                        if shape.spans.shape[0] > 0:
                             signed = radius if coc[y, x] > 0 else -radius
-                            shape_mean(sums, ty + reach, tx + reach, signed, first, spans, value)
+                            _shape_mean(sums, ty + reach, tx + reach, signed, shape, value)
                         else:
-                            off_x = radius * (barrel[0] + tx * barrel[2])
-                            off_y = radius * (barrel[1] + ty * barrel[2])
-                            lens_mean(sums, ty + reach, tx + reach, radius, off_x, off_y, value)
+                            off_x = radius * (rim.x + tx * rim.growth)
+                            off_y = radius * (rim.y + ty * rim.growth)
+                            _disc_mean(sums, ty + reach, tx + reach, radius, off_x, off_y, value)
                     if factor == 1 and 0 < size < 1.5:
-                        slight_mean(rgb, y, x, min(size, np.float32(1)), slight)
+                        _slight_mean(rgb, y, x, min(size, np.float32(1)), slight)
                         share = min(max(size - np.float32(0.5), np.float32(0)), np.float32(1))
                         for c in range(3):
                             value[c] = share * value[c] + (1 - share) * slight[c]

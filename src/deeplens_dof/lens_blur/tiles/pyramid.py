@@ -1,87 +1,68 @@
-"""The picture at every resolution, and the range of blur that each of them renders."""
+"""The photo at every resolution, ready to be rendered."""
 
 from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from deeplens_dof.lens_blur.layers.inpaint import Occluded
+from deeplens_dof.lens_blur.layers.layers import NOTHING, STEP_PX, Layers
+from deeplens_dof.lens_blur.layers.unmix import depth_steps
+from deeplens_dof.lens_blur.tiles.block_stats import BlockStats
+from deeplens_dof.lens_blur.tiles.bright_spots import reached_by_bright_spots
+from deeplens_dof.types import Image, Marks, Mask, Plane
 
-from deeplens_dof.lens_blur.layers import kernels
-from deeplens_dof.lens_blur.layers.inpaint import Hidden
-from deeplens_dof.lens_blur.layers.layers import STEP_PX, FloatArray, Layers, depth_steps
-from deeplens_dof.lens_blur.tiles.block_stats import Survey
-from deeplens_dof.lens_blur.tiles.bright_spots import met_by_lamps
-
-TILE = 192  # cells a side; a constant of the method, so that the result depends on no setting of the machine
-BORDER_CELLS = 2.0  # by which the border of a surface may be off
-# 4 x variance (cells^2) that reduced cells and their interpolation add to a blur
-_SPREAD = 4 * (1 / 12 + 1 / 4)
+BORDER_CELLS = 2.0  # possible error in the place of a border
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
-    """CoC radii inner..outer (photo px), rendered at 1/factor of the size."""
+class PyramidLevel:
+    """One resolution of the photo: its layers, the surfaces they occlude, the statistics of its blocks."""
 
-    factor: int
-    inner: float
-    outer: float
-
-    def constants(self) -> tuple[float, ...]:
-        shrink = _SPREAD if self.factor > 1 else 0.0
-        return (float(self.factor), self.inner, min(self.outer, 1e8), shrink)
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One resolution of the photo, ready to be rendered: its layers, what they hide, what its blocks hold.
-
-    layers is None at full size, where pixels are taken apart as they are met. bounds: |CoC| in photo pixels at which the
-    ranges of the survey begin. reach: of `Survey.reach`.
-    """
-
-    factor: int
-    colour: FloatArray
-    coc_px: FloatArray
-    steps: npt.NDArray[np.uint8]
-    hidden: Hidden
-    layers: Layers | None
-    bounds: tuple[float, ...]
-    survey: Survey
-    reach: FloatArray
+    factor: int  # photo pixels along a cell's side
+    colour: Image  # (h, w, 3)
+    coc_px: Plane  # (h, w), photo px
+    steps: Marks  # (h, w), cells on a depth step
+    occluded: Occluded
+    layers: Layers | None  # None at full size, where pixels are unmixed while they are read
+    bounds: tuple[float, ...]  # CoC radii, photo px, at which the ranges of `stats` begin
+    stats: BlockStats
+    reach: Plane  # (rows, columns) of blocks, see `BlockStats.reach`
 
     @classmethod
     def of_photo(
         cls,
-        rgb: FloatArray,
-        coc_px: FloatArray,
-        steps: npt.NDArray[np.uint8],
-        hidden: Hidden,
+        rgb: Image,
+        coc_px: Plane,
+        steps: Marks,
+        occluded: Occluded,
         bounds: tuple[float, ...],
         pool: Executor,
-    ) -> Level:
-        survey = Survey.of(steps, coc_px, hidden.coc, hidden.deep_coc, hidden.factor, bounds, 1, TILE, pool)
-        return cls(1, rgb, coc_px, steps, hidden, None, bounds, survey, survey.reach(1))
+    ) -> PyramidLevel:
+        """Full size, from the photo itself."""
+        stats = BlockStats.of(steps, coc_px, occluded, bounds, 1, pool)
+        return cls(1, rgb, coc_px, steps, occluded, None, bounds, stats, stats.reach(1))
 
     @classmethod
-    def of_layers(cls, layers: Layers, hidden: Hidden, bounds: tuple[float, ...], pool: Executor) -> Level:
+    def of_layers(
+        cls, layers: Layers, occluded: Occluded, bounds: tuple[float, ...], pool: Executor
+    ) -> PyramidLevel:
+        """Any size, from layers; `occluded` has cells of the same size."""
         steps = depth_steps(layers.front_coc)
-        steps[layers.back_coc != kernels.NOTHING] = 1
-        survey = Survey.of(
-            steps, layers.front_coc, hidden.coc, hidden.deep_coc, 1, bounds, layers.factor, TILE, pool
-        )
-        reach = survey.reach(layers.factor)
-        return cls(
-            layers.factor, layers.front, layers.front_coc, steps, hidden, layers, bounds, survey, reach
-        )
+        steps[layers.back_coc != NOTHING] = 1
+        factor, colour, coc_px = layers.factor, layers.front, layers.front_coc
+        stats = BlockStats.of(steps, coc_px, occluded, bounds, factor, pool)
+        return cls(factor, colour, coc_px, steps, occluded, layers, bounds, stats, stats.reach(factor))
 
-    def busy(self, ranges: slice, pool: Executor) -> npt.NDArray[np.bool_]:
-        """The blocks that views render: where light of these ranges of `bounds` meets a depth step, or a bright spot's
-        another CoC."""
-        lamps = met_by_lamps(self.colour, self.coc_px, self.factor, self.survey.low.shape, pool)
-        return self.met_by_steps(ranges) | lamps
+    def needs_views(self, ranges: slice, pool: Executor) -> Mask:
+        """The blocks that the mean over lens points must render, (rows, columns).
 
-    def met_by_steps(self, ranges: slice) -> npt.NDArray[np.bool_]:
-        """The blocks in which light of these ranges of `bounds` meets a depth step."""
-        return self.survey.met_by_steps(ranges, self.factor, STEP_PX, BORDER_CELLS)
+        Light of these ranges of `bounds` meets a depth step there, or light of a bright spot another CoC.
+        """
+        shape = self.stats.low.shape
+        spots = reached_by_bright_spots(self.colour, self.coc_px, self.factor, shape, pool)
+        return self.near_steps(ranges) | spots
+
+    def near_steps(self, ranges: slice) -> Mask:
+        """The blocks in which light of these ranges of `bounds` meets a depth step, (rows, columns)."""
+        return self.stats.near_steps(ranges, self.factor, float(STEP_PX), BORDER_CELLS)

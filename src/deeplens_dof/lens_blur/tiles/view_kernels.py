@@ -1,31 +1,59 @@
-"""Inner loops of views.py, compiled by numba: what each lens point sees of a window, painted from far to near, and the mean.
+"""The views of each lens point, painted from far to near, and their mean. Compiled by numba.
 
-One row of the tile at a time, so that the row which is painted stays in the nearest cache.
+One row of the tile at a time, so that the row being painted stays in the nearest cache.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-import numba as nb
 import numpy as np
+import numpy.typing as npt
 
-_U = (
-    np.uint64
-)  # indices of this type are not checked for being negative, so that loops compile to vector instructions
+from deeplens_dof.lens_blur.tiles.aperture_spans import Rim
+from deeplens_dof.lens_blur.tiles.block_stats import BLOCK
+from deeplens_dof.lens_blur.tiles.segment_kernels import Segments
+from deeplens_dof.lens_blur.tiles.window_kernels import Window
+from deeplens_dof.runtime.compiled import compiled
+from deeplens_dof.types import Array, Image, Marks
+
+# Indices of this type are never checked for being negative, so that loops compile to vector instructions.
+_U = np.uint64
+
+Shifts = npt.NDArray[np.int64]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _paint_bins(line, y, bins, shift, k, row_start, ordered, surfaces, through, rows, first, last):
-    """Paints row y of the window as lens point k sees it: these bins, from far to near.
+class _Row(NamedTuple):
+    """Scratch for one row of a tile, 4 numbers a cell."""
 
-    line: columns first .. last - 1 of the window, 4 numbers each.
-    """
+    far: Array  # (4 w,), of one lens point: the far side, or everything
+    near: Array  # (4 w,), of one lens point: the near side
+    sum_near: Array  # (4 w,)
+    sum_far: Array  # (4 w,)
+    share: Array  # (w,), how open the lens point is
+    sum_share: Array  # (w,)
+
+
+@compiled(fastmath=True)
+def _paint_bins(
+    line: Array,  # (4 * cells,), columns first .. last - 1 of the window
+    y: int,
+    first: int,
+    last: int,
+    bins: Shifts,  # which to paint, from far to near
+    shift: Shifts,  # (bins, 2): of each bin, as this lens point sees it
+    segments: Segments,
+    window: Window,
+) -> None:
+    """Paints row y of the window as one lens point sees it."""
+    ordered, row_start = segments.ordered, segments.row_start
+    surfaces, through, rows = window.surfaces, window.through, window.rows
     for b in bins:
-        row = y - shift[k, b, 1]
+        row = y - shift[b, 1]
         if row < 0 or row >= rows:
             continue
-        across = shift[k, b, 0] - first
+        across = shift[b, 0] - first
         for r in range(row_start[b, row], row_start[b, row + 1]):
             x, cells, source = ordered[r, 0] + across, ordered[r, 1], ordered[r, 2]
             if x < 0:
@@ -44,48 +72,54 @@ def _paint_bins(line, y, bins, shift, k, row_start, ordered, surfaces, through, 
                     line[to + i] = surfaces[start + i]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _add(total, line, weight):
+@compiled(fastmath=True)
+def _add(total: Array, line: Array, weight: np.float32) -> None:
+    """Adds a view to the sum."""
     for i in range(_U(line.shape[0])):
         total[i] += weight * line[i]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _add_apart(total_near, total_far, near, far, weight):
-    """Adds the near side, and the far side where the near one lets it pass."""
+@compiled(fastmath=True)
+def _add_sides(sum_near: Array, sum_far: Array, near: Array, far: Array, weight: np.float32) -> None:
+    """Adds the near side of a view, and the far side where the near one lets light pass."""
     for p in range(near.shape[0] // 4):
         seen = weight * (1 - near[4 * p + 3])
         for c in range(4):
-            total_near[4 * p + c] += weight * near[4 * p + c]
-            total_far[4 * p + c] += seen * far[4 * p + c]
+            sum_near[4 * p + c] += weight * near[4 * p + c]
+            sum_far[4 * p + c] += seen * far[4 * p + c]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _open_shares(share, ux, uy, off_x, off_y, growth, cell):
-    """share: how open a lens point is between the rims of the barrel, whose offset is (off_x, off_y) at the first pixel of
-    the row and grows in x from pixel to pixel. cell: width of the soft rim, all in CoC units."""
+@compiled(fastmath=True)
+def _open_shares(share: Array, ux: np.float32, uy: np.float32, rim: Rim, cell: np.float32) -> None:
+    """share (w,): how open the lens point (ux, uy) is between the rims of the barrel, along a row that begins at `rim`.
+
+    cell: width of the soft rim, CoC units.
+    """
     for x in range(share.shape[0]):
-        off = off_x + x * growth
-        beyond = max((ux - off) ** 2 + (uy - off_y) ** 2, (ux + off) ** 2 + (uy + off_y) ** 2)
+        off = rim.x + x * rim.growth
+        beyond = max((ux - off) ** 2 + (uy - rim.y) ** 2, (ux + off) ** 2 + (uy + rim.y) ** 2)
         share[x] = min(max((1 - math.sqrt(beyond)) / cell + np.float32(0.5), np.float32(0)), np.float32(1))
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _add_open(total_near, total_far, total_share, near, far, share):
-    """As `_add_apart`, each pixel weighed by how open the lens point is there."""
+@compiled(fastmath=True)
+def _add_open(row: _Row) -> None:
+    """As `_add_sides`, each cell weighted by how open the lens point is there."""
+    sum_near, sum_far, sum_share = row.sum_near, row.sum_far, row.sum_share
+    near, far, share = row.near, row.far, row.share
     for x in range(share.shape[0]):
-        total_share[x] += share[x]
+        sum_share[x] += share[x]
         seen = share[x] * (1 - near[4 * x + 3])
         for c in range(4):
-            total_near[4 * x + c] += share[x] * near[4 * x + c]
-            total_far[4 * x + c] += seen * far[4 * x + c]
+            sum_near[4 * x + c] += share[x] * near[4 * x + c]
+            sum_far[4 * x + c] += seen * far[4 * x + c]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _bins_in_reach(y, first, last, bin_coc, used, row_start, ordered, rows, bins):
-    """Writes the bins which have a run that may be seen in columns first .. last - 1 of row y; returns how many."""
+@compiled(fastmath=True)
+def _bins_in_reach(y: int, first: int, last: int, segments: Segments, rows: int, bins: Shifts) -> int:
+    """Writes the bins with a segment that may be seen in columns first .. last - 1 of row y; returns how many."""
+    bin_coc, row_start, ordered = segments.bin_coc, segments.row_start, segments.ordered
     n = 0
-    for b in range(used):
+    for b in range(segments.bins):
         reach = int(abs(bin_coc[b])) + 1
         for r in range(row_start[b, max(y - reach, 0)], row_start[b, min(y + reach + 1, rows)]):
             if ordered[r, 0] - reach < last and ordered[r, 0] + ordered[r, 1] + reach > first:
@@ -95,38 +129,42 @@ def _bins_in_reach(y, first, last, bin_coc, used, row_start, ordered, rows, bins
     return n
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _mean_row(
-    room, shares, y, first, last, points, barrel, off_y, shift, row_start, ordered, surfaces, through, rows, far_bins,
-    near_bins, apart, reach,
-):  # fmt: skip
-    """Mean over the lens points of columns first .. last - 1 of row y of the window, into room[2] near and room[3] far."""
-    size, count = 4 * (last - first), shift.shape[0]
-    line, near, sum_near, sum_far = room[0, :size], room[1, :size], room[2, :size], room[3, :size]
-    share, sum_share = shares[0, : last - first], shares[1, : last - first]
+    row: _Row,
+    y: int,
+    first: int,
+    last: int,
+    points: Array,  # (n, 2)
+    shift: Shifts,  # (n, bins, 2)
+    rim: Rim,  # at the first cell
+    bins: tuple[Shifts, Shifts],  # far and near; no near ones where both sides are rendered together
+    segments: Segments,
+    window: Window,
+) -> None:
+    """Mean over the lens points of columns first .. last - 1 of row y of the window, into sum_near and sum_far."""
+    count = shift.shape[0]
+    far, near, sum_near, sum_far, share, sum_share = row
+    far_bins, near_bins = bins
     weight, cell = np.float32(1.0 / count), np.float32(math.sqrt(math.pi / count))
-    cut = barrel[2] > 0
+    cut, sides = rim.growth > 0, near_bins.shape[0] > 0
     near[:] = 0
     sum_near[:] = 0
     sum_far[:] = 0
     sum_share[:] = 0
     for k in range(count):
-        if cut:
-            off_x = barrel[0] + (first - reach) * barrel[2]
-            _open_shares(share, points[k, 0], points[k, 1], off_x, off_y, barrel[2], cell)
-        line[:] = 0
-        _paint_bins(line, y, far_bins, shift, k, row_start, ordered, surfaces, through, rows, first, last)
-        if apart:
+        far[:] = 0
+        _paint_bins(far, y, first, last, far_bins, shift[k], segments, window)
+        if sides:
             near[:] = 0
-            _paint_bins(
-                near, y, near_bins, shift, k, row_start, ordered, surfaces, through, rows, first, last
-            )
+            _paint_bins(near, y, first, last, near_bins, shift[k], segments, window)
         if cut:
-            _add_open(sum_near, sum_far, sum_share, near, line, share)
-        elif apart:
-            _add_apart(sum_near, sum_far, near, line, weight)
+            _open_shares(share, points[k, 0], points[k, 1], rim, cell)
+            _add_open(row)
+        elif sides:
+            _add_sides(sum_near, sum_far, near, far, weight)
         else:
-            _add(sum_far, line, weight)
+            _add(sum_far, far, weight)
     if cut:
         for x in range(last - first):
             scale = 1 / max(sum_share[x], np.float32(1e-6))
@@ -135,65 +173,99 @@ def _mean_row(
                 sum_far[4 * x + c] *= scale
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def mean_of_views(
-    surfaces, through, ordered, row_start, bin_coc, used, first_near, apart, rows, reach, points, barrel, busy, block, total,
-):  # fmt: skip
-    """total (height, width, 8) of the busy blocks: mean over the lens points of colour and coverage of the near side, then of
-    the far side where the near one lets it pass. Not `apart`: (height, width, 4), all of it together.
+@compiled()
+def _row_of(scratch: Array, shares: Array, cells: int) -> _Row:
+    """Scratch of that many cells from (4, 4 w) and (2, w)."""
+    size = 4 * cells
+    far, near, sum_near, sum_far = scratch[0, :size], scratch[1, :size], scratch[2, :size], scratch[3, :size]
+    return _Row(far, near, sum_near, sum_far, shares[0, :cells], shares[1, :cells])
 
-    points (n, 2): lens points; barrel: as in `spans.blur_plain`; busy (height / block, width / block) uint8.
+
+@compiled(fastmath=True)
+def _shifts(points: Array, segments: Segments) -> Shifts:
+    """Displacement (n, bins, 2) of each bin seen from each lens point, in whole cells."""
+    shift = np.empty((points.shape[0], segments.bins, 2), np.int64)
+    for k in range(points.shape[0]):
+        for b in range(segments.bins):
+            for axis in range(2):
+                shift[k, b, axis] = int(math.floor(segments.bin_coc[b] * points[k, axis] + 0.5))
+    return shift
+
+
+@compiled(fastmath=True)
+def mean_of_views(
+    window: Window,
+    segments: Segments,
+    reach: int,  # cells by which the window begins before the blocks
+    sides: bool,  # keep the near and the far side apart
+    points: Array,  # (n, 2), lens points
+    rim: Rim,  # at the first block's first cell
+    needs_views: Marks,  # (height / BLOCK, width / BLOCK), the blocks to render
+    total: Array,  # (height, width, 8) with `sides`, else (height, width, 4); written
+) -> None:
+    """Mean over the lens points of colour and coverage.
+
+    With `sides` that of the near side, then that of the far side where the near one lets light pass.
     """
     height, width = total.shape[:2]
-    count = points.shape[0]
-    shift = np.empty((count, used, 2), np.int64)
-    for k in range(count):
-        for b in range(used):
-            for axis in range(2):
-                shift[k, b, axis] = int(math.floor(bin_coc[b] * points[k, axis] + 0.5))
-    room, shares = np.zeros((4, 4 * width), np.float32), np.zeros((2, width), np.float32)
-    live = np.empty(used, np.int64)
+    shift = _shifts(points, segments)
+    scratch, shares = np.zeros((4, 4 * width), np.float32), np.zeros((2, width), np.float32)
+    live = np.empty(segments.bins, np.int64)
     for y in range(height):
-        off_y = barrel[1] + y * barrel[2]
         last = 0
         while last < width:
             first = last
-            while first < width and not busy[y // block, first // block]:
-                first += block
+            while first < width and not needs_views[y // BLOCK, first // BLOCK]:
+                first += BLOCK
             last = first
-            while last < width and busy[y // block, last // block]:
-                last += block
+            while last < width and needs_views[y // BLOCK, last // BLOCK]:
+                last += BLOCK
             if first == last:
                 continue
-            n = _bins_in_reach(
-                y + reach, first + reach, last + reach, bin_coc, used, row_start, ordered, rows, live
-            )
+            n = _bins_in_reach(y + reach, first + reach, last + reach, segments, window.rows, live)
             far = n
-            if apart:
-                while far > 0 and live[far - 1] >= first_near:
+            if sides:
+                while far > 0 and live[far - 1] >= segments.first_near:
                     far -= 1
+            row = _row_of(scratch, shares, last - first)
+            here = Rim(rim.x + first * rim.growth, rim.y + y * rim.growth, rim.growth)
+            bins = (live[:far], live[far:n])
             _mean_row(
-                room, shares, y + reach, first + reach, last + reach, points, barrel, off_y, shift, row_start, ordered,
-                surfaces, through, rows, live[:far], live[far:n], apart, reach,
-            )  # fmt: skip
+                row, y + reach, first + reach, last + reach, points, shift, here, bins, segments, window
+            )
             for x in range(first, last):
                 for c in range(4):
-                    if apart:
-                        total[y, x, c] = room[2, 4 * (x - first) + c]
-                        total[y, x, 4 + c] = room[3, 4 * (x - first) + c]
+                    if sides:
+                        total[y, x, c] = row.sum_near[4 * (x - first) + c]
+                        total[y, x, 4 + c] = row.sum_far[4 * (x - first) + c]
                     else:
-                        total[y, x, c] = room[3, 4 * (x - first) + c]
+                        total[y, x, c] = row.sum_far[4 * (x - first) + c]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def join_shell(sharp, skip, block, shell_total, factor, top, left):
-    """Puts one shell round what is sharper than it, in place: sharp (tile, tile, 4) premultiplied colour and coverage.
+@compiled(fastmath=True)
+def _spline(offset: np.float32) -> tuple[np.float32, np.float32, np.float32]:
+    """Weights of a quadratic B-spline at three cells whose middle one lies `offset` cells before."""
+    return (
+        np.float32(0.5) * (np.float32(0.5) - offset) ** 2,
+        np.float32(0.75) - offset * offset,
+        np.float32(0.5) * (np.float32(0.5) + offset) ** 2,
+    )
 
-    skip (blocks, blocks) uint8: 1 for blocks to which it adds nothing. shell_total (rows, columns, 8) on its own cells,
-    read by a quadratic B-spline (three taps a side, no overshoot). What is near covers, what is far shows where neither
-    the near nor the sharp stand in front of it.
+
+@compiled(fastmath=True)
+def composite_band(
+    sharp: Array,  # (tile, tile, 4), premultiplied colour and coverage; changed in place
+    skip: Marks,  # (blocks, blocks), blocks to which the band adds nothing
+    band_total: Array,  # (rows, columns, 8), the band on its own cells
+    factor: int,
+    top: int,
+    left: int,
+) -> None:
+    """Composites one band with everything sharper: its near side covers, its far side shows through.
+
+    The band is read by a quadratic B-spline (three taps a side, no overshoot).
     """
-    rows, columns = shell_total.shape[:2]
+    rows, columns = band_total.shape[:2]
     tile = sharp.shape[0]
     first = int(math.floor((left + 0.5) / factor - 0.5 + 0.5)) - 1
     count = tile // factor + 4
@@ -201,37 +273,29 @@ def join_shell(sharp, skip, block, shell_total, factor, top, left):
     for y in range(tile):
         empty = True
         for b in range(skip.shape[1]):
-            empty = empty and skip[y // block, b] == 1
+            empty = empty and skip[y // BLOCK, b] == 1
         if empty:
             continue
         v = (top + y + 0.5) / factor - 0.5
         cy = int(math.floor(v + 0.5))
         dv = np.float32(v - cy)
-        w0, w1, w2 = (
-            np.float32(0.5) * (np.float32(0.5) - dv) ** 2,
-            np.float32(0.75) - dv * dv,
-            np.float32(0.5) * (np.float32(0.5) + dv) ** 2,
-        )
+        w0, w1, w2 = _spline(dv)
         r0, r1, r2 = min(max(cy - 1, 0), rows - 1), min(max(cy, 0), rows - 1), min(max(cy + 1, 0), rows - 1)
         for i in range(count):
             column = min(max(first + i, 0), columns - 1)
             for c in range(8):
                 line[i, c] = (
-                    w0 * shell_total[r0, column, c]
-                    + w1 * shell_total[r1, column, c]
-                    + w2 * shell_total[r2, column, c]
+                    w0 * band_total[r0, column, c]
+                    + w1 * band_total[r1, column, c]
+                    + w2 * band_total[r2, column, c]
                 )
         for x in range(tile):
-            if skip[y // block, x // block]:
+            if skip[y // BLOCK, x // BLOCK]:
                 continue
             u = (left + x + 0.5) / factor - 0.5
             cx = int(math.floor(u + 0.5))
             du = np.float32(u - cx)
-            u0, u1, u2 = (
-                np.float32(0.5) * (np.float32(0.5) - du) ** 2,
-                np.float32(0.75) - du * du,
-                np.float32(0.5) * (np.float32(0.5) + du) ** 2,
-            )
+            u0, u1, u2 = _spline(du)
             i = cx - first
             for c in range(8):
                 value[c] = u0 * line[i - 1, c] + u1 * line[i, c] + u2 * line[i + 1, c]
@@ -240,9 +304,9 @@ def join_shell(sharp, skip, block, shell_total, factor, top, left):
                 sharp[y, x, c] = value[c] + through * sharp[y, x, c] + open_ * value[4 + c]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def divide(total, out):
-    """out (h, w, 3): colour over coverage of the tile's first h rows and w columns."""
+@compiled(fastmath=True)
+def divide(total: Array, out: Image) -> None:
+    """out (h, w, 3): colour divided by coverage, of the tile's first h rows and w columns."""
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             scale = 1 / max(total[y, x, 3], np.float32(1e-6))

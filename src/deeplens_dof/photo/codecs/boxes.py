@@ -8,8 +8,9 @@ _MOST_BOXES = 10_000
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, where its content begins, where that ends) of each box of `data` from `start` to `end`; stops at the first
-    that does not fit.
+    """(kind, start of the content, end of the content) of each box in `data[start:end]`.
+
+    Stops at the first box that does not fit.
     """
     end = len(data) if end is None else min(end, len(data))
     at = start
@@ -28,7 +29,7 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 
 def box(kind: bytes, content: bytes) -> bytes:
-    """One box. Raises ValueError beyond 4 GiB."""
+    """The bytes of one box. Raises ValueError beyond 4 GiB."""
     if len(content) > 0xFFFF_FFF0:
         raise ValueError(f"{len(content):,} bytes do not fit into a box of 4 GiB")
     return (8 + len(content)).to_bytes(4, "big") + kind + content

@@ -1,6 +1,4 @@
-"""Decoded pixels as every photo has them: upright RGB of 8 or 16 bits, alpha beside, an ICC profile that
-fits.
-"""
+"""Decoded pixels in the form of a photo: upright RGB of 8 or 16 bits, separate alpha, a matching ICC profile."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, name: str) -> Decoded:
-    """A loaded Pillow image of any 8-bit mode or 16-bit grey. Raises PhotoError for other numbers."""
+    """A loaded Pillow image of any 8-bit mode or 16-bit grey. Raises PhotoError for other sample types."""
     if image.mode.startswith("I;16"):
         grey = upright(np.asarray(image).astype(np.uint16), orientation)
         return _from_grey(grey, None, profile)
@@ -50,9 +48,7 @@ def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, nam
 
 
 def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes | None) -> Decoded:
-    """A 16-bit PNG or TIFF through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged
-    file.
-    """
+    """A 16-bit PNG or TIFF through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged file."""
     file = stored_samples(data, head.format.suffixes[0], "uint16")
     stored, alpha_channel = file.samples, file.alpha_channel
     samples = upright(stored, orientation)
@@ -62,7 +58,7 @@ def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes |
 def from_samples(
     samples: Pixels, alpha_channel: int, alpha_premultiplied: bool, profile: bytes | None
 ) -> Decoded:
-    """Upright samples (H, W, channels), uint8 or uint16, of grey or RGB. alpha_channel: its number, -1 for none."""
+    """Upright samples (H, W, channels), uint8 or uint16, of grey or RGB. alpha_channel: its index, -1 for none."""
     channels = samples.shape[2]
     color = [c for c in range(channels) if c != alpha_channel]
     alpha = None if alpha_channel < 0 else np.ascontiguousarray(samples[..., alpha_channel])
@@ -75,7 +71,7 @@ def from_samples(
 
 
 def from_jxl(data: bytes, name: str) -> Decoded:
-    """A JPEG XL of 8 or 16 bits. Raises PhotoError for channels that make no picture, ValueError for a damaged file."""
+    """A JPEG XL of 8 or 16 bits. Raises PhotoError for channels that are not grey or RGB, ValueError for a damaged file."""
     file = jxl.stored(data)
     color = [c for c in range(len(file.channels)) if c != file.alpha_channel]
     if len(color) not in (1, 3):
@@ -89,7 +85,7 @@ def from_jxl(data: bytes, name: str) -> Decoded:
 
 
 def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
-    """Grey as RGB. A grey profile cannot describe RGB: its curve is exchanged for that of sRGB."""
+    """Grey as RGB. A grey profile cannot describe RGB, so its curve is replaced by that of sRGB."""
     fitting = icc.fitting(profile, 1)
     if fitting is not None:
         grey = icc.grey_to_srgb(grey, fitting)
@@ -97,7 +93,7 @@ def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Dec
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Relative colorimetric with black point compensation; None when littlecms refuses the profile."""
+    """`image` in sRGB: relative colorimetric with black point compensation. None when littlecms rejects the profile."""
     from PIL import ImageCms
 
     try:
@@ -114,7 +110,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def _straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Premultiplied colour divided by its alpha; nothing is known where alpha is 0, and it stays as it is."""
+    """Premultiplied colour divided by its alpha; unchanged where alpha is 0."""
     most = np.iinfo(pixels.dtype).max
     divisor = np.maximum(alpha, 1).astype(np.float64)[..., None]
     straight = np.rint(pixels * (most / divisor))

@@ -1,7 +1,7 @@
-"""OpenEXR: scene-linear light of 16- or 32-bit floats (OpenEXR file layout, openexr.com).
+"""OpenEXR: scene-linear light as 16- or 32-bit floats (OpenEXR file layout, openexr.com).
 
-The header is read here, so that sizes are known before anything is decoded; the pixels by OpenImageIO. As the format has
-it, light is associated with alpha: already multiplied by it.
+The header is parsed here, so that sizes are known before anything is decoded; OpenImageIO decodes the pixels. As the
+format defines it, colour is associated with alpha, that is, premultiplied.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.photo.bit_depth import alpha_as
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.codecs.oiio import stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents, Decoded
 from deeplens_dof.photo.errors import PhotoError
@@ -23,19 +24,18 @@ from deeplens_dof.photo.metadata.orientation import upright
 from deeplens_dof.photo.metadata.primaries import REC709, colorants_of, to_rec709
 from deeplens_dof.photo.tone import decoded as light_of
 
-_MAGIC = b"\x76\x2f\x31\x01"
 _DEEP = 0x800  # flag: samples of several depths a pixel
 _MOST_ATTRIBUTES, _LONGEST_NAME = 2000, 255
 _HALF, _LARGEST_HALF = 1, 65504.0
 _DATE = 0x0132
-Window = tuple[int, int, int, int]  # left, top, right, bottom, the last two included
+PixelWindow = tuple[int, int, int, int]  # left, top, right, bottom, the last two included
 
 
-class Facts(NamedTuple):
-    """What the header of the first part says. channels: name -> type, 1 is half. xmp: a packet. orientation: 1..8."""
+class ExrHeader(NamedTuple):
+    """Header of the first part. channels: name -> type, 1 is half. xmp: a packet. orientation: 1..8."""
 
-    data_window: Window
-    display_window: Window
+    data_window: PixelWindow
+    display_window: PixelWindow
     channels: dict[str, int]
     chromaticities: tuple[float, ...] | None
     xmp: bytes | None
@@ -44,24 +44,24 @@ class Facts(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in px that decoding takes room for: the picture's, or that of its pixels if larger."""
+        """(width, height) in px to reserve for decoding: the display window, or the data window if that is larger."""
         (w, h), (data_w, data_h) = _extent(self.display_window), _extent(self.data_window)
         return max(w, data_w), max(h, data_h)
 
     @property
     def half(self) -> bool:
-        """Whether all channels of colour are 16-bit floats."""
+        """Whether all colour channels are 16-bit floats."""
         return all(self.channels[name] == _HALF for name in picture_channels(tuple(self.channels)).values())
 
 
-def facts(data: bytes) -> Facts:
-    """Raises ValueError when the header is cut off or lacks what every EXR has."""
-    if data[:4] != _MAGIC or len(data) < 8:
+def read_exr_header(data: bytes) -> ExrHeader:
+    """The header of a file. Raises ValueError when it is cut off or a required attribute is missing."""
+    if not data.startswith(SIGNATURES["EXR"]) or len(data) < 8:
         raise ValueError("it does not start as an EXR does")
     (version,) = struct.unpack_from("<I", data, 4)
     found = _attributes(data, 8)
     kind = found.get("type", ("", b""))[1]
-    return Facts(
+    return ExrHeader(
         _window(found, "dataWindow"),
         _window(found, "displayWindow"),
         _channels(found.get("channels", ("", b""))[1]),
@@ -73,8 +73,9 @@ def facts(data: bytes) -> Facts:
 
 
 def picture_channels(names: tuple[str, ...]) -> dict[str, str]:
-    """The channels of the picture by what they hold, "R", "G", "B" or "Y", and "A" if there is one: those of the file
-    itself, or of its first layer that has them. Raises ValueError when there are none.
+    """Role -> channel name of the picture's "R", "G", "B" or "Y", and "A" if there is one.
+
+    Channels without a layer come first, then the first layer that has them. Raises ValueError when there are none.
     """
     layers = dict.fromkeys(["", *(name.rpartition(".")[0] for name in names)])
     for wanted in (("R", "G", "B"), ("Y",)):
@@ -86,11 +87,12 @@ def picture_channels(names: tuple[str, ...]) -> dict[str, str]:
     raise ValueError(f"its channels are {shown or 'none'}, expected R, G and B, or Y")
 
 
-def decode(data: bytes, name: str) -> Decoded:
-    """float32 light in Rec. 709 primaries, alpha of 0..1. Raises PhotoError for what is no picture, ValueError for a
-    damaged file.
+def decode_exr(data: bytes, name: str) -> Decoded:
+    """float32 linear light in Rec. 709 primaries, alpha 0..1.
+
+    Raises PhotoError for channels that are no picture, ValueError for a damaged file.
     """
-    head = facts(data)
+    head = read_exr_header(data)
     if head.deep:
         raise PhotoError(f"{name} is an EXR of deep samples, expected one colour a pixel; flatten it first")
     stored = stored_samples(data, ".exr", "float", _span)
@@ -112,9 +114,9 @@ def decode(data: bytes, name: str) -> Decoded:
 
 
 def exr_bytes(contents: Contents) -> bytes:
-    """Half floats if the photo came so, else floats; Rec. 709 primaries, losslessly compressed. EXIF is not held.
+    """Half floats if the photo's file had them, else floats; Rec. 709 primaries, losslessly compressed, without EXIF.
 
-    Raises OSError when it cannot be written.
+    Raises OSError when OpenImageIO cannot write it.
     """
     light, alpha = _light(contents)
     half = contents.compression.half
@@ -133,13 +135,13 @@ def exr_bytes(contents: Contents) -> bytes:
 
 
 def _span(names: tuple[str, ...]) -> tuple[int, int]:
-    """The first channel of the picture and the one after its last."""
+    """Index of the picture's first channel, and of the one after its last."""
     used = [names.index(each) for each in picture_channels(names).values()]
     return min(used), max(used) + 1
 
 
 def _light(contents: Contents) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Associated light in Rec. 709 primaries, and alpha of 0..1."""
+    """Premultiplied light in Rec. 709 primaries, and alpha 0..1."""
     alpha = None if contents.alpha is None else alpha_as(contents.alpha, np.float32)
     if contents.pixels.dtype.kind == "f":
         return contents.pixels, alpha
@@ -156,8 +158,8 @@ def _date(block: bytes | None) -> str:
     return ifd.text(known.get(_DATE)) or "0000:00:00 00:00:00"
 
 
-def _in_display(pixels: npt.NDArray[Any], head: Facts) -> npt.NDArray[Any]:
-    """Pixels of the data window laid into the display window: cut off beyond it, 0 where there are none."""
+def _in_display(pixels: npt.NDArray[Any], head: ExrHeader) -> npt.NDArray[Any]:
+    """Pixels of the data window placed in the display window: cropped outside it, 0 where it has no pixels."""
     if head.data_window == head.display_window:
         return pixels
     width, height = _extent(head.display_window)
@@ -171,13 +173,13 @@ def _in_display(pixels: npt.NDArray[Any], head: Facts) -> npt.NDArray[Any]:
     return out
 
 
-def _extent(window: Window) -> tuple[int, int]:
+def _extent(window: PixelWindow) -> tuple[int, int]:
     left, top, right, bottom = window
     return right - left + 1, bottom - top + 1
 
 
 def _attributes(data: bytes, at: int) -> dict[str, tuple[str, bytes]]:
-    """name -> (type, value) of the header at that place."""
+    """name -> (type, value) of the header that starts at `at`."""
     found: dict[str, tuple[str, bytes]] = {}
     for _ in range(_MOST_ATTRIBUTES):
         if data[at : at + 1] == b"\0":
@@ -202,7 +204,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     return data[at:end].decode("utf-8", "replace"), end + 1
 
 
-def _window(found: Mapping[str, tuple[str, bytes]], name: str) -> Window:
+def _window(found: Mapping[str, tuple[str, bytes]], name: str) -> PixelWindow:
     value = found.get(name, ("", b""))[1]
     if len(value) != 16:
         raise ValueError(f"its header has no {name}")
@@ -223,7 +225,7 @@ def _channels(value: bytes) -> dict[str, int]:
 
 
 def _orientation(value: bytes) -> int:
-    """As OpenImageIO's tools write it; the format has none of its own."""
+    """The attribute that OpenImageIO's tools write; the format defines none."""
     found = struct.unpack("<i", value)[0] if len(value) == 4 else 1
     return found if 1 <= found <= 8 else 1
 

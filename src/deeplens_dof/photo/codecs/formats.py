@@ -1,4 +1,4 @@
-"""The picture formats, as one literal table, and how a file's first bytes tell them apart.
+"""The picture formats in one literal table, and how the first bytes of a file identify its format.
 
 A format is recognised by content, never by name. Names matter only for writing.
 """
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from deeplens_dof.photo.codecs.jxl import is_jxl
 from deeplens_dof.photo.codecs.raw_kind import is_raw
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
+from deeplens_dof.photo.metadata import ifd
 from deeplens_dof.runtime.errors import shown
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What DeepLens does with a format: the capability table, of which docs/formats.md is made.
+    """One row of the capability table, from which docs/formats.md is made.
 
-    suffixes: lower case, the usual one first. max_side: px that the format can hold. spelled: the name in sentences.
-    written: whether there is a writer; a photo of a format without one is written as TIFF unless told otherwise. extra: of
-    the package that it needs. The others say what a file keeps there and back (what is read of it, where nothing is
-    written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and depth inside it.
+    suffixes: lower case, the usual one first. max_side: the format's limit, in px. spelled: its name in sentences.
+    written: whether DeepLens writes it; photos of other formats are written as TIFF by default. extra: the extra of this
+    package that it needs. The other fields say what survives reading and writing (only reading, for a format that is not
+    written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and embedded depth.
     """
 
     name: str
@@ -88,6 +88,16 @@ _WRITTEN = tuple(each for each in FORMATS.values() if each.written)
 _READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
 READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
 
+# The first bytes of the formats that they tell; by_content looks into ISO media files, WebP and RAW.
+SIGNATURES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "TIFF": tuple(ifd.BYTE_ORDERS),
+    "EXR": (b"\x76\x2f\x31\x01",),
+    "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+}
+BIG_TIFF = (b"II+\0", b"MM\0+")
+SIGNATURE_BYTES = 16
 _FOREIGN = (
     (b"GIF8", "a GIF"),
     (b"BM", "a BMP"),
@@ -96,8 +106,7 @@ _FOREIGN = (
     (b"8BPS", "a Photoshop file"),
     (b"<svg", "an SVG"),
     (b"<?xml", "an XML file"),
-    (b"II+\0", "a BigTIFF"),
-    (b"MM\0+", "a BigTIFF"),
+    *((signature, "a BigTIFF") for signature in BIG_TIFF),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -105,14 +114,13 @@ _UNKNOWN = "not a picture of a known format"
 
 
 def by_content(data: bytes, name: str) -> Format:
-    """The format of a file from its first bytes. Raises PhotoError with what was found instead."""
+    """The format of a file, from its first bytes. Raises PhotoError, which names the format found instead."""
     head = data[:64]
     if not head:
         raise UnknownFormatError(f"{name} is empty, expected a {READABLE} picture; copy or export it again")
-    if head.startswith(b"\xff\xd8\xff"):
-        return FORMATS["JPEG"]
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return FORMATS["PNG"]
+    signed = by_signature(head)
+    if signed is not None and signed.name != "TIFF":
+        return signed
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FORMATS["WEBP"]
     if head[4:8] == b"ftyp" and _has_brand(data, _AVIF_BRANDS):
@@ -121,20 +129,24 @@ def by_content(data: bytes, name: str) -> Format:
         return FORMATS["HEIF"]
     if is_raw(data):
         return FORMATS["RAW"]
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        return FORMATS["TIFF"]
-    if head.startswith(b"\x76\x2f\x31\x01"):
-        return FORMATS["EXR"]
-    if is_jxl(head):
-        return FORMATS["JXL"]
+    if signed is not None:
+        return signed  # a TIFF that is no camera RAW
     found = _foreign(head)
     if found == _UNKNOWN and PurePath(name).suffix.lower() in _RAW_SUFFIXES:
         return FORMATS["RAW"]  # LibRaw knows more cameras than have a mark of their own
     raise UnknownFormatError(f"{name} is {found}, expected {READABLE}; export it as one of these")
 
 
+def by_signature(head: bytes) -> Format | None:
+    """The format identified by the first SIGNATURE_BYTES bytes alone, one of SIGNATURES; else None.
+
+    A camera RAW may have the layout of a TIFF, and then counts as one here.
+    """
+    return next((FORMATS[name] for name, marks in SIGNATURES.items() if head.startswith(marks)), None)
+
+
 def by_suffix(path: str | os.PathLike[str]) -> Format:
-    """The format that a file name asks for. Raises PhotoError for an unknown or missing suffix."""
+    """The format to write for a file name. Raises PhotoError for an unknown or missing suffix."""
     suffix = PurePath(os.fsdecode(path)).suffix.lower()
     for each in _WRITTEN:
         if suffix in each.suffixes:
@@ -147,7 +159,7 @@ def by_suffix(path: str | os.PathLike[str]) -> Format:
 
 
 def by_name(format_name: str) -> Format:
-    """The format to write called `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError when there is none."""
+    """The format to write named `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError for an unknown name."""
     wanted = format_name.lower().lstrip(".")
     for each in _WRITTEN:
         if wanted == each.name.lower() or f".{wanted}" in each.suffixes:
@@ -159,18 +171,18 @@ def by_name(format_name: str) -> Format:
 
 
 def written_as(suffix: str) -> str:
-    """The suffix of the result of a photo with that suffix: itself, or .tif where its format is only read."""
+    """The suffix of the result for a photo with `suffix`: the same, or .tif where the format is read-only."""
     return FORMATS["TIFF"].suffixes[0] if suffix.lower() in _READ_ONLY else suffix
 
 
 def _has_brand(data: bytes, wanted: tuple[bytes, ...]) -> bool:
-    """Whether the brands of an ISO-BMFF file (ISO/IEC 14496-12, box `ftyp`) name one of these."""
+    """Whether the `ftyp` box (ISO/IEC 14496-12) names one of these brands."""
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 1024)]
     return any(brands[i : i + 4] in wanted for i in range(0, len(brands), 4) if i != 4)
 
 
 def _foreign(head: bytes) -> str:
-    """What a file is that is not read, in words."""
+    """A description of a file in an unsupported format."""
     for signature, words in _FOREIGN:
         if head.startswith(signature):
             return words

@@ -1,7 +1,7 @@
-"""A file's header, by Pillow's own readers: size, depth and metadata, before a single pixel is decoded.
+"""File headers through Pillow's own readers: size, bit depth and metadata, before any pixel is decoded.
 
-`PIL.Image.open` is not used: it tries every format, guards by a process-wide limit of its own, and warns.
-Only the reader of the format that the content names is called, on the first frame.
+`PIL.Image.open` is not used: it tries every format, applies a process-wide limit of its own, and warns. Only the
+reader of the detected format is called, on the first frame.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from deeplens_dof.photo.codecs import exr, jxl, png, raw
@@ -30,9 +31,9 @@ _XMP, _ICC = 700, 34675
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """size: (width, height) as stored. info: metadata by Pillow's names. image: Pillow's, not loaded.
+    """The header of a file. size: (width, height) as stored. info: metadata by Pillow's names. image: Pillow's, not loaded.
 
-    deep: more than 8 and at most 16 bits a sample, of which Pillow would keep 8; then there need be no image.
+    deep: 9 to 16 bits per sample, which Pillow would reduce to 8; `image` may then be None.
     """
 
     format: Format
@@ -50,16 +51,14 @@ _warnings_lock = threading.Lock()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Pillow's warnings of odd metadata off the user's screen. One thread at a time: filters are
-    global.
-    """
+    """Silences Pillow's warnings about unusual metadata. One thread at a time, because warning filters are global."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def header(data: bytes, form: Format, name: str) -> Header:
-    """Raises PhotoError when the header is damaged or says what is not read."""
+    """The header of a file of format `form`. Raises PhotoError when it is damaged or its content is not supported."""
     from PIL import Image
 
     try:
@@ -140,19 +139,19 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
 
 
 def _exr(data: bytes, form: Format, name: str) -> Header:
-    facts = exr.facts(data)
+    facts = exr.read_exr_header(data)
     info = {} if facts.xmp is None else {"xmp": facts.xmp}
     return Header(form, facts.size, info, compression=Compression(half=facts.half))
 
 
 def _jxl(data: bytes, form: Format, name: str) -> Header:
-    facts = jxl.facts(data)
+    facts = jxl.read_jxl_header(data)
     info = {"exif": facts.exif, "xmp": facts.xmp}
     return Header(form, facts.size, info, compression=Compression(lossless=facts.lossless))
 
 
 def _raw(data: bytes, form: Format, name: str) -> Header:
-    facts = raw.facts(data, name)
+    facts = raw.read_raw_header(data, name)
     return Header(form, facts.size, {"exif": facts.exif, "xmp": facts.xmp})
 
 
@@ -184,16 +183,18 @@ _ANNEX_K = (
 
 
 def jpeg_quality(tables: dict[int, list[int]]) -> int | None:
-    """The libjpeg quality whose luminance table sums up nearest to the file's; None if there is none."""
+    """The libjpeg quality whose luminance table has the sum nearest to the file's; None without tables."""
     if not tables:
         return None
-    luminance = sum(tables[min(tables)])
+    luminance, sums = sum(tables[min(tables)]), _luminance_sums()
+    return min(range(1, 101), key=lambda quality: abs(sums[quality - 1] - luminance))
 
-    def scaled_sum(quality: int) -> int:
-        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-        return sum(min(255, max(1, (step * scale + 50) // 100)) for step in _ANNEX_K)
 
-    return min(range(1, 101), key=lambda quality: abs(scaled_sum(quality) - luminance))
+@cache
+def _luminance_sums() -> tuple[int, ...]:
+    """The sum of libjpeg's luminance table for each quality from 1 to 100."""
+    scales = [5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)]
+    return tuple(sum(min(255, max(1, (step * scale + 50) // 100)) for step in _ANNEX_K) for scale in scales)
 
 
 def webp_is_lossless(data: bytes) -> bool:

@@ -1,7 +1,6 @@
-"""HEIC and HEIF: the picture through pillow-heif (extra `heif`), the rest from the file's own boxes.
+"""HEIC and HEIF: pillow-heif (extra `heif`) decodes the picture; everything else is read from the boxes of the file.
 
-libheif turns pictures by `irot` and `imir`, which alone count: the orientation in EXIF is the camera's note of the
-same, and is set to 1.
+libheif applies `irot` and `imir`, which alone define the orientation; that in EXIF repeats it and is set to 1.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 _DEFAULT_QUALITY = 90
 
 
-class Found(NamedTuple):
-    """What a HEIF file holds. exif is TIFF-structured; depth_problem: why there is no depth, where there was some."""
+class HeifContents(NamedTuple):
+    """The contents of a HEIF file. exif: TIFF-structured. depth_problem: why existing depth is not used, or None."""
 
     decoded: Decoded
     exif: bytes | None
@@ -48,8 +47,8 @@ def pillow_heif(name: str) -> Any:
     return module
 
 
-def read(data: bytes, items: Items, limits: Limits) -> Found:
-    """The primary picture and what belongs to it. Raises PhotoError, or what libheif raises of damaged files."""
+def read_heif(data: bytes, items: Items, limits: Limits) -> HeifContents:
+    """The primary picture with its metadata and depth. Raises PhotoError, and any exception of libheif for damaged files."""
     from deeplens_dof.photo.codecs.heif_depth import depth_of
 
     name = items.name
@@ -66,11 +65,11 @@ def read(data: bytes, items: Items, limits: Limits) -> Found:
     samples, has_alpha, premultiplied = samples_of(image)
     decoded = from_samples(samples, samples.shape[2] - 1 if has_alpha else -1, premultiplied, profile)
     depth, problem = depth_of(items, image, decoded.pixels.shape[:2], raw_exif, packet)
-    return Found(decoded, raw_exif, packet, depth, problem)
+    return HeifContents(decoded, raw_exif, packet, depth, problem)
 
 
-def file_bytes(contents: Contents, quality: int | None) -> bytes:
-    """A HEIC file, 4:4:4, of 8 bits, or 10 where the photo has 16. Raises ValueError, RuntimeError or PhotoError."""
+def heif_bytes(contents: Contents, quality: int | None) -> bytes:
+    """A HEIC file, 4:4:4, 8 bits, or 10 bits for a 16-bit photo. Raises ValueError, RuntimeError or PhotoError."""
     pixels, alpha = contents.pixels, contents.alpha
     if pixels.dtype == np.uint16:
         pixels, alpha = _rounded_to_10_bits(pixels), None if alpha is None else _rounded_to_10_bits(alpha)
@@ -97,7 +96,7 @@ def _rounded_to_10_bits(samples: Pixels) -> Pixels:
 
 
 def _check_sizes(items: Items, limits: Limits) -> None:
-    """Of everything that libheif may decode: pictures, their tiles, and grids by what they themselves say."""
+    """Checks the size of everything libheif may decode: pictures, tiles, and grids by their own headers."""
     for item in items.items.values():
         if item.size is not None:
             limits.check_picture(items.name, *item.size)
@@ -116,7 +115,7 @@ def _grid_size(items: Items, item: Item) -> tuple[int, int]:
 
 
 def _exif_of(items: Items, primary: Item, limits: Limits) -> bytes | None:
-    """TIFF-structured. In front of it stands how many bytes there are before it."""
+    """The TIFF-structured EXIF block, whose offset is stored in the first four bytes."""
     for each in items.referring("cdsc", primary.id):
         if each.kind == "Exif":
             raw = items.bytes_of(each, limits.max_exif_bytes)

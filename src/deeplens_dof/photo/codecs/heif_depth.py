@@ -1,7 +1,7 @@
-"""Depth, matte and focus that a phone put into a HEIC photo as auxiliary pictures.
+"""Depth, matte and focus that a phone stored in a HEIC photo as auxiliary pictures.
 
-What the codes of a depth picture mean is said by its XMP (Apple's pixel data information: kind, range, accuracy) and
-by the SEI message of its stream (ISO/IEC 23008-12: representation and range).
+The meaning of the depth codes is given by XMP (Apple's pixel data information: kind, range, accuracy) and by the SEI
+message of the stream (ISO/IEC 23008-12: representation and range).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deeplens_dof.photo.codecs.isobmff import Item, Items
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.metadata.focus import focus
 from deeplens_dof.photo.metadata.orientation import upright
-from deeplens_dof.photo.metadata.xmp_facts import Facts, facts, number
+from deeplens_dof.photo.metadata.xmp_facts import XmpFacts, finite_number, xmp_facts
 
 Map = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ _MOST_XMP_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What codes 0..1 are: a representation type, of a range (of disparity, inverse depth or depth), in metres or not."""
+    """Meaning of the codes 0..1: the kind (disparity, inverse depth or depth), its range, and whether it is in metres."""
 
     representation: int
     low: float | None
@@ -50,19 +50,19 @@ class Meaning:
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """(low, high), None where it is missing or none."""
+        """(low, high), or None when it is missing or empty."""
         low, high = self.low, self.high
         return None if low is None or high is None or not 0 <= low < high < math.inf else (low, high)
 
 
 class _Problem(Exception):
-    """Why the depth of a file is not used: the end of a sentence that begins with its name."""
+    """Why the depth of a file is not used: the end of a sentence that begins with the file's name."""
 
 
 def depth_of(
     items: Items, image: Any, shape: tuple[int, ...], exif: bytes | None, packet: bytes | None
 ) -> tuple[EmbeddedDepth | None, str | None]:
-    """The depth of the primary picture, or a sentence that tells why it is not used; neither when there is none.
+    """The depth of the primary picture, or a sentence that says why it is not used; (None, None) when there is none.
 
     image: pillow-heif's primary picture. shape: (height, width) of the photo.
     """
@@ -73,7 +73,7 @@ def depth_of(
         return None, None
     item = depths[0]
     try:
-        said = facts(items.xmp_of(item, _MOST_XMP_BYTES))
+        said = xmp_facts(items.xmp_of(item, _MOST_XMP_BYTES))
         listed = image.info.get("depth_images") or []
         if not listed:
             raise _Problem("libheif does not find")
@@ -91,7 +91,7 @@ def depth_of(
         "HEIC depth image",
         matte=matte,
         f_number=aperture if aperture and _APERTURES[0] <= aperture <= _APERTURES[1] else None,
-        focus=focus(facts(packet), exif, primary.orientation),
+        focus=focus(xmp_facts(packet), exif, primary.orientation),
     ), None
 
 
@@ -99,13 +99,13 @@ def _sentence(name: str, why: str) -> str:
     return f"{name} holds depth that {why}; say auto, predict or the name of a depth file"
 
 
-def meaning(said: Facts, stated: dict[str, Any]) -> Meaning:
-    """said: the depth picture's own XMP. stated: its SEI message, by pillow-heif's names. XMP counts first."""
+def meaning(said: XmpFacts, stated: dict[str, Any]) -> Meaning:
+    """said: XMP of the depth picture. stated: its SEI message, by pillow-heif's names. XMP takes precedence."""
     representation = int(stated.get("representation_type", _DISPARITY))
     low, high = said.number(_PIXELS, "FloatMinValue"), said.number(_PIXELS, "FloatMaxValue")
     if low is not None and high is not None:
         kind = said.texts.get(f"{_PIXELS} AuxiliaryImageType", "").lower()
-        pixel_format = number(said.texts.get(f"{_PIXELS} NativeFormat"))
+        pixel_format = finite_number(said.texts.get(f"{_PIXELS} NativeFormat"))
         representation = _LINEAR_Z if kind == "depth" or pixel_format in _METRES else _DISPARITY
     elif representation == _DISPARITY:
         low, high = _finite(stated.get("d_min")), _finite(stated.get("d_max"))
@@ -118,9 +118,9 @@ def meaning(said: Facts, stated: dict[str, Any]) -> Meaning:
 
 
 def inverse(codes: Map, meant: Meaning) -> InverseDepth:
-    """Inverse depth of codes 0..1, (h, w): 1/m where the file states metres and a range of them, else relative.
+    """Inverse depth (h, w) of codes 0..1: 1/m where the file gives a metric range, else relative.
 
-    Raises _Problem for codes that tell no depth.
+    Raises _Problem for codes that carry no depth.
     """
     between = meant.range
     if not np.ptp(codes) > 0:
@@ -148,7 +148,7 @@ def _finite(value: Any) -> float | None:
 
 
 def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], what: str) -> Map:
-    """An auxiliary picture as codes 0..1, (h, w), upright as the photo. Raises _Problem when it is larger than that."""
+    """An auxiliary picture as codes 0..1, (h, w), upright. Raises _Problem when it is larger than the photo."""
     height, width = sorted(shape[:2])
     for size in (auxiliary.size, item.size or (0, 0)):
         if min(size) > height or max(size) > width or min(auxiliary.size) < 1:
@@ -160,7 +160,7 @@ def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], wh
 
 
 def _matte(image: Any, auxiliaries: list[Item], primary: Item, shape: tuple[int, ...]) -> Map | None:
-    """The portrait's matte, or skin, hair, teeth and glasses together; None without, or where they are damaged."""
+    """The portrait matte, or skin, hair, teeth and glasses combined; None when they are missing or damaged."""
     portrait = [each for each in auxiliaries if each.auxiliary_type == _PORTRAIT]
     parts = portrait[:1] or [each for each in auxiliaries if each.auxiliary_type.endswith(_PERSON)]
     matte: Map | None = None

@@ -1,4 +1,4 @@
-"""Decoded samples of a picture of pillow-heif, as numbers over all their range."""
+"""Samples decoded by pillow-heif, scaled to the full range of their type."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from deeplens_dof.photo.contents import Pixels
 
 
 def samples_of(image: Any) -> tuple[Pixels, bool, bool]:
-    """Decoded samples (H, W, channels), uint8, or uint16 over all its range; whether the last is alpha, and
-    premultiplied.
-    """
+    """Samples (H, W, channels), uint8, or uint16 over its full range; whether the last is alpha, and premultiplied."""
     letters, _, bits_text = image.mode.partition(";")
     bits = int(bits_text.rstrip("LB") or 8)
     channels = 1 if letters in ("L", "I") else len(letters)

@@ -1,7 +1,7 @@
-"""The boxes of a HEIF file (ISO/IEC 14496-12 and 23008-12): items, their properties, references and bytes.
+"""The boxes of a HEIF file (ISO/IEC 14496-12 and 23008-12): items, properties, references and bytes.
 
-Only `meta` is understood. Nothing is decoded, every size is checked against the box that holds it, and boxes and
-their nesting are counted, so that a file can neither send the walk astray nor keep it busy.
+Only `meta` is parsed. Nothing is decoded, every size is checked against the enclosing box, and the number of boxes and
+their nesting are limited, so that a malicious file can neither mislead nor stall the parser.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOLDERS = {b"meta": _FULL_BOX, b"iref": _FULL_BOX, b"iinf": None} | dict.fromke
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """kind: four characters, such as "ispe". body: what stands in the box."""
+    """kind: four characters, such as "ispe". body: the content of the box."""
 
     kind: str
     body: bytes
@@ -52,13 +52,13 @@ class Item:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) in px as stored, of `ispe`."""
+        """(width, height) in px as stored, from `ispe`."""
         body = self.first("ispe") or b""
         return struct.unpack_from(">II", body, 4) if len(body) >= 12 else None
 
     @property
     def orientation(self) -> int:
-        """1..8, as EXIF counts: what `irot` and `imir` do to the stored picture, in their order."""
+        """EXIF orientation 1..8 equivalent to applying `irot` and `imir` in their order."""
         probe = turned = np.arange(6).reshape(2, 3)
         for each in self.properties:
             if each.kind == "irot" and each.body:
@@ -76,7 +76,7 @@ class Item:
 
 @dataclass(slots=True)
 class Items:
-    """What `meta` says. references: (kind, from, to), for example ("auxl", depth, photo)."""
+    """The content of `meta`. references: (kind, from, to), for example ("auxl", depth, photo)."""
 
     data: bytes = field(repr=False)
     name: str
@@ -94,7 +94,7 @@ class Items:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in px of the primary picture, upright. Raises BoxError when the file does not tell."""
+        """(width, height) in px of the primary picture, upright. Raises BoxError when the file does not give it."""
         primary = self.item(self.primary)
         if primary.size is None:
             raise _broken(self.name, "it does not tell the size of its picture")
@@ -102,19 +102,19 @@ class Items:
         return (width, height) if primary.orientation < 5 else (height, width)
 
     def referring(self, kind: str, to: int) -> list[Item]:
-        """The items that refer to an item: "auxl" what is auxiliary to it, "cdsc" what describes it."""
+        """The items that refer to an item: "auxl" for its auxiliary pictures, "cdsc" for its metadata."""
         found = dict.fromkeys(source for k, source, target in self.references if (k, target) == (kind, to))
         return [self.items[source] for source in found if source in self.items]
 
     def referred(self, kind: str, source: int) -> list[Item]:
-        """The items that an item refers to: "dimg" the tiles of a grid."""
+        """The items that an item refers to, such as "dimg" for the tiles of a grid."""
         found = dict.fromkeys(
             target for k, origin, target in self.references if (k, origin) == (kind, source)
         )
         return [self.items[target] for target in found if target in self.items]
 
     def bytes_of(self, item: Item, most: int) -> bytes:
-        """The bytes of an item. Raises BoxError beyond `most`, outside the file, or built from other items."""
+        """The bytes of an item. Raises BoxError for more than `most` bytes, extents outside the file, or derived items."""
         if item.method not in (0, 1):
             raise BoxError(f"{self.name} builds its item {item.id} from other items, which is not read")
         start, end = (0, len(self.data)) if item.method == 0 else self.idat
@@ -130,7 +130,7 @@ class Items:
         return b"".join(parts)
 
     def xmp_of(self, item: Item, most: int) -> bytes | None:
-        """The XMP packet that describes an item, of at most so many bytes; None when there is none."""
+        """The XMP packet that describes an item, of at most that many bytes; None when there is none."""
         for each in self.referring("cdsc", item.id):
             if each.kind == "mime" and each.content_type == XMP_TYPE:
                 return self.bytes_of(each, most)
@@ -138,7 +138,7 @@ class Items:
 
 
 def items_of(data: bytes, name: str) -> Items:
-    """The items of a HEIF file. Raises BoxError, a PhotoError, when its boxes are damaged or beyond the limits."""
+    """The items of a HEIF file. Raises BoxError, a PhotoError, when its boxes are damaged or exceed the limits."""
     walk = _Walk(data, name)
     found = Items(data, name)
     outermost = walk.children(0, len(data))
@@ -170,7 +170,7 @@ def _read_items(walk: _Walk, found: Items, parts: dict[bytes, Body]) -> None:
 
 
 def _read_infos(walk: _Walk, found: Items, box: Body) -> None:
-    """`infe` of version 2 and 3; older ones name no kind and are of no picture."""
+    """`infe` versions 2 and 3; older ones name no kind and are not used for pictures."""
     for kind, body in walk.children(walk.inside(b"iinf", box), box[1]):
         table = walk.table(body)
         if kind != b"infe" or table.version < 2:
@@ -233,14 +233,14 @@ def _read_references(walk: _Walk, found: Items, box: Body) -> None:
 
 
 class _Walk:
-    """Steps from box to box and counts them."""
+    """Walks over boxes and counts them."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self.data, self.name = data, name
         self._boxes = self._entries = 0
 
     def children(self, start: int, end: int) -> list[Box]:
-        """The boxes that fill start..end. What follows the pictures of a file and is no box is left."""
+        """The boxes in start..end. Trailing data that is not a box is ignored."""
         found: list[Box] = []
         at = start
         while at + 8 <= end:
@@ -262,14 +262,14 @@ class _Walk:
         return found
 
     def inside(self, kind: bytes, body: Body) -> int:
-        """Where the boxes begin that a box holds."""
+        """Where the child boxes of a box begin."""
         skipped = _HOLDERS[kind]
         if skipped is None:  # iinf, which counts them with 2 or 4 bytes
             skipped = _FULL_BOX + (2 if self.data[body[0] : body[0] + 1] == b"\0" else 4)
         return body[0] + skipped
 
     def count(self, boxes: list[Box], nesting: int) -> None:
-        """Counts boxes and what they hold, however deep."""
+        """Counts boxes and table entries at any depth. Raises BoxError beyond the limit."""
         self._boxes += len(boxes)
         if self._boxes > MOST_BOXES:
             raise self._too_many()
@@ -287,7 +287,7 @@ class _Walk:
 
 
 class _Table:
-    """Numbers one after the other. full: a version and flags come first. Raises struct.error past the end."""
+    """Consecutive numbers. full: a version and flags come first. Raises struct.error past the end."""
 
     def __init__(self, walk: _Walk, body: Body, full: bool) -> None:
         self._walk, (self._at, self._end) = walk, body
@@ -306,7 +306,7 @@ class _Table:
         return self.take(self._end - self._at)
 
     def entries(self, length: int) -> int:
-        """How many entries follow; the sum over all tables is limited."""
+        """The number of entries that follow; the sum over all tables is limited."""
         found = self.number(length)
         self._walk._entries += found
         if self._walk._entries > _MOST_ENTRIES:

@@ -1,8 +1,8 @@
-"""JPEG XL (ISO/IEC 18181): the size from its first bits, metadata from its boxes, the picture by OpenImageIO.
+"""JPEG XL (ISO/IEC 18181): size from the first bits, metadata from the boxes, pixels through OpenImageIO.
 
-OpenImageIO decodes when it opens a file, so that the size is read here (part 1, annex D). It writes no metadata that it
-reads again; boxes are therefore put in here too (part 2). Orientation is the codestream's and applied by the decoder; that
-in EXIF does not count.
+OpenImageIO decodes a file when it opens it, so the size is parsed here (part 1, annex D). It writes no metadata that it
+can read back, so boxes are added here as well (part 2). Orientation is stored in the codestream and applied by the
+decoder; that in EXIF is ignored.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy as np
 
 from deeplens_dof.photo.bit_depth import as_codes
 from deeplens_dof.photo.codecs.boxes import box, boxes
-from deeplens_dof.photo.codecs.oiio import Stored, stored_bytes, stored_samples
+from deeplens_dof.photo.codecs.formats import SIGNATURES
+from deeplens_dof.photo.codecs.oiio import DecodedFile, stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents
 
-_NAKED, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+_NAKED, _CONTAINER = SIGNATURES["JXL"]
 _FILE_TYPE = box(b"ftyp", b"jxl \0\0\0\0jxl ")
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 _SIDES = (9, 13, 18, 30)  # bits
@@ -28,8 +29,8 @@ _DEFAULT_QUALITY = 95
 _EFFORT = 3  # of 1..9: at 7 it takes ten times as long for files a tenth smaller
 
 
-class Facts(NamedTuple):
-    """size: (width, height) as stored. lossless: surely so. exif, xmp: as the boxes have them, or None."""
+class JxlHeader(NamedTuple):
+    """size: (width, height) as stored. lossless: True only if certain. exif, xmp: content of the boxes, or None."""
 
     size: tuple[int, int]
     lossless: bool
@@ -37,19 +38,15 @@ class Facts(NamedTuple):
     xmp: bytes | None
 
 
-def is_jxl(data: bytes) -> bool:
-    return data.startswith((_NAKED, _CONTAINER))
-
-
-def facts(data: bytes) -> Facts:
-    """Raises ValueError when there is no codestream, or its header is cut off."""
+def read_jxl_header(data: bytes) -> JxlHeader:
+    """The header of a file. Raises ValueError when there is no codestream or its header is cut off."""
     exif, xmp = _metadata(data)
     bits = _Bits(_parts(data)[1][len(_NAKED) :][:_HEADER_BYTES])
-    return Facts(_size(bits), _is_lossless(bits), exif, xmp)
+    return JxlHeader(_size(bits), _is_lossless(bits), exif, xmp)
 
 
-def stored(data: bytes) -> Stored:
-    """Upright uint8 or uint16 samples; what has more than 8 bits, or floats (then cut at 0 and 1), comes as uint16."""
+def stored(data: bytes) -> DecodedFile:
+    """Upright uint8 or uint16 samples. Deeper integers and floats (clipped to 0..1) become uint16."""
     codestream = _parts(data)[1].ljust(_SHORTEST_BYTES, b"\0")
     found = stored_samples(codestream, ".jxl", "uint16")
     if found.kind == "uint8":
@@ -61,7 +58,7 @@ def stored(data: bytes) -> Stored:
 
 
 def jxl_bytes(contents: Contents, quality: int | None) -> bytes:
-    """quality None: without loss for 16 bits and for what came so, else 95; 100 is without loss."""
+    """A JPEG XL file. quality: 1..100, 100 is lossless; None is lossless for 16 bits and lossless originals, else 95."""
     if quality is None:
         lossless = contents.compression.lossless or contents.pixels.dtype == np.uint16
         quality = 100 if lossless else _DEFAULT_QUALITY
@@ -84,7 +81,7 @@ def jxl_bytes(contents: Contents, quality: int | None) -> bytes:
 
 
 def _parts(data: bytes) -> tuple[bytes, bytes]:
-    """The box that tells the level, or nothing, and the whole codestream. Raises ValueError when there is none."""
+    """The level box, or b"", and the whole codestream. Raises ValueError when there is none."""
     if data.startswith(_NAKED):
         return b"", data
     level, codestream = b"", []
@@ -120,7 +117,7 @@ def _metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def _expanded(packed: bytes) -> bytes | None:
-    """A compressed box; None where brotli is not installed, and for more than 16 MiB or what is damaged."""
+    """The content of a compressed box; None without brotli, beyond 16 MiB, or when it is damaged."""
     try:
         import brotli
     except ImportError:
@@ -134,7 +131,7 @@ def _expanded(packed: bytes) -> bytes | None:
 
 
 class _Bits:
-    """Bits of bytes, the lowest of each first. Raises ValueError behind the last."""
+    """Bits of a byte string, least significant first. Raises ValueError past the end."""
 
     def __init__(self, data: bytes) -> None:
         self.value, self.left = int.from_bytes(data, "little"), 8 * len(data)
@@ -149,7 +146,7 @@ class _Bits:
 
 
 def _size(bits: _Bits) -> tuple[int, int]:
-    """Annex D.2: SizeHeader."""
+    """SizeHeader (annex D.2)."""
     small = bits.take(1)
 
     def side() -> int:
@@ -161,7 +158,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
 
 
 def _is_lossless(bits: _Bits) -> bool:
-    """Annex D.3: whether the picture is stored in its own colours; False for headers with rarer parts too."""
+    """Whether the picture is stored in its original colour space (annex D.3); False for headers with rarer parts."""
     if bits.take(1):  # all default, which is the lossy colours
         return False
     if bits.take(1) and (bits.take(3), bits.take(3))[1]:  # orientation; its own size, a preview, frames

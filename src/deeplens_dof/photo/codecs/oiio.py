@@ -1,6 +1,6 @@
-"""Samples of a file through OpenImageIO, as they are stored, and back.
+"""Stored samples of a file, read and written through OpenImageIO.
 
-Its Python interface takes file names only, hence the private temporary files.
+Its Python interface accepts file names only, hence the private temporary files.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Stored(NamedTuple):
-    """samples: (H, W, channels). alpha_channel: its number, -1 for none. kind: "uint8", "uint16", "half", "float", ... as
-    the file has it. icc: its profile. attributes: what else OpenImageIO says of the file, numbers and text.
+class DecodedFile(NamedTuple):
+    """Samples of a file and what OpenImageIO reports about them.
+
+    samples: (H, W, channels). alpha_channel: its index, -1 for none. kind: the file's own type, "uint8", "uint16", "half",
+    "float", ... icc: its profile. attributes: other metadata, numbers and text.
     """
 
     samples: npt.NDArray[Any]
@@ -32,11 +34,19 @@ def stored_samples(
     suffix: str,
     kind: str | None = None,
     chosen: Callable[[tuple[str, ...]], tuple[int, int]] | None = None,
-) -> Stored:
-    """The first picture of a file. kind: the type to read samples as; None is the file's own. chosen: from the names of
-    all channels the first to be read and the one after the last; None reads them all.
+    check: Callable[[int, int, int], None] | None = None,
+) -> DecodedFile:
+    """The samples of the first picture of a file. Unassociated alpha is not multiplied in.
 
-    Alpha is not multiplied in here where the file's is not. Raises ValueError for a damaged file.
+    Args:
+        data: the file.
+        suffix: suffix of the file's format, such as ".png".
+        kind: type to convert samples to ("uint16", "float", ...); "float" maps integers to 0..1. None keeps the file's own.
+        chosen: takes the channel names; returns the first channel to read and the one after the last. None reads all.
+        check: takes width, height and number of channels before anything is decoded; raises if they are too large.
+
+    Raises:
+        ValueError: the file is damaged.
     """
     import OpenImageIO
 
@@ -50,6 +60,10 @@ def stored_samples(
             raise ValueError(_without_path(OpenImageIO.geterror(), path))
         try:
             spec = file.spec()
+            if check is not None:
+                check(spec.width, spec.height, spec.nchannels)
+            if spec.depth > 1:
+                raise ValueError(f"it is a volume of {spec.depth} slices, expected a picture")
             own = str(spec.format)
             names = tuple(spec.channelnames)
             first, end = chosen(names) if chosen else (0, len(names))
@@ -63,7 +77,7 @@ def stored_samples(
         samples = samples[..., None]
     attributes = {each.name: each.value for each in spec.extra_attribs}
     profile = attributes.pop("ICCProfile", None)
-    return Stored(
+    return DecodedFile(
         samples,
         names[first:end],
         int(spec.alpha_channel) - first if first <= spec.alpha_channel < end else -1,
@@ -81,8 +95,18 @@ def stored_bytes(
     attributes: Mapping[str, Any],
     icc: bytes | None = None,
 ) -> bytes:
-    """The file of that suffix with these samples (H, W, channels), written as `kind`. An attribute is a value, or a pair
-    of OpenImageIO's name of a type and a value. Raises OSError when OpenImageIO does not write it.
+    """A file with these samples.
+
+    Args:
+        samples: (H, W, channels).
+        suffix: suffix of the format, such as ".exr".
+        kind: OpenImageIO's name of the type to write.
+        channels: their names.
+        attributes: name -> value, or (OpenImageIO's type name, value).
+        icc: a colour profile, or None.
+
+    Raises:
+        OSError: OpenImageIO cannot write it.
     """
     import OpenImageIO
 

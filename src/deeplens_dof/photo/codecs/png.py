@@ -1,6 +1,4 @@
-"""PNG (W3C PNG third edition): written by us, so that 8 and 16 bits are treated alike and metadata goes in as
-it is.
-"""
+"""PNG (W3C PNG third edition), encoded here so that 8 and 16 bits are treated alike and metadata is written unchanged."""
 
 from __future__ import annotations
 
@@ -11,20 +9,20 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.contents import Contents, Pixels
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+(_SIGNATURE,) = SIGNATURES["PNG"]
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
 _BAND_ROWS = 16
 _PAETH = 4
 
 
 def png_bytes(contents: Contents) -> bytes:
-    """RGB, or RGBA when there is alpha, of the pixels' own depth.
+    """RGB, or RGBA when there is alpha, at the bit depth of the pixels.
 
-    Rows are Paeth-filtered and run-length plus Huffman coded: photographs hold noise, in which searching for
-    longer matches takes three times as long and saves nothing (measured: 1.1 against 2.7 s for 12 MP, same
-    size).
+    Rows are Paeth-filtered, then run-length and Huffman coded: photographs are noisy, so searching for longer matches takes
+    three times as long and saves nothing (measured: 1.1 against 2.7 s for 12 MP, same size).
     """
     width, height = contents.size
     depth = 8 * contents.pixels.dtype.itemsize
@@ -42,7 +40,7 @@ def png_bytes(contents: Contents) -> bytes:
 
 
 def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """EXIF and XMP of a PNG, wherever they stand in it; either may be None. Reads no pixels."""
+    """EXIF and XMP of a PNG, wherever they are stored; either may be None. Decodes no pixels."""
     exif = xmp = None
     for kind, body in _chunks(data):
         if kind == b"eXIf":
@@ -53,7 +51,7 @@ def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def is_deep(data: bytes) -> bool:
-    """Whether the header says 16 bits a sample."""
+    """Whether the header declares 16 bits per sample."""
     return data[12:16] == b"IHDR" and data[24:25] == b"\x10"
 
 
@@ -71,7 +69,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _international_text(body: bytes, most_bytes: int = 1 << 24) -> bytes | None:
-    """The text of an iTXt chunk, section 11.3.3.4; compressed text is expanded up to `most_bytes`."""
+    """The text of an iTXt chunk (section 11.3.3.4); compressed text is expanded up to `most_bytes`."""
     _, _, rest = body.partition(b"\0")
     if len(rest) < 2:
         return None
@@ -109,9 +107,7 @@ def _big_endian_bytes(samples: Pixels) -> npt.NDArray[np.uint8]:
 def _paeth_filtered(
     rows: npt.NDArray[np.uint8], previous: npt.NDArray[np.uint8] | None, pixel_bytes: int
 ) -> bytes:
-    """Section 9.4: each byte less the nearest of its left, upper and upper left neighbours; filter type in
-    front.
-    """
+    """Section 9.4: each byte minus the nearest of its left, upper and upper left neighbours, after the filter type."""
     above = np.zeros(rows.shape, np.int16)
     above[1:] = rows[:-1]
     if previous is not None:

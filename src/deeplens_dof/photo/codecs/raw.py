@@ -1,6 +1,6 @@
 """Camera RAW through rawpy (LibRaw): 16 bits, the camera's white balance, sRGB; read only.
 
-LibRaw turns the picture upright. Its EXIF is read here, from wherever the maker keeps it.
+LibRaw turns the picture upright. EXIF is read here, from the place where each maker stores it.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _CANON_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _SRGB_POWER, _SRGB_SLOPE = 2.4, 12.92
 
 
-class Facts(NamedTuple):
-    """size: (width, height) of the sensor's samples, as stored. exif: TIFF-structured; xmp: a packet; or None."""
+class RawHeader(NamedTuple):
+    """size: (width, height) of the sensor's samples, as stored. exif: TIFF-structured, or None. xmp: a packet, or None."""
 
     size: tuple[int, int]
     exif: bytes | None
     xmp: bytes | None
 
 
-def facts(data: bytes, name: str) -> Facts:
-    """Raises UnknownFormatError without rawpy, ValueError for what LibRaw does not open."""
+def read_raw_header(data: bytes, name: str) -> RawHeader:
+    """The header of a file. Raises UnknownFormatError without rawpy, ValueError for a file that LibRaw cannot open."""
     _check_whole(data)
     with _opened(data, name) as file:
         size = file.sizes
         width, height = max(size.raw_width, size.width), max(size.raw_height, size.height)
-    return Facts((width, height), *_metadata(data))
+    return RawHeader((width, height), *_metadata(data))
 
 
-def decode(data: bytes, name: str) -> Decoded:
-    """uint16 sRGB, upright, exposed as the sensor was: nothing is brightened. Raises as `facts` does."""
+def decode_raw(data: bytes, name: str) -> Decoded:
+    """uint16 sRGB, upright, at the sensor's exposure (no automatic brightening). Raises as `read_raw_header` does."""
     from rawpy import ColorSpace, LibRawError
 
     with _opened(data, name) as file:
@@ -78,13 +78,13 @@ def _opened(data: bytes, name: str) -> Any:
 
 
 def _words(problem: Exception) -> str:
-    """LibRaw's message, which rawpy hands on as bytes."""
+    """LibRaw's message, which rawpy passes on as bytes."""
     message = problem.args[0] if problem.args else ""
     return message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
 
 
 def _check_whole(data: bytes) -> None:
-    """Raises ValueError for a DNG whose samples would lie behind its end, of which LibRaw complains on the terminal too."""
+    """Raises ValueError for a truncated DNG, before LibRaw also prints a complaint to the terminal."""
     order = ifd.byte_order(data)
     pages = list(directories(data, order)) if order else []
     if order is None or DNG_VERSION not in pages[0]:
@@ -99,7 +99,7 @@ def _check_whole(data: bytes) -> None:
 
 
 def _metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """EXIF and XMP: of a TIFF's first page, of Fujifilm's JPEG, or of Canon's boxes."""
+    """EXIF and XMP, from the first page of a TIFF, from Fujifilm's JPEG, or from Canon's boxes."""
     if data.startswith(b"FUJIFILM"):
         return _of_fuji(data), None
     if data[4:8] == b"ftyp":
@@ -107,7 +107,7 @@ def _metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
     if (
         data[:2] in (b"II", b"MM") and ifd.byte_order(data) is None
     ):  # Olympus and Panasonic have their own number there
-        data = (b"II*\0" if data[:2] == b"II" else b"MM\0*") + data[4:]
+        data = next(mark for mark in ifd.BYTE_ORDERS if mark[:2] == data[:2]) + data[4:]
     order = ifd.byte_order(data)
     if order is None:
         return None, None
@@ -116,7 +116,7 @@ def _metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def _of_fuji(data: bytes) -> bytes | None:
-    """EXIF of the JPEG inside, whose first segment it is."""
+    """EXIF from the first segment of the embedded JPEG."""
     start = int.from_bytes(data[_FUJI_JPEG : _FUJI_JPEG + 4], "big")
     head = data[start : start + _FUJI_SEARCHED + 4]
     if head[:4] != b"\xff\xd8\xff\xe1":
@@ -125,7 +125,7 @@ def _of_fuji(data: bytes) -> bytes | None:
 
 
 def _of_canon(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """CR3 keeps the directories of EXIF as files of their own: CMT1 is IFD0, CMT2 EXIF, CMT4 the place."""
+    """CR3 stores the EXIF directories as separate blocks: CMT1 is IFD0, CMT2 EXIF, CMT4 GPS."""
     parts: dict[bytes, bytes] = {}
     xmp = None
     for kind, start, end in boxes(data):

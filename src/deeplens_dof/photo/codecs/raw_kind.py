@@ -1,4 +1,4 @@
-"""Whether a file is a camera's RAW, told by its first bytes, or by the tags of what is laid out like a TIFF."""
+"""Camera RAW detection, by signature or, for TIFF-based formats, by tags."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _MOST_SUB_PAGES = 16
 
 
 def is_raw(data: bytes) -> bool:
-    """True only for what no plain TIFF is: Canon's CR2 mark, a DNG version, samples of a sensor in the first page or one
-    below it, or a small first page above others.
+    """True only for files that no ordinary TIFF resembles.
+
+    They have Canon's CR2 mark, a DNG version, sensor samples in the first page or a sub-page, or a small first page above
+    others.
     """
     if any(data[at : at + len(mark)] == mark for at, mark in _SIGNATURES):
         return True
@@ -40,7 +42,7 @@ def is_raw(data: bytes) -> bool:
 
 
 def directories(data: bytes, order: str) -> Iterator[ifd.Directory]:
-    """IFD0 and those that it names as its sub-pages."""
+    """IFD0 and its sub-pages."""
     first = ifd.directory_at(data, order, ifd.first_offset(data, order))
     yield first
     for offset in ifd.integers(first.get(_SUB_PAGES), order)[:_MOST_SUB_PAGES]:

@@ -1,6 +1,4 @@
-"""TIFF 6.0, written by us: one page of 8 or 16 bits, with EXIF, GPS, ICC and XMP, deflated behind a
-predictor.
-"""
+"""TIFF 6.0, encoded here: one page of 8 or 16 bits with EXIF, GPS, ICC and XMP, deflated after a predictor."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _LARGEST_BYTES = (1 << 32) - 1
 
 
 def tiff_bytes(contents: Contents) -> bytes:
-    """RGB, or RGBA with plain (unassociated) alpha. Raises ValueError when it would pass TIFF's 4 GiB."""
+    """RGB, or RGBA with unassociated alpha. Raises ValueError when it would exceed TIFF's 4 GiB."""
     order, tags = exif.descriptive_tags(contents.exif)
     samples = contents.pixels
     if contents.alpha is not None:
@@ -42,16 +40,14 @@ def tiff_bytes(contents: Contents) -> bytes:
     if channels == 4:
         page[0x0152] = ifd.packed(order, ifd.SHORT, 2)  # unassociated alpha
     if contents.icc is not None:
-        page[0x8773] = ifd.blob(ifd.UNDEFINED, contents.icc)
+        page[0x8773] = ifd.bytes_field(ifd.UNDEFINED, contents.icc)
     if contents.xmp is not None:
-        page[0x02BC] = ifd.blob(ifd.BYTE, contents.xmp)
+        page[0x02BC] = ifd.bytes_field(ifd.BYTE, contents.xmp)
     return _assembled(order, tags._replace(ifd0={**tags.ifd0, **page}), strips)
 
 
 def _assembled(order: str, tags: ifd.Tags, strips: list[bytes]) -> bytes:
-    """Directories first, then the strips; offsets have a fixed size, so that the length is known before they
-    are.
-    """
+    """Directories, then strips. Offsets have a fixed size, so the length of the directories is known in advance."""
     at = len(ifd.laid_out(order, tags))
     if at + sum(map(len, strips)) > _LARGEST_BYTES:
         raise ValueError("a TIFF holds at most 4 GiB; save as PNG")
@@ -64,7 +60,7 @@ def _assembled(order: str, tags: ifd.Tags, strips: list[bytes]) -> bytes:
 
 
 def _strip(rows: Pixels, order: str) -> bytes:
-    """Section 14: each sample less its left neighbour, modulo the type; then deflated."""
+    """Section 14: each sample minus its left neighbour, modulo the type; then deflated."""
     differences = rows.copy()
     np.subtract(rows[:, 1:], rows[:, :-1], out=differences[:, 1:])
     packer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)

@@ -1,1 +1,1 @@
-"""What a picture file says beside its pixels: EXIF, XMP, ICC profiles, orientation, focus."""
+"""Metadata beside the pixels of a file: EXIF, XMP, ICC profiles, orientation, focus."""

@@ -1,8 +1,7 @@
-"""EXIF (CIPA DC-008): what the camera wrote, kept byte for byte except for what turning the picture makes
-untrue.
+"""EXIF (CIPA DC-008), kept byte for byte except where turning the picture makes it wrong.
 
-Blocks are TIFF-structured, without the `Exif\\0\\0` in front. Maker notes hold offsets that only their maker
-knows, so a block is patched in place wherever that will do.
+Blocks are TIFF-structured, without the leading `Exif\\0\\0`. Maker notes contain offsets that only their maker
+understands, so a block is patched in place wherever possible.
 """
 
 from __future__ import annotations
@@ -42,9 +41,7 @@ _DESCRIPTIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What the camera says of itself; None where it says nothing. focal_length_35mm_mm is on a 36 mm wide
-    sensor.
-    """
+    """The camera's own description; None where it gives none. focal_length_35mm_mm refers to a 36 mm wide sensor."""
 
     make: str | None = None
     model: str | None = None
@@ -54,7 +51,7 @@ class Camera:
 
 
 def block(raw: bytes | None) -> bytes | None:
-    """A TIFF-structured block from what a file holds as EXIF; None when it is none."""
+    """The TIFF-structured block in a file's EXIF data; None when it is not one."""
     if not raw:
         return None
     raw = raw[len(_PREFIX) :] if raw.startswith(_PREFIX) else raw
@@ -62,7 +59,7 @@ def block(raw: bytes | None) -> bytes | None:
 
 
 def orientation(exif: bytes | None) -> int:
-    """1..8 as EXIF has it; 1 when nothing, or nothing sensible, is said."""
+    """EXIF orientation 1..8; 1 when it is missing or out of range."""
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return 1
@@ -70,7 +67,7 @@ def orientation(exif: bytes | None) -> int:
     return found if found is not None and 1 <= found <= 8 else 1
 
 
-def camera(exif: bytes | None) -> Camera:
+def camera_of(exif: bytes | None) -> Camera:
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return Camera()
@@ -90,9 +87,9 @@ def camera(exif: bytes | None) -> Camera:
 
 
 def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
-    """The block for upright pixels of that size: orientation 1, sizes set, and the old thumbnail blanked out.
+    """The block for upright pixels of that size: orientation 1, updated sizes, blanked thumbnail.
 
-    Everything else stays byte for byte where it was.
+    Everything else stays byte for byte in place.
     """
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
@@ -109,7 +106,7 @@ def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
 
 
 def from_tiff(data: bytes) -> bytes | None:
-    """The EXIF of a TIFF file, whose IFD0 serves both: describing tags, EXIF and GPS. None for BigTIFF."""
+    """The EXIF block of a TIFF file, whose IFD0 holds descriptive tags, EXIF and GPS. None for BigTIFF."""
     order = ifd.byte_order(data)
     if order is None:
         return None
@@ -121,7 +118,7 @@ def from_tiff(data: bytes) -> bytes | None:
 
 
 def descriptive_tags(exif: bytes | None) -> tuple[str, ifd.Tags]:
-    """Byte order and tags of a block, IFD0 without what describes a file; what a TIFF is written with."""
+    """Byte order and tags of a block without those that describe the file itself; used to write a TIFF."""
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return "<", ifd.Tags({}, {}, {}, {})
@@ -130,15 +127,15 @@ def descriptive_tags(exif: bytes | None) -> tuple[str, ifd.Tags]:
 
 
 def relaid(exif: bytes) -> bytes:
-    """The block laid out anew: the same tags but orientation, sizes and what is not in a directory at all."""
+    """The block written anew with the same tags, without orientation, sizes and bytes outside any directory."""
     order, tags = descriptive_tags(exif)
     return ifd.laid_out(order, tags)
 
 
-def shortened(exif: bytes, most_bytes: int) -> bytes:
-    """The block laid out anew without what is not in a directory, then without the maker note, until it fits.
+def within_bytes(exif: bytes, most_bytes: int) -> bytes:
+    """The block written anew without bytes outside any directory, and if needed without the maker note, to fit.
 
-    Raises ValueError when it does not fit even so.
+    Raises ValueError when it still does not fit.
     """
     order, tags = descriptive_tags(exif)
     bare = {tag: entry for tag, entry in tags.exif.items() if tag != _MAKER_NOTE}
@@ -149,8 +146,8 @@ def shortened(exif: bytes, most_bytes: int) -> bytes:
     raise ValueError(f"{len(exif):,} bytes of EXIF do not fit into {most_bytes:,}")
 
 
-def _patch(target: bytearray, order: str, entry: ifd.Entry | None, value: int) -> None:
-    """Overwrites the first number of an integer entry in place, if it fits."""
+def _patch(target: bytearray, order: str, entry: ifd.Field | None, value: int) -> None:
+    """Overwrites the first number of an integer field in place, if it fits."""
     if entry is None or entry.kind not in (ifd.SHORT, ifd.LONG):
         return
     if entry.kind == ifd.LONG:
@@ -160,7 +157,7 @@ def _patch(target: bytearray, order: str, entry: ifd.Entry | None, value: int) -
 
 
 def _blank_thumbnail(target: bytearray, exif: bytes, order: str, start: int) -> None:
-    """Unlinks IFD1 and overwrites its JPEG: it shows the picture as it was, perhaps lying on its side."""
+    """Unlinks IFD1 and overwrites its JPEG, which shows the picture before it was turned."""
     link = ifd.next_pointer(exif, order, start)
     if link is None:
         return

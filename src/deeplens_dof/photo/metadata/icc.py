@@ -1,6 +1,6 @@
-"""ICC profiles (ICC.1:2022): just the tags that say how a matrix/TRC or grey profile encodes light.
+"""ICC profiles (ICC.1:2022): only the tags that define how a matrix/TRC or grey profile encodes light.
 
-Colour conversion proper is left to littlecms. Every length in the file is checked before it is used.
+littlecms does the colour conversion. Every length in the file is checked before it is used.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Profile:
 
 @lru_cache(maxsize=16)
 def profile(icc: bytes) -> Profile | None:
-    """What a profile says; None when the bytes are not a profile."""
+    """The parsed profile; None when the bytes are not a profile."""
     if len(icc) < 132 or icc[36:40] != b"acsp":
         return None
     tags = _tags(icc)
@@ -64,16 +64,14 @@ def profile(icc: bytes) -> Profile | None:
 
 
 def fitting(icc: bytes | None, channels: int) -> bytes | None:
-    """The profile if it describes pixels of that many channels (1, 3 or 4), else None: it says nothing about
-    them.
-    """
+    """The profile if it describes pixels with that many channels (1, 3 or 4), else None."""
     found = profile(icc) if icc else None
     wanted = {1: ("GRAY",), 3: ("RGB ",), 4: ("CMYK",)}[channels]
     return icc if found is not None and found.color_space in wanted else None
 
 
 def grey_to_srgb(grey: Pixels, icc: bytes) -> Pixels:
-    """Grey codes under a grey profile to the sRGB codes of the same light and type."""
+    """Grey codes under a grey profile as sRGB codes of the same light and type."""
     found = profile(icc)
     if found is None or found.curves is None:
         return grey
@@ -112,7 +110,7 @@ def _xyz(block: bytes) -> tuple[float, float, float] | None:
 
 
 def _curve(block: bytes) -> ToneCurve | None:
-    """A `curv` or `para` tag, sections 10.6 and 10.18; None when it is neither, cut off or not a curve."""
+    """A `curv` or `para` tag (sections 10.6 and 10.18); None when it is neither, cut off or not a curve."""
     values = None
     if block[:4] == b"curv" and len(block) >= 12:
         values = _sampled(block)
@@ -149,7 +147,7 @@ def _parametric(block: bytes) -> npt.NDArray[np.float64] | None:
 
 
 def _seven(kind: int, given: list[float]) -> tuple[float, ...]:
-    """Every kind of parametric curve as the fullest one: (a x + b)^g + e above d, c x + f below."""
+    """The seven parameters of any parametric curve: (a x + b)^g + e above d, c x + f below."""
     if kind == 0:
         return (given[0], 1, 0, 0, 0, 0, 0)
     if kind in (1, 2):

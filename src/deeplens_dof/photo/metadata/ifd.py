@@ -1,7 +1,6 @@
-"""Image file directories, the structure under EXIF and TIFF (TIFF 6.0, section 2): read with bounds, laid out
-anew.
+"""Image file directories, the structure of EXIF and TIFF (TIFF 6.0, section 2), read with bounds checks and written.
 
-Values stay raw bytes in the byte order of the block they came from, so that nothing is lost by decoding it.
+Values stay raw bytes in their original byte order, so that nothing is lost by decoding.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ _MOST_ENTRIES = 1000  # of one directory; cameras write below 100
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
 
 
-class Entry(NamedTuple):
-    """One tag. kind is the TIFF type, length counts its values, value is the raw bytes, offset where they
-    stand in the block.
-    """
+class Field(NamedTuple):
+    """One tag. kind: TIFF type. length: number of values. value: raw bytes. offset: their position in the block."""
 
     kind: int
     length: int
@@ -28,21 +25,24 @@ class Entry(NamedTuple):
     offset: int = 0
 
 
-Directory = dict[int, Entry]
+Directory = dict[int, Field]
+
+
+BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}  # by the first four bytes
 
 
 def byte_order(block: bytes) -> str | None:
-    """ "<" or ">" of a TIFF-structured block, None when it is not one."""
-    return {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    """ "<" or ">" of a TIFF-structured block; None when it is not one."""
+    return BYTE_ORDERS.get(block[:4])
 
 
 def first_offset(block: bytes, order: str) -> int:
-    """Where IFD0 stands."""
+    """The offset of IFD0."""
     return _long(block, order, 4)
 
 
 def directory_at(block: bytes, order: str, offset: int) -> Directory:
-    """The entries of the directory at `offset`; those that point outside the block are left out."""
+    """The fields of the directory at `offset`; those that point outside the block are left out."""
     found: Directory = {}
     if not 8 <= offset <= len(block) - 2:
         return found
@@ -55,12 +55,12 @@ def directory_at(block: bytes, order: str, offset: int) -> Directory:
         size = _SIZES.get(kind, 0) * length
         start = at + 8 if size <= 4 else _long(block, order, at + 8)
         if size and start + size <= len(block):
-            found.setdefault(tag, Entry(kind, length, block[start : start + size], start))
+            found.setdefault(tag, Field(kind, length, block[start : start + size], start))
     return found
 
 
 def next_pointer(block: bytes, order: str, offset: int) -> int | None:
-    """Where the offset of the directory after the one at `offset` is stored; None outside the block."""
+    """Where the offset of the next directory is stored; None outside the block."""
     if not 8 <= offset <= len(block) - 2:
         return None
     (count,) = struct.unpack_from(f"{order}H", block, offset)
@@ -68,28 +68,28 @@ def next_pointer(block: bytes, order: str, offset: int) -> int | None:
     return at if at + 4 <= len(block) else None
 
 
-def pointed(block: bytes, order: str, directory: Mapping[int, Entry], pointer: int) -> Directory:
-    """The directory that a pointer tag leads to; empty when there is none."""
+def pointed(block: bytes, order: str, directory: Mapping[int, Field], pointer: int) -> Directory:
+    """The directory that a pointer tag refers to; empty when there is none."""
     offset = integer(directory.get(pointer), order)
     return {} if offset is None else directory_at(block, order, offset)
 
 
-def integer(entry: Entry | None, order: str) -> int | None:
+def integer(entry: Field | None, order: str) -> int | None:
     """The first value of an integer tag."""
     found = integers(entry, order)
     return found[0] if found else None
 
 
-def integers(entry: Entry | None, order: str) -> tuple[int, ...]:
-    """All values of an integer tag; none when it is absent or of another type."""
+def integers(entry: Field | None, order: str) -> tuple[int, ...]:
+    """All values of an integer tag; empty when it is absent or of another type."""
     if entry is None or entry.kind not in (BYTE, SHORT, LONG, 13):
         return ()
     size = _SIZES[entry.kind]
     return struct.unpack(f"{order}{len(entry.value) // size}{' BH I'[size]}", entry.value)
 
 
-def number(entry: Entry | None, order: str) -> float | None:
-    """The first value of a rational or integer tag; None when it is no finite number."""
+def number(entry: Field | None, order: str) -> float | None:
+    """The first value of a rational or integer tag; None when it is not a finite number."""
     if entry is not None and entry.kind in (RATIONAL, 10):
         above, below = struct.unpack_from(order + ("II" if entry.kind == RATIONAL else "ii"), entry.value)
         return above / below if below else None
@@ -97,26 +97,26 @@ def number(entry: Entry | None, order: str) -> float | None:
     return None if whole is None else float(whole)
 
 
-def text(entry: Entry | None) -> str | None:
-    """An ASCII tag without its padding, None when it is absent or blank."""
+def text(entry: Field | None) -> str | None:
+    """An ASCII tag without its padding; None when it is absent or blank."""
     if entry is None or entry.kind != ASCII:
         return None
     return entry.value.split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 
-def packed(order: str, kind: int, *values: int) -> Entry:
-    """An entry of SHORT, LONG or BYTE values."""
+def packed(order: str, kind: int, *values: int) -> Field:
+    """A field of SHORT, LONG or BYTE values."""
     code = {BYTE: "B", SHORT: "H", LONG: "I"}[kind]
-    return Entry(kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))
+    return Field(kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))
 
 
-def blob(kind: int, value: bytes) -> Entry:
-    """An entry of bytes (BYTE, ASCII or UNDEFINED)."""
-    return Entry(kind, len(value), value)
+def bytes_field(kind: int, value: bytes) -> Field:
+    """A field of bytes (BYTE, ASCII or UNDEFINED)."""
+    return Field(kind, len(value), value)
 
 
 class Tags(NamedTuple):
-    """What EXIF consists of: IFD0 and the three directories that it leads to."""
+    """The directories of EXIF: IFD0 and the three that it points to."""
 
     ifd0: Directory
     exif: Directory
@@ -132,7 +132,7 @@ def tags_of(block: bytes, order: str) -> Tags:
 
 
 def laid_out(order: str, tags: Tags) -> bytes:
-    """A TIFF-structured block with IFD0 first, at offset 8, and no second page. Pointers are set here."""
+    """A TIFF-structured block with IFD0 at offset 8 and no second page. Pointers are filled in here."""
     ifd0, exif = _without_pointers(tags.ifd0), _without_pointers(tags.exif)
     at = 8 + _size(ifd0) + 12 * (bool(exif or tags.interop) + bool(tags.gps))
     offsets: list[tuple[Directory, int]] = []
@@ -147,7 +147,7 @@ def laid_out(order: str, tags: Tags) -> bytes:
     if tags.gps:
         ifd0[GPS_POINTER] = packed(order, LONG, at)
         offsets.append((tags.gps, at))
-    magic = b"II*\0" if order == "<" else b"MM\0*"
+    magic = next(mark for mark, named in BYTE_ORDERS.items() if named == order)
     block = magic + struct.pack(f"{order}I", 8) + _bytes_of(order, ifd0, 8)
     return block + b"".join(_bytes_of(order, directory, offset) for directory, offset in offsets)
 
@@ -158,7 +158,7 @@ def _without_pointers(directory: Directory) -> Directory:
 
 
 def _size(directory: Directory) -> int:
-    """Bytes that a directory takes, its long values included, each starting at an even offset."""
+    """Size of a directory in bytes with its long values, each at an even offset."""
     outside = sum(len(e.value) + len(e.value) % 2 for e in directory.values() if len(e.value) > 4)
     return 2 + 12 * len(directory) + 4 + outside
 

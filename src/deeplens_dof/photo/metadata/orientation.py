@@ -24,7 +24,7 @@ _STEPS = {
 
 
 def upright(stored: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """A stored (H, W, ...) array turned upright; a copy in row order unless orientation is 1."""
+    """A stored (H, W, ...) array turned upright; a contiguous copy unless orientation is 1."""
     swap, flip_rows, flip_columns = _STEPS[orientation]
     turned = stored.swapaxes(0, 1) if swap else stored
     turned = turned[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
@@ -32,16 +32,14 @@ def upright(stored: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 
 def upright_point(stored: tuple[float, float], orientation: int) -> tuple[float, float]:
-    """Where a point (x, y), 0..1 of the stored picture, lies in the upright one."""
+    """A point (x, y), 0..1 of the stored picture, in the upright one."""
     swap, flip_rows, flip_columns = _STEPS[orientation]
     x, y = stored[::-1] if swap else stored
     return (1 - x if flip_columns else x), (1 - y if flip_rows else y)
 
 
 def upright_image(stored: Image.Image, orientation: int) -> Image.Image:
-    """The same for a Pillow image, whose four-byte pixels turn three times as fast as numpy's three-byte
-    ones.
-    """
+    """`upright` for a Pillow image, whose four-byte pixels turn three times as fast as numpy's three-byte ones."""
     from PIL import Image
 
     method = {

@@ -1,7 +1,7 @@
-"""Primaries of linear light: from those of a profile or of an EXR's chromaticities to those of sRGB (Rec. 709).
+"""Primaries of linear light: from those of a profile or of EXR chromaticities to those of sRGB (Rec. 709).
 
-Colorants are XYZ of red, green and blue under D50, as ICC profiles have them; white points are adapted by Bradford's
-cone responses (ICC.1:2022, annex E).
+Colorants are XYZ of red, green and blue under D50, as in ICC profiles; white points are adapted with Bradford's cone
+responses (ICC.1:2022, annex E).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.imaging.color import FloatImage
+from deeplens_dof.types import Image
 
 Matrix = npt.NDArray[np.float64]
 
@@ -22,7 +22,7 @@ _BAND_ROWS = 256
 
 
 def colorants_of(chromaticities: Sequence[float]) -> Matrix | None:
-    """XYZ (D50) of red, green and blue, (3, 3), from x and y of them and of white; None when they span no colours."""
+    """XYZ (D50) of red, green and blue, (3, 3), from the x and y of them and of white; None when they span no gamut."""
     xy = np.asarray(chromaticities, np.float64).reshape(4, 2)
     if not np.isfinite(xy).all() or (np.abs(xy[:, 1]) < 1e-6).any():
         return None
@@ -38,8 +38,8 @@ def colorants_of(chromaticities: Sequence[float]) -> Matrix | None:
     return colorants
 
 
-def to_rec709(linear: FloatImage, colorants: Matrix) -> FloatImage:
-    """Linear light (H, W, 3) of these colorants as that of Rec. 709; what that cannot show becomes negative."""
+def to_rec709(linear: Image, colorants: Matrix) -> Image:
+    """Linear light (H, W, 3) of these colorants in Rec. 709; colours outside its gamut become negative."""
     own = colorants_of(REC709)
     assert own is not None
     matrix = (np.asarray(colorants, np.float64) @ np.linalg.inv(own)).astype(np.float32)

@@ -1,9 +1,7 @@
-"""XMP packets (ISO 16684-1): kept byte for byte, with our settings put in and what turning makes untrue put
-right.
+"""XMP packets (ISO 16684-1), kept byte for byte except for our settings and properties that turning makes wrong.
 
-A packet is never re-serialised: expat says where things stand and only those bytes change, so that prefixes,
-comments and white space of other programs survive. Packets with a document type, and thus with entities, are
-not accepted.
+A packet is never re-serialised: expat locates the edits and only those bytes change, so that prefixes, comments and
+white space of other programs survive. Packets with a document type, and thus with entities, are rejected.
 """
 
 from __future__ import annotations
@@ -30,13 +28,11 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 class PacketError(ValueError):
-    """An XMP packet that is not well-formed, has a document type, or is nested beyond reason."""
+    """An XMP packet that is not well-formed, has a document type, or is nested too deeply."""
 
 
 def checked(packet: bytes | str | None) -> bytes | None:
-    """A packet as UTF-8 that says orientation 1; None when there is none or it is not acceptable XML with
-    RDF.
-    """
+    """A packet as UTF-8 with orientation 1; None when there is none, or it is not acceptable XML with RDF."""
     if not packet:
         return None
     try:
@@ -48,11 +44,10 @@ def checked(packet: bytes | str | None) -> bytes | None:
 
 
 def with_settings(packet: bytes | None, settings: Mapping[str, object]) -> bytes:
-    """The packet with `settings` under our namespace in place of any that were there; None starts a new
-    packet.
+    """The packet with `settings` under our namespace, in place of earlier ones; None starts a new packet.
 
-    Values that are None are left out, sequences are joined by commas. Raises ValueError for a name that is
-    not a plain identifier.
+    Values that are None are left out, sequences are joined by commas. Raises ValueError for a name that is not a plain
+    identifier.
     """
     base = packet if packet is not None else _empty_packet()
     layout = scanned(base)
@@ -65,8 +60,9 @@ def with_settings(packet: bytes | None, settings: Mapping[str, object]) -> bytes
 
 
 def without(packet: bytes, unwanted: Collection[str]) -> bytes:
-    """The packet without these properties, each named by its namespace, a space and its local name, or all of a namespace
-    by that alone; as it is when it is not acceptable XML.
+    """The packet without these properties; unchanged when it is not acceptable XML.
+
+    Each is named by its namespace, a space and its local name; a namespace alone stands for all its properties.
     """
     try:
         return edited(packet, scanned(packet, frozenset(unwanted)).unwanted)
@@ -82,8 +78,8 @@ def with_properties(
 ) -> bytes:
     """The packet with one more description for each group of "prefix:Name" -> text; None starts a new packet.
 
-    namespaces: prefix -> namespace. about: what the packet describes; None is what it says itself. What is there already
-    stays, so take it out before.
+    namespaces: prefix -> namespace. about: the resource that the packet describes; None keeps the packet's own. Existing
+    properties stay, so remove them first.
     """
     base = packet if packet is not None else _empty_packet()
     layout = scanned(base)
@@ -101,8 +97,8 @@ def with_properties(
     return edited(base, [(layout.rdf_end, layout.rdf_end, b"".join(added))])
 
 
-def settings_of(packet: bytes | None) -> dict[str, str]:
-    """The settings that `with_settings` recorded, as text; empty when there are none."""
+def recorded_settings(packet: bytes | None) -> dict[str, str]:
+    """The settings recorded by `with_settings`, as text; empty when there are none."""
     if packet is None:
         return {}
     try:
@@ -112,8 +108,8 @@ def settings_of(packet: bytes | None) -> dict[str, str]:
 
 
 @dataclass
-class Layout:
-    """Where things stand in a packet, as (start, end, replacement) edits and byte positions."""
+class PacketLayout:
+    """Positions in a packet: byte offsets, and edits as (start, end, replacement)."""
 
     rdf_start: int | None = None  # just behind <rdf:RDF ...>
     rdf_end: int | None = None  # at </rdf:RDF>
@@ -127,15 +123,15 @@ class Layout:
     outer_prefixes: dict[str, str] = field(default_factory=dict)  # declared on rdf:RDF and around it
 
 
-def scanned(packet: bytes, unwanted: frozenset[str] = frozenset()) -> Layout:
-    """The layout of a UTF-8 packet; unwanted: as `without` takes it. Raises PacketError."""
+def scanned(packet: bytes, unwanted: frozenset[str] = frozenset()) -> PacketLayout:
+    """The layout of a UTF-8 packet. unwanted: as in `without`. Raises PacketError."""
     return _Scanner(packet, unwanted).layout
 
 
 @dataclass
 class _Open:
-    """An element that is still open. ours, foreign: whether it holds settings of ours, and anything else; unwanted, kept:
-    the same of what is to go.
+    """An open element. ours, foreign: whether it holds settings of ours, or anything else. unwanted, kept: whether it holds
+    content to remove, or to keep.
     """
 
     name: str
@@ -147,10 +143,10 @@ class _Open:
 
 
 class _Scanner:
-    """One pass of expat. Every event tells where the token before it ended."""
+    """One pass of expat. Every event gives the end of the previous token."""
 
     def __init__(self, packet: bytes, unwanted: frozenset[str] = frozenset()) -> None:
-        self.packet, self.layout = packet, Layout()
+        self.packet, self.layout = packet, PacketLayout()
         self._unwanted = unwanted
         self._path: list[_Open] = []
         self._prefixes: list[tuple[str, str]] = []
@@ -282,7 +278,7 @@ class _Scanner:
 
 
 def edited(packet: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
-    """The packet with edits applied; one that lies inside another is swallowed by it."""
+    """The packet with edits applied; an edit inside another is dropped."""
     parts: list[bytes] = []
     at = 0
     for start, end, replacement in sorted(edits, key=lambda e: (e[0], -e[1])):
@@ -294,7 +290,7 @@ def edited(packet: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _utf8(packet: bytes | str) -> bytes:
-    """Packets come as UTF-8, UTF-16 or UTF-32, told apart by their first bytes; padding is cut off."""
+    """A UTF-8, UTF-16 or UTF-32 packet, identified by its first bytes, as UTF-8 without padding."""
     if isinstance(packet, str):
         return packet.strip("\0\ufeff").encode("utf-8", "replace")
     encoding = "utf-8-sig"

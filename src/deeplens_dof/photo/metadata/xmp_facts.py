@@ -1,4 +1,4 @@
-"""What stands in an XMP packet, as text by name: for what a camera says of depth, aperture and focus."""
+"""Simple properties of an XMP packet as text by name: depth, aperture and focus as the camera recorded them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Texts = dict[str, str]  # "namespace name" -> text
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """texts: the first of every name. entries: the same of each list entry (rdf:li) alone, in order."""
+class XmpFacts:
+    """texts: the first value of every name. entries: the same for each list entry (rdf:li) alone, in order."""
 
     texts: Texts = field(default_factory=dict)
     entries: list[Texts] = field(default_factory=list)
 
     def number(self, namespace: str, name: str) -> float | None:
-        """A property as a number; None when it is absent or no finite number."""
-        return number(self.texts.get(f"{namespace} {name}"))
+        """A property as a number; None when it is absent or not a finite number."""
+        return finite_number(self.texts.get(f"{namespace} {name}"))
 
 
 class _Stop(Exception):
-    """The packet has a document type, or more elements than are looked at."""
+    """The packet has a document type, or more elements than are read."""
 
 
-def facts(packet: bytes | None) -> Facts:
-    """The simple properties of a packet, attributes and elements alike.
+def xmp_facts(packet: bytes | None) -> XmpFacts:
+    """The simple properties of a packet, whether attributes or elements.
 
-    Of a packet that is damaged, has a document type, or is beyond reason, there are none.
+    Empty for a packet that is damaged, has a document type, or is too large.
     """
-    found = Facts()
+    found = XmpFacts()
     if not packet:
         return found
     open_entries: list[Texts] = []
@@ -77,12 +77,12 @@ def facts(packet: bytes | None) -> Facts:
     try:
         parser.Parse(packet.strip(b"\0\r\n\t "), True)
     except (ExpatError, _Stop):
-        return Facts()
+        return XmpFacts()
     return found
 
 
-def number(text: str | None) -> float | None:
-    """A finite number from text, or None."""
+def finite_number(text: str | None) -> float | None:
+    """The number in a text; None when it is not a finite number."""
     try:
         value = float(text or "")
     except ValueError:

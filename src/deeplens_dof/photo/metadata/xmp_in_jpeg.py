@@ -1,8 +1,7 @@
-"""XMP longer than one JPEG segment (XMP specification part 3, section 1.1.3.1): split into an extended
-packet, joined.
+"""XMP longer than one JPEG segment (XMP specification part 3, section 1.1.3.1): splitting and joining.
 
-The main packet names the MD5 of the extended one; the extended one is cut into APP1 segments, each with that
-name, the whole length and its place.
+The main packet names the MD5 of the extended one, which is cut into APP1 segments, each with that name, the total length
+and its offset.
 """
 
 from __future__ import annotations
@@ -23,10 +22,9 @@ _LONGEST_JOINED_BYTES = 1 << 27
 
 
 def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
-    """The main packet of a JPEG with its extended packet put in.
+    """The main packet of a JPEG with its extended packet merged in.
 
-    segments: payloads of the APP1 segments. The extended packet is left out when it is incomplete or cannot
-    be joined.
+    segments: payloads of the APP1 segments. The extended packet is ignored when it is incomplete or cannot be merged.
     """
     if main is None:
         return None
@@ -44,11 +42,10 @@ def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
 
 
 def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tuple[bytes, bytes]:
-    """A main packet that fits into one segment, and whole APP1 segments with what does not; the latter may be
-    empty.
+    """A main packet that fits into one segment, and complete APP1 segments with the rest, which may be empty.
 
-    heavy: properties to split off, from their name (namespace, space, local name) to the prefixed name there; when that
-    does not do, everything but our own settings is.
+    heavy: properties to split off first, as "namespace local-name" -> prefixed name in the extended packet. If that is not
+    enough, everything but our own settings is split off.
     """
     if len(packet) <= LONGEST_MAIN_BYTES:
         return packet, b""
@@ -76,7 +73,7 @@ def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tup
 
 
 def _alone(packet: bytes, heavy: Mapping[str, str], about: str) -> bytes | None:
-    """A packet of the heavy properties only; None when there are none, or the packet is too involved."""
+    """A packet of the heavy properties only; None when there are none, or the packet is too complex."""
     try:
         nodes = list(tree(packet).all())
     except xmp.PacketError:
@@ -93,7 +90,7 @@ def _alone(packet: bytes, heavy: Mapping[str, str], about: str) -> bytes | None:
 
 
 def _assembled(name: bytes, segments: Iterable[bytes]) -> bytes | None:
-    """The extended packet of that name; None unless every byte of it is there."""
+    """The extended packet of that name; None unless all its bytes are present."""
     chunks: dict[int, bytes] = {}
     length = 0
     for segment in segments:
@@ -114,10 +111,8 @@ def _assembled(name: bytes, segments: Iterable[bytes]) -> bytes | None:
     return whole if len(whole) == length else None
 
 
-def _inside(extension: bytes, main: xmp.Layout) -> bytes | None:
-    """What stands inside the extended packet's rdf:RDF; None when a prefix declared around it means something
-    else.
-    """
+def _inside(extension: bytes, main: xmp.PacketLayout) -> bytes | None:
+    """The content of the extended packet's rdf:RDF; None when an outer prefix means another namespace."""
     try:
         layout = xmp.scanned(extension)
     except xmp.PacketError:

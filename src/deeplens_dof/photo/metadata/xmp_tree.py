@@ -1,6 +1,6 @@
-"""XMP packets as a small tree, for what is nested in them: only to be read, never written back.
+"""XMP packets as a small read-only tree, for nested properties.
 
-Packets with a document type (and thus with entities), with too many elements or nested too deeply are refused.
+Packets with a document type (and thus with entities), too many elements or too deep nesting are rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STRUCTURES = (f"{RDF} Description", f"{RDF} value")  # RDF's ways to write a st
 
 @dataclass(slots=True)
 class Node:
-    """An element. name and the attributes' names: namespace, a space, local name. text: its own, children's left out."""
+    """An element. Its name and those of its attributes are "namespace local-name". text: its own, without its children's."""
 
     name: str
     attributes: dict[str, str]
@@ -26,7 +26,7 @@ class Node:
     text: str = ""
 
     def all(self) -> Iterator[Node]:
-        """This element and all below it, in the order of the packet."""
+        """This element and all its descendants, in document order."""
         waiting = [self]
         while waiting:
             node = waiting.pop()
@@ -40,9 +40,9 @@ def tree(packet: bytes) -> Node:
 
 
 def properties(node: Node, namespaces: Collection[str]) -> dict[str, str]:
-    """Local name -> text of the node's own properties in these namespaces, be they attributes or elements.
+    """Local name -> text of the node's own properties in these namespaces, whether attributes or elements.
 
-    Of a property that is there twice the first counts.
+    The first of two equal names counts.
     """
     found: dict[str, str] = {}
     for name, value in node.attributes.items():

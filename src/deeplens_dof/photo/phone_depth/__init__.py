@@ -1,1 +1,1 @@
-"""Depth that phones leave in the file of a photo."""
+"""Depth that phones embed in photos."""

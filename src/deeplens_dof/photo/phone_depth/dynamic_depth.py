@@ -1,7 +1,7 @@
-"""Dynamic Depth 1.0: files behind the photo in one JPEG, listed in its XMP, one of them a picture of depth.
+"""Dynamic Depth 1.0: files appended to the photo in one JPEG and listed in its XMP, one of them a depth picture.
 
-The list (Container:Directory, in Google's two namespaces) has the photo first and then, in the order of the file, what
-follows its end. Every length and place in it is held against the file before it is used.
+The list (Container:Directory, in Google's two namespaces) starts with the photo, followed by the appended files in order.
+Every length and offset is checked against the file before it is used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deeplens_dof.photo.metadata.xmp_tree import Node, properties
 from deeplens_dof.photo.phone_depth import gdepth
-from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, range_map, shortened
+from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, as_property, range_map
 
 ORIGIN = "Dynamic Depth"
 _OLD = "http://ns.google.com/photos/1.0/"
@@ -31,8 +31,8 @@ _BARE = (0x01, *range(0xD0, 0xD8))  # markers without a length
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A file of the container; start and length in bytes of the whole file."""
+class ContainerItem:
+    """An appended file; start and length in bytes of the whole file."""
 
     uri: str
     semantic: str
@@ -41,7 +41,7 @@ class Item:
 
 
 def read_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -> RangeMap | None:
-    """The map behind a JPEG, upright; None when its XMP names none.
+    """The depth map appended to a JPEG, upright; None when its XMP lists none.
 
     size: (width, height) of the photo as stored, in px. Raises BrokenDepthError.
     """
@@ -54,12 +54,12 @@ def read_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -
             picture = data[item.start : item.start + item.length]
             return range_map(ORIGIN, facts, picture, size, orientation)
     raise BrokenDepthError(
-        f"{ORIGIN} whose picture {shortened(wanted or semantic)} is not in the file's list; copy the photo again"
+        f"{ORIGIN} whose picture {as_property(wanted or semantic)} is not in the file's list; copy the photo again"
     )
 
 
 def read_original(root: Node, data: bytes) -> bytes | None:
-    """The file that the camera's image calls its original; None when there is none, or it is no JPEG or PNG.
+    """The file listed as the original of the camera's image; None when there is none, or it is no JPEG or PNG.
 
     Raises BrokenDepthError for a list that does not fit the file.
     """
@@ -73,16 +73,16 @@ def read_original(root: Node, data: bytes) -> bytes | None:
     return None
 
 
-def items(root: Node, data: bytes) -> list[Item]:
-    """What the container lists behind the photo. Raises BrokenDepthError for a list that does not fit the file."""
+def items(root: Node, data: bytes) -> list[ContainerItem]:
+    """The files listed after the photo. Raises BrokenDepthError for a list that does not fit the file."""
     listed = [
         facts
         for node in root.all()
-        if node.name.rpartition(" ")[2] in ("Item", "li") and (facts := properties(node, _ITEMS))
+        if node.name.rpartition(" ")[2] in ("ContainerItem", "li") and (facts := properties(node, _ITEMS))
     ]
     if not 2 <= len(listed) <= _MOST_ITEMS:
         raise BrokenDepthError(f"{ORIGIN} with a list of {len(listed)} files, expected 2 to {_MOST_ITEMS}")
-    found: list[Item] = []
+    found: list[ContainerItem] = []
     at = end_of_jpeg(data) + _bytes_of(listed[0], "Padding", "0")
     start = length = 0
     for facts in listed[1:]:
@@ -95,12 +95,12 @@ def items(root: Node, data: bytes) -> list[Item]:
                 f"{ORIGIN} with a file of {length:,} bytes at {start:,}, expected it within the {len(data):,} bytes that "
                 "there are; copy the photo again"
             )
-        found.append(Item(facts.get("DataURI", ""), facts.get("Semantic", ""), start, length))
+        found.append(ContainerItem(facts.get("DataURI", ""), facts.get("Semantic", ""), start, length))
     return found
 
 
 def end_of_jpeg(data: bytes) -> int:
-    """Where the first picture of a JPEG file ends, in bytes. Raises BrokenDepthError when it does not."""
+    """Where the first picture of a JPEG file ends, in bytes. Raises BrokenDepthError when its end is not marked."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -121,12 +121,12 @@ def end_of_jpeg(data: bytes) -> int:
 
 
 def _first(root: Node, namespace: str) -> dict[str, str]:
-    """The properties of the first element that has any in this namespace."""
+    """The properties of the first element with any in this namespace."""
     found = (properties(node, (namespace,)) for node in root.all())
     return next((facts for facts in found if facts), {})
 
 
 def _bytes_of(facts: dict[str, str], name: str, otherwise: str) -> int:
-    """A count of bytes; 0 when the list says nothing that is one."""
+    """A number of bytes; 0 when the text is not one."""
     text = facts.get(name, otherwise).strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0

@@ -1,4 +1,4 @@
-"""Depth that phones and editors put into a photo's XMP or behind its JPEG: GDepth, or else Dynamic Depth."""
+"""Depth that phones and editors store in the XMP of a photo or after its JPEG: GDepth, else Dynamic Depth."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from deeplens_dof.photo.phone_depth import dynamic_depth, gdepth
 from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap
 
 ORIGINS = (gdepth.ORIGIN, dynamic_depth.ORIGIN)
-_MARKS = (gdepth.DEPTH.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")
+_MARKS = (gdepth.DEPTH_NAMESPACE.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")
 
 
-class Found(NamedTuple):
-    """range_map: the depth with its own scale. problem: why there is no depth although there is some. packet: the XMP
-    without what turning, or saving without what lies behind the JPEG, would make untrue.
+class FoundDepth(NamedTuple):
+    """range_map: the depth on its own scale. problem: why existing depth is not used, or None. packet: the XMP without the
+    properties that would be wrong after turning, or after saving without the data appended to the JPEG.
     """
 
     packet: bytes | None
@@ -25,14 +25,14 @@ class Found(NamedTuple):
     problem: str | None = None
 
 
-def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientation: int) -> Found:
-    """The depth of a photo's file, upright. packet: its XMP as `xmp.checked` gives it, extended packet included.
+def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientation: int) -> FoundDepth:
+    """The depth in a photo's file, upright. Never raises for damaged depth.
 
-    size: (width, height) of the photo as stored, in px. Never raises for what is broken in there.
+    packet: XMP as returned by `xmp.checked`, with the extended packet. size: (width, height) of the photo as stored, in px.
     """
     root = _marked(packet)
     if root is None:
-        return Found(packet)
+        return FoundDepth(packet)
     try:
         origin, found = gdepth.ORIGIN, gdepth.read_map(root, size, orientation)
         original = None if found is None else gdepth.read_original(root)
@@ -40,18 +40,18 @@ def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientati
             origin, found = dynamic_depth.ORIGIN, dynamic_depth.read_map(root, data, size, orientation)
             original = None if found is None else dynamic_depth.read_original(root, data)
     except BrokenDepthError as problem:
-        return Found(packet, problem=str(problem))
+        return FoundDepth(packet, problem=str(problem))
     if found is None:
-        return Found(packet)
+        return FoundDepth(packet)
     focus = gdepth.read_focus(root, orientation)
     depth = EmbeddedDepth(found.inverse_depth(), origin, focus=focus, original=original)
     if origin == dynamic_depth.ORIGIN or orientation != 1:
         packet = gdepth.without_depth(packet, dynamic_depth.NAMESPACES)
-    return Found(packet, depth, found)
+    return FoundDepth(packet, depth, found)
 
 
 def _marked(packet: bytes | None) -> Node | None:
-    """The packet's tree, if it may hold depth."""
+    """The tree of the packet, if it may hold depth."""
     if packet is None or not any(mark in packet for mark in _MARKS):
         return None
     try:

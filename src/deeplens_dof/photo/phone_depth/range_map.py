@@ -1,4 +1,4 @@
-"""Depth as Google's formats hold it: a grey picture of codes between a near and a far bound, bright is far.
+"""Depth in Google's formats: a grey picture of codes between a near and a far distance; far is bright.
 
 A code c of 0..1 is RangeLinear d = near + c (far - near), or RangeInverse 1/d = 1/near - c (1/near - 1/far)
 (developers.google.com/depthmap-metadata; Dynamic Depth 1.0, "Depth Map").
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,6 +20,7 @@ from deeplens_dof.photo.codecs.formats import by_content
 from deeplens_dof.photo.codecs.header import damaged, header
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.photo.metadata.xmp_facts import finite_number
 
 FloatArray = npt.NDArray[np.float32]
 _KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {
@@ -33,12 +33,12 @@ _LARGEST_ASPECT_DIFFERENCE = 0.02
 
 
 class BrokenDepthError(ValueError):
-    """Depth inside a photo that cannot be used. The message is one sentence that starts with what holds it."""
+    """Embedded depth that cannot be used. The message is one sentence that starts with its container."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RangeMap:
-    """codes: (h, w) 0..1, upright. near, far: distances in metres, or in a unit of their own."""
+    """codes: (h, w) 0..1, upright. near, far: distances in metres, or in an unknown unit."""
 
     codes: FloatArray = field(repr=False)
     kind: Literal["RangeInverse", "RangeLinear"]
@@ -47,14 +47,14 @@ class RangeMap:
     in_metres: bool
 
     def inverse(self) -> FloatArray:
-        """float32 (h, w): one over the distance, in one over its unit."""
+        """float32 (h, w): inverse distance, in the inverse of its unit."""
         if self.kind == "RangeInverse":
             spread = 1 / self.near - 1 / self.far
             return (1 / self.near - self.codes * spread).astype(np.float32)
         return (1 / (self.near + self.codes * (self.far - self.near))).astype(np.float32)
 
     def inverse_depth(self) -> InverseDepth:
-        """1/m where the unit is known; else relative: `near` is 1 and `far` is 0."""
+        """In 1/m where the unit is known; else relative, with 1 at `near` and 0 at `far`."""
         if self.in_metres:
             return InverseDepth(self.inverse(), "1/m")
         if self.kind == "RangeInverse":
@@ -67,17 +67,24 @@ class RangeMap:
 def range_map(
     holder: str, facts: Mapping[str, str], picture: bytes, size: tuple[int, int], orientation: int
 ) -> RangeMap:
-    """The map of a depth picture, turned upright.
+    """The range map of a depth picture, turned upright.
 
-    holder: what holds it, for messages. facts: Format, Near, Far and Units as text. picture: a JPEG or PNG. size: (width,
-    height) of the photo as stored, in px; the map may not have more pixels. Raises BrokenDepthError.
+    Args:
+        holder: its container, for messages.
+        facts: Format, Near, Far and Units as text.
+        picture: a JPEG or PNG.
+        size: (width, height) of the photo as stored, in px; the map may not have more pixels.
+        orientation: EXIF orientation of the photo.
+
+    Raises:
+        BrokenDepthError: the depth cannot be used.
     """
     kind = _KINDS.get(facts.get("Format", "RangeInverse").strip().lower())
-    near, far = number(facts.get("Near")), number(facts.get("Far"))
+    near, far = finite_number(facts.get("Near")), finite_number(facts.get("Far"))
     if kind is None or near is None or far is None or not 0 < near < far:
         raise BrokenDepthError(
-            f"{holder} of format {shortened(facts.get('Format'))} from {shortened(facts.get('Near'))} to "
-            f"{shortened(facts.get('Far'))}, expected RangeInverse or RangeLinear with 0 < Near < Far"
+            f"{holder} of format {as_property(facts.get('Format'))} from {as_property(facts.get('Near'))} to "
+            f"{as_property(facts.get('Far'))}, expected RangeInverse or RangeLinear with 0 < Near < Far"
         )
     metres = _METRES.get(facts.get("Units", "").strip().lower())
     scale = metres or 1.0
@@ -86,12 +93,12 @@ def range_map(
         raise BrokenDepthError(
             f"{holder} from {near:g} to {far:g}, expected distances that can be told apart"
         )
-    codes = upright(codes_of(holder, picture, size), orientation)
+    codes = upright(picture_codes(holder, picture, size), orientation)
     return RangeMap(codes, kind, near, far, metres is not None)
 
 
-def codes_of(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
-    """The grey picture as 0..1, float32 (h, w), as stored. Its size is checked before a pixel is decoded.
+def picture_codes(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
+    """A grey picture as codes 0..1, float32 (h, w), as stored. Its size is checked before a pixel is decoded.
 
     Raises BrokenDepthError.
     """
@@ -127,33 +134,24 @@ def codes_of(holder: str, picture: bytes, size: tuple[int, int]) -> FloatArray:
 
 
 def from_base64(holder: str, text: str) -> bytes:
-    """Raises BrokenDepthError when the text is not base64; blanks in it are left out."""
+    """The decoded bytes; white space is ignored. Raises BrokenDepthError when the text is not base64."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as problem:
         raise BrokenDepthError(f"{holder} that is not whole base64 ({problem})") from problem
 
 
-def number(text: str | None) -> float | None:
-    """A finite number, else None."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def shortened(text: str | None) -> str:
-    """A property as it may stand in a message: in quotes unless it is a number."""
+def as_property(text: str | None) -> str:
+    """A property as quoted in a message; numbers without quotes."""
     if text is None:
         return "nothing"
-    if number(text) is not None and len(text) <= 40:
+    if finite_number(text) is not None and len(text) <= 40:
         return text.strip()
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
 
 def _aspects_differ(columns: int, rows: int, width: int, height: int) -> bool:
-    """By more than 2 % and by more than one pixel of the smaller picture."""
+    """Whether the aspects differ by more than 2 % and by more than one pixel of the smaller picture."""
     ideal = rows * width / height
     if abs(columns - ideal) <= max(1.0, _LARGEST_ASPECT_DIFFERENCE * ideal):
         return False

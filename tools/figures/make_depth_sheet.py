@@ -1,6 +1,6 @@
 """Draws docs/img/depth_photos.jpg: photos that were never trained on, with their depth and the subject's matte.
 
-    python scripts/make_depth_sheet.py [--model FILE] [--out FILE]
+    python tools/figures/make_depth_sheet.py [--model FILE] [--out FILE]
 
 Which photos, and where they come from, is told in evaluate/depth/held_out_photos.py. Those that are not there are named and
 left out.
@@ -21,7 +21,7 @@ from deeplens_dof.evaluate.depth.held_out_photos import photos
 from deeplens_dof.evaluate.depth.score import read_photo
 from deeplens_dof.models import MODELS, candidate
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ACROSS, TILE_PX, LABEL_PX = 3, 190, 16
 OPENCV = [
     "basketball1",

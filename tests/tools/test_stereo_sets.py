@@ -17,7 +17,7 @@ NEAR_PX, FAR_PX = 24, 6
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools" / "data"))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from truths import edge_band, psnr, truths
 import deeplens_dof as dl
 from deeplens_dof.highlights.rule import recover_highlights
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TOPIC_BYTES = 600_000
 RENDERERS = ("optical", "neural", "paper")
 RECOVERED = "optical+highlights"  # after the recovery of clipped light, as in benchmarks/quality.py

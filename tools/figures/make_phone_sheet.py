@@ -1,9 +1,9 @@
 """Draws docs/img/phone_depth.jpg: photos of phones with their own depth and ours, blurred at the phone's f-number.
 
-    python scripts/make_phone_sheet.py [PHOTO...] [--out FILE]
-    python scripts/make_phone_sheet.py --limits
+    python tools/figures/make_phone_sheet.py [PHOTO...] [--out FILE]
+    python tools/figures/make_phone_sheet.py --limits
 
-Photos: those named, or those with depth inside in the folder that scripts/fetch_evaluation_data.py fills. --limits draws
+Photos: those named, or those with depth inside in the folder that tools/data/fetch_evaluation_data.py fills. --limits draws
 nothing: it makes the phone's depth coarser, in size and in levels, and tells how far that is from the whole of it.
 """
 
@@ -21,7 +21,7 @@ from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, PhotoError, read
 from deeplens_dof.pipeline import Scene, Settings, analyse, as_shot, preview, refocus
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ENDINGS = (".heic", ".heif", ".hif", ".jpg", ".jpeg")
 TILE_PX, LABEL_PX, CROP_PX = 380, 18, 900
 WORK_PIXELS = 3_000_000
@@ -38,7 +38,9 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = with_depth(arguments.photos or sorted(CACHE.glob("*")))
     if not photos:
-        raise SystemExit(f"no photo with depth inside is in {CACHE}: python scripts/fetch_evaluation_data.py")
+        raise SystemExit(
+            f"no photo with depth inside is in {CACHE}: python tools/data/fetch_evaluation_data.py"
+        )
     if arguments.limits:
         for name, photo in photos.items():
             limits(name, photo)

@@ -1,6 +1,6 @@
 """The pictures of the README: before, depth, after, side by side, into docs/img.
 
-python scripts/make_readme_pictures.py
+python tools/figures/make_readme_pictures.py
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from PIL import Image
 
 import deeplens_dof as dl
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 HEIGHT_PX, GAP_PX, MOST_BYTES = 400, 8, 300_000
 STRIPS = {
     "astronaut": dl.Settings(),

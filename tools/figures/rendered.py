@@ -12,7 +12,7 @@ import numpy as np
 import others
 
 import deeplens_dof as dl
-from deeplens_dof.highlights.clipping import settle
+from deeplens_dof.pipeline import restored
 from deeplens_dof.runtime.threads import cores
 
 DISCS = "discs"
@@ -31,11 +31,7 @@ def rendered(scene: dl.Scene, settings: dl.Settings, name: str) -> Picture:
 def through(scene: dl.Scene, settings: dl.Settings, render: Render) -> dl.Result:
     """`refocus` with a renderer that is no part of the product; grain, float photos and other shapes than a disc left out."""
     coc_px, light = scene.coc_px(settings), scene.light(settings.highlights)
-    linear = render(light, coc_px)
-    if light is not scene.linear:
-        settle(linear, scene.linear, light, coc_px)
-        if scene.white < 1:
-            np.minimum(linear, np.float32(scene.white), out=linear)
+    linear = restored(render(light, coc_px), scene.linear, light, coc_px, scene.white)
     return dl.Result(scene.photo, settings, linear, coc_px, scene)
 
 

@@ -1,6 +1,6 @@
 """Contact sheets of the lens blur: what goes in, what comes out, and where it is wrong.
 
-    python scripts/make_sheets.py [--out FOLDER] [--only desk,coffee,hair]
+    python tools/figures/make_sheets.py [--out FOLDER] [--only desk,coffee,hair]
 
 hair.jpg, leaves.jpg, night_highlights.jpg, foreground_blur.jpg, by topic, with every renderer there is: see topic_sheets.py.
 blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, result, path-traced truth, 4 x the difference
@@ -8,8 +8,8 @@ blur_SCENE.jpg, of a scene of benchmarks/scenes: input, inverse depth, CoC, resu
 photo_NAME.jpg, of a photo with predicted depth and the default lens: input, depth, CoC, result; then an edge and a
 highlight from close by, before and after. CoC: blue is nearer than the focus, red farther, white sharp.
 
-Some of the photos come from scripts/fetch_evaluation_data.py and scripts/fetch_stereo_sets.py; authors and licences are in
-NOTICE.
+Some of the photos come from tools/data/fetch_evaluation_data.py and tools/data/fetch_stereo_sets.py; authors and licences are
+in NOTICE.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from scipy.ndimage import gaussian_filter
 import deeplens_dof as dl
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tools" / "blind_test")]
 
 from topic_sheets import TOPIC_BYTES, TOPICS, topic_sheet  # noqa: E402
 from truths import Truth, psnr, truths  # noqa: E402
@@ -99,7 +99,7 @@ def compared(each: Truth) -> list[Tile]:
 def photo_sheet(name: str) -> Image.Image:
     path = next((p for p in (ROOT / "examples" / "photos" / name, CACHE / name) if p.is_file()), None)
     if path is None:
-        raise SystemExit(f"{name} is not in {CACHE}; run scripts/fetch_evaluation_data.py first")
+        raise SystemExit(f"{name} is not in {CACHE}; run tools/data/fetch_evaluation_data.py first")
     scene = dl.analyse(dl.read(path))
     settings = dl.Settings()
     result = dl.refocus(scene, settings)

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def benchmarks(monkeypatch) -> None:
-    for folder in ("scripts", "benchmarks"):
+    for folder in ("tools/blind_test", "tools/figures", "benchmarks"):
         monkeypatch.syspath_prepend(str(ROOT / folder))
 
 

@@ -1,6 +1,6 @@
 """The product default of whichever `deeplens_dof` is on the path, photo after photo.
 
-    PYTHONPATH=src python scripts/default_of.py < JOBS
+    PYTHONPATH=src python tools/blind_test/default_of.py < JOBS
 
 A line of JOBS is JSON: photo (a file), settings (of dl.Settings) and result, an npz file to write: picture, uint8 sRGB
 (H, W, 3), and coc_px, float32 (H, W). The first line of the answer is the package's folder, and each further one a result

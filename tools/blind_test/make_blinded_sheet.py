@@ -1,9 +1,9 @@
 """Real photos, each blurred by several renderers in an order that nobody knows, to be judged before the key is opened.
 
-    python scripts/make_blinded_sheet.py --out build/blinded [--seed N] [--only cat,dog] [--f-number 1.8] [--resume]
-    python scripts/make_blinded_sheet.py --out build/blinded --against COMMIT
-    python scripts/make_blinded_sheet.py --out build/blinded --judge VERDICTS [VERDICTS ...]
-    python scripts/make_blinded_sheet.py --out build/blinded --opened before_after.jpg
+    python tools/blind_test/make_blinded_sheet.py --out build/blinded [--seed N] [--only cat,dog] [--f-number 1.8] [--resume]
+    python tools/blind_test/make_blinded_sheet.py --out build/blinded --against COMMIT
+    python tools/blind_test/make_blinded_sheet.py --out build/blinded --judge VERDICTS [VERDICTS ...]
+    python tools/blind_test/make_blinded_sheet.py --out build/blinded --opened before_after.jpg
 
 The first writes how_to_judge.md, a verdicts.csv to fill in, and for each photo NAME.png (input, the results under letters,
 hard places of all at twice their size) and the same as single pictures in NAME/. Which letter is which stands in a
@@ -14,7 +14,7 @@ with the key and prints a Markdown table: the share called good, and what spoilt
 photos that may be passed on, under their names, the other commit's first; keep it from the judges.
 
 Renderers: neural, optical, paper and discs (32 disc layers, benchmarks/others.py), with the same predicted depth, focus,
-f-number and recovered highlights; one that is not there is skipped with a sentence. Photos: scripts/judged_photos.py, none
+f-number and recovered highlights; one that is not there is skipped with a sentence. Photos: judged_photos.py, none
 of which was trained on; missing ones are named. At least 24 are wanted; with fewer the exit code is 1.
 """
 
@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).resolve().parents[1]
-for folder in ("scripts", "benchmarks"):
+ROOT = Path(__file__).resolve().parents[2]
+for folder in ("tools/blind_test", "tools/figures", "benchmarks"):
     if str(ROOT / folder) not in sys.path:
         sys.path.append(str(ROOT / folder))
 

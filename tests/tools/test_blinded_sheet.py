@@ -14,13 +14,13 @@ from PIL import Image
 
 import deeplens_dof as dl
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = ("neural", "optical", "paper", "discs")
 
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("scripts", "benchmarks"):
+    for folder in ("tools/blind_test", "tools/figures", "benchmarks"):
         monkeypatch.syspath_prepend(str(ROOT / folder))
 
 
@@ -294,7 +294,7 @@ def test_a_missing_photo_is_named_with_what_brings_it(tmp_path, monkeypatch) -> 
     cat = judged_photos.JudgedPhoto("cat", "evaluation", "cat.hif", "fur")
     assert not list(judged_photos.at_hand(told.append, (cat,)))
     assert told == [
-        f"cat is left out: {tmp_path / 'cat.hif'} is missing; get it with `python scripts/fetch_evaluation_data.py`"
+        f"cat is left out: {tmp_path / 'cat.hif'} is missing; get it with `python tools/data/fetch_evaluation_data.py`"
     ]
 
 

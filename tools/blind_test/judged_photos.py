@@ -14,7 +14,7 @@ from deeplens_dof.datasets.split import may_train_on
 from deeplens_dof.evaluate.depth.measured_photos import CACHE
 from deeplens_dof.settings import Focus
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ASSETS = "python -m deeplens_dof.learn.scenes.assets"
 
 
@@ -35,12 +35,12 @@ PLACES = {
     ),
     "evaluation": Place(
         lambda: CACHE,
-        "python scripts/fetch_evaluation_data.py",
+        "python tools/data/fetch_evaluation_data.py",
         "Middlebury 2006 and 2014, pillow_heif's and scikit-learn's sample pictures; licences in that script",
     ),
     "stereo": Place(
         lambda: CACHE.with_name("evaluation_stereo") / "rgb",
-        "python scripts/fetch_stereo_sets.py",
+        "python tools/data/fetch_stereo_sets.py",
         "left pictures of stereo sets and of phones; licences in the SOURCES.md that it writes",
     ),
     "mate-backgrounds": Place(
