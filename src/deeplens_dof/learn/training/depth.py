@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.datasets.cache import assets_folder, cache_folder
+from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.datasets.folder import Folder
 from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn.networks.depth import DepthNetwork
@@ -274,26 +274,3 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     return (centred[0] * centred[1]).sum(1) / (centred[0].norm(dim=1) * centred[1].norm(dim=1)).clamp(
         min=1e-6
     )
-
-
-def main(arguments: list[str] | None = None, tell: Callable[[str], None] = print) -> None:
-    """`python -m deeplens_dof.learn.training.depth RECIPE --frames DIR... [--out DIR] [--resume] [--init FILE]
-    [--threads N]`.
-    """
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="deeplens train", description=main.__doc__)
-    parser.add_argument("recipe", choices=sorted(RECIPES))
-    parser.add_argument("--frames", type=Path, nargs="+", default=[cache_folder() / "scenes" / "train"])
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--init", type=Path)
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args(arguments)
-    out = options.out or cache_folder() / "runs" / options.recipe
-    path = train(options.recipe, options.frames, out, options.resume, options.init, threads=options.threads)
-    tell(f"weights are in {path}")
-
-
-if __name__ == "__main__":
-    main()
