@@ -73,12 +73,3 @@ def integrate(textures: Any, coc: Any, extent: Any, margin: int, points: Any, li
         for x in range(width):
             for channel in range(3):
                 light[y, x, channel] *= share
-
-
-def seen_by(
-    textures: Floats, coc: Floats, extent: npt.NDArray[np.int32], margin: int, points: Floats, size: int
-) -> Floats:
-    """The mean of what the lens points see, (size, size, 3) linear light."""
-    light = np.zeros((size, size, 3), np.float32)
-    integrate(textures, coc, extent, margin, points, light)
-    return light
