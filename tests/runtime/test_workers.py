@@ -220,7 +220,7 @@ def test_tasks_of_one_key_meet_what_was_kept_for_them() -> None:
             assert ({pid}, values) == (homes[key], [0, 1, 2, 3, 4])
         for key in "abcd":
             pool.forget(key)
-        assert not pool._homes
+        assert not pool._worker_of_key
 
 
 def test_a_full_queue_refuses_at_once_and_takes_more_later(tmp_path) -> None:

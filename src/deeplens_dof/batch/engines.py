@@ -15,7 +15,7 @@ from deeplens_dof.batch.manifest import Record
 from deeplens_dof.batch.process import Order, do_job, failed
 from deeplens_dof.runtime.atomic_write import remove_leftovers
 from deeplens_dof.runtime.errors import shown
-from deeplens_dof.runtime.threads import VARIABLE, cores
+from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 from deeplens_dof.runtime.worker_pool import Pool, WorkerError
 from deeplens_dof.warmup import first_use
 
@@ -55,7 +55,7 @@ class InWorkers:
         work: Callable[[Job, Order, Callable[[str], None]], Record] = do_job,
     ) -> None:
         self.workers, self.work = workers, work
-        self._threads = max(1, cores() // workers)
+        self._threads = max(1, thread_count() // workers)
         self._limits = (seconds, memory_bytes)
         self._pool: Pool | None = None
 
@@ -117,7 +117,7 @@ def open_worker(threads: int, limited: bool) -> None:
     """Makes a process ready for `do_job`: its share of the cores, the code; with a time limit the compiled loops too, so
     that no photo pays for them.
     """
-    os.environ[VARIABLE] = str(threads)
+    os.environ[THREADS_VARIABLE] = str(threads)
     for module in ("pipeline", "depth.predict", "lens_blur.render"):
         import_module(f"deeplens_dof.{module}")
     if limited and first_use():

@@ -22,7 +22,7 @@ from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
 from deeplens_dof.batch.storage import fetch, in_store, put
 from deeplens_dof.optics.aperture_spec import parse_shape
-from deeplens_dof.runtime.errors import sentence
+from deeplens_dof.runtime.errors import describe_error
 from deeplens_dof.settings import Settings
 from deeplens_dof.warmup import first_use
 
@@ -126,7 +126,7 @@ def failed(job: Job, error: Exception, seconds: float = 0.0, input_sha256: str |
     return _record(
         job,
         "failed",
-        error=sentence(str(job.source), error),
+        error=describe_error(str(job.source), error),
         seconds=round(seconds, 2),
         input_sha256=input_sha256,
         full_disk=full,

@@ -20,7 +20,7 @@ from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.process import Order, do_job, failed
 from deeplens_dof.batch.storage import place
 from deeplens_dof.runtime.errors import PlanError
-from deeplens_dof.runtime.threads import VARIABLE
+from deeplens_dof.runtime.threads import THREADS_VARIABLE
 from deeplens_dof.runtime.worker_pool import WorkerDiedError
 
 Work = Callable[[Job, Order, Callable[[str], None]], Record]
@@ -127,7 +127,7 @@ class _Hand:
     ) -> None:
         if os.path.isdir(folder):
             os.chdir(folder)
-        os.environ[VARIABLE] = "1"
+        os.environ[THREADS_VARIABLE] = "1"
         self.work, self.order = work, order
         self.engine: InWorkers | None = None
         if seconds is not None or memory_bytes is not None:

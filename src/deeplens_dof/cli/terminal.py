@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import Record
-from deeplens_dof.runtime.errors import PlanError, sentence
+from deeplens_dof.runtime.errors import PlanError, describe_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -46,7 +46,7 @@ class Terminal:
         except PlanError:
             raise
         except Exception as error:
-            said = sentence(name, error)
+            said = describe_error(name, error)
             self.failed(said, traceback.format_exc())
             return said
         return None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 
 FloatImage = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -118,7 +118,7 @@ def with_grain(
             *_curves(),
         )
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(thread_count()) as pool:
         for done in [pool.submit(band, first) for first in range(0, height, _BAND_ROWS)]:
             done.result()
     return out

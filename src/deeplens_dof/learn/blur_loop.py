@@ -26,7 +26,7 @@ from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.runtime.atomic_write import write_atomically
-from deeplens_dof.runtime.interrupt import heeding_interrupts
+from deeplens_dof.runtime.interrupt import deferred_interrupts
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY = 25
@@ -70,7 +70,7 @@ def train_blur(
         run.network.load_state_dict(state)
         run.average.load_state_dict(state)
     run.log("start", name=recipe_name, pairs=len(files), held_out=len(kept), processes=run.group.count)
-    with heeding_interrupts() as interrupted:
+    with deferred_interrupts() as interrupted:
         ended = run.go(files, kept, stop_after, interrupted)
     if not ended:
         return None

@@ -28,7 +28,7 @@ from deeplens_dof.learn.parallel import processes
 from deeplens_dof.learn.run import LOSS_SCALE, Run
 from deeplens_dof.learn.scenes.clipped import Clipped, Sources, load_sources, make_clipped
 from deeplens_dof.runtime.atomic_write import write_atomically
-from deeplens_dof.runtime.interrupt import heeding_interrupts
+from deeplens_dof.runtime.interrupt import deferred_interrupts
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY, VALIDATE_EVERY = 25, 250
@@ -206,7 +206,7 @@ def train_light(
         traced=len(learnt.traced),
         processes=run.group.count,
     )
-    with heeding_interrupts() as interrupted:
+    with deferred_interrupts() as interrupted:
         if not run.go(stop_after, interrupted):
             return None
     path = out / f"{recipe_name}.onnx"

@@ -33,7 +33,7 @@ from deeplens_dof.learn.recipes import RECIPES, Phase, Recipe
 from deeplens_dof.learn.run import Run
 from deeplens_dof.learn.scenes.taught import read_matte
 from deeplens_dof.models import MODELS
-from deeplens_dof.runtime.interrupt import heeding_interrupts
+from deeplens_dof.runtime.interrupt import deferred_interrupts
 
 CHECKPOINT_EVERY_S = 180.0
 LOG_EVERY = 20  # iterations
@@ -156,7 +156,7 @@ class _Run(Run):
 
     def go(self, source: Source, held_out: Source, stop_after: int | None) -> bool:
         """Trains from the present step to the end; False when `stop_after` ended it before."""
-        with heeding_interrupts() as interrupted:
+        with deferred_interrupts() as interrupted:
             return self._go(source, held_out, stop_after, interrupted)
 
     def _go(

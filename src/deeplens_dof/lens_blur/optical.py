@@ -22,7 +22,7 @@ from deeplens_dof.lens_blur.tiles.tile_renderer import (
     render_shell,
 )
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 
 SHARP_PX = 0.02  # a CoC below this moves no light
 LARGE_PICTURE_PX = (
@@ -49,7 +49,7 @@ def render_optical(
     if largest_px <= SHARP_PX:
         return rgb.copy()
     sharp, *blurred = shells or shells_for(largest_px, aperture.is_disc)
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    with ThreadPoolExecutor(threads or thread_count()) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool) if apart is None else halve(apart, pool)
         hidden = _completed(halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers, apart, pool)

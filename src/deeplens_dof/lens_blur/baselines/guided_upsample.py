@@ -25,7 +25,7 @@ from deeplens_dof.lens_blur.tiles.pyramid import Shell
 from deeplens_dof.lens_blur.tiles.tile_renderer import POINTS_FOR_LAMPS
 from deeplens_dof.models import Model, Session, open_session
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 
 FloatArray = npt.NDArray[np.float32]
 SHARP_PX = 0.2  # CoC below which a pixel that no other light reaches is the photo's own
@@ -62,7 +62,7 @@ def render_guided(
             f"doublings is {doublings}, expected at least 1; render_optical renders at full size"
         )
     sizes = [(rgb, coc_px)]
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    with ThreadPoolExecutor(threads or thread_count()) as pool:
         for _ in range(doublings):
             sizes.append(halved(*sizes[-1], pool))
         blurred = _render_small(*sizes[-1], aperture, threads, lens_points)
