@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from deeplens_dof.batch.storage import in_store
+from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.cli.options import Debug
 from deeplens_dof.cli.terminal import BatchProgress, Terminal
 from deeplens_dof.runtime.errors import PlanError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deeplens_dof.batch.engines import Engine
     from deeplens_dof.batch.jobs import Input, Plan
     from deeplens_dof.batch.manifest import Record
-    from deeplens_dof.batch.process import Order
+    from deeplens_dof.batch.process import JobOptions
 
 Inputs = Annotated[
     list[str] | None,
@@ -123,9 +123,9 @@ def _blur(
     Format, bit depth, colour profile, EXIF and XMP are kept.
     Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
     """
-    from deeplens_dof.batch.inputs import named
+    from deeplens_dof.batch.inputs import expand_inputs
     from deeplens_dof.batch.jobs import parse_shard, plan, share
-    from deeplens_dof.batch.process import Order
+    from deeplens_dof.batch.process import JobOptions
     from deeplens_dof.batch.run import Batch
     from deeplens_dof.batch.watch import watch as keep_watch
     from deeplens_dof.cli.options import check_shape
@@ -134,11 +134,11 @@ def _blur(
     if not arguments and not lists:
         raise PlanError("Missing argument 'INPUT'; see deeplens blur --help")
     settings = settings_of(values)
-    check_shape(settings.shape)
+    check_shape(settings)
     mine = parse_shard(shard) if shard else None
     source = context.get_parameter_source("f_number")
     as_shot = source is not None and source.name == "DEFAULT"
-    order, terminal = Order(settings, depth, strip_metadata, embed_depth, as_shot), Terminal(debug)
+    order, terminal = JobOptions(settings, depth, strip_metadata, embed_depth, as_shot), Terminal(debug)
     if sequence:
         others = {
             "--depth-out": depth_out,
@@ -156,12 +156,12 @@ def _blur(
             raise PlanError(
                 f"{given[0]} does not go with --sequence, whose frames are done in order; leave it out"
             )
-        _end(settings, _film(named(arguments, lists), out, order, focus_pull, terminal), json_report)
+        _end(settings, _film(expand_inputs(arguments, lists), out, order, focus_pull, terminal), json_report)
     if focus_pull:
         raise PlanError("--focus-pull goes with --sequence; for one photo say --focus X,Y")
 
     def look() -> Plan:
-        return plan(named(arguments, lists), out, depth, depth_out, overlay, [settings.shape])
+        return plan(expand_inputs(arguments, lists), out, depth, depth_out, overlay, [settings.shape])
 
     found = look()
     _check_resumable(found, resume, watch, lists)
@@ -174,14 +174,14 @@ def _blur(
         Batch(order, progress, engine, folder, resume or watch, mine) as batch,
     ):
         if watch:
-            keep_watch(look, lambda some: batch.do(share(some, mine)), terminal.say)
-        records = batch.do(todo)
+            keep_watch(look, lambda some: batch.process(share(some, mine)), terminal.say)
+        records = batch.process(todo)
     progress.sum_up()
     _end(settings, records, json_report)
 
 
 def _film(
-    inputs: list[Input], out: str | None, order: Order, focus_pull: str | None, terminal: Terminal
+    inputs: list[Input], out: str | None, order: JobOptions, focus_pull: str | None, terminal: Terminal
 ) -> list[Record]:
     """What became of the frames of a film. Raises PlanError."""
     from deeplens_dof.batch.run import Batch
@@ -196,7 +196,7 @@ def _film(
     film = plan_film(inputs, out, order.depth, pull, [order.settings.shape])
     engine = InOrder(film, pull, terminal.say)
     with BatchProgress(terminal) as progress, Batch(order, progress, engine) as batch:
-        records = batch.do(list(film.jobs.values()))
+        records = batch.process(list(film.jobs.values()))
     progress.sum_up()
     return records
 
@@ -245,7 +245,7 @@ def _check_resumable(found: Plan, resume: bool, watch: bool, lists: list[str]) -
             raise PlanError(
                 f"{option} needs a folder of results, where its manifest is; name it with -o FOLDER/"
             )
-    if watch and any(in_store(path) for job in found.jobs for path in (job.source, job.out)):
+    if watch and any(is_remote(path) for job in found.jobs for path in (job.source, job.out)):
         raise PlanError("--watch looks at folders of this machine; say --resume now and then for a store")
     if watch and "-" in lists:
         raise PlanError("--watch looks again and again, and standard input can be read once; name folders")

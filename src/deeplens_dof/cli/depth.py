@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deeplens_dof.batch.jobs import Job, refuse_clashes, same_place
+from deeplens_dof.batch.jobs import Job, refuse_clashes, resolve
 from deeplens_dof.batch.outputs import check_outputs
 from deeplens_dof.cli.options import Debug
 from deeplens_dof.cli.terminal import Terminal
@@ -32,7 +32,7 @@ def write_depth(
 
     into_folder = os.path.isdir(out) or out.endswith(("/", os.sep))
     target = Path(out) / f"{source.stem}-depth.png" if into_folder else Path(out)
-    if same_place(target) == same_place(source):
+    if resolve(target) == resolve(source):
         raise PlanError(f"{out!r} is the photo itself and would be overwritten; name another place with -o")
     settings = settings or Settings()
     job = Job(source, target.with_suffix(".png"), target.name, depth_out=target, overlay=picture)

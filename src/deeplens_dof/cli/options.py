@@ -9,17 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from deeplens_dof.runtime.errors import PlanError
+from deeplens_dof.settings import Settings
 
 
-def check_shape(shape: str) -> None:
+def check_shape(settings: Settings) -> None:
     """Reads the picture of an aperture, once for all photos. Raises PlanError when it cannot be used."""
-    from deeplens_dof.optics.aperture_spec import parse_shape
-
-    if parse_shape(shape) is None:
+    if settings.shape_file:
         from deeplens_dof.pipeline import aperture_of
 
         try:
-            aperture_of(shape)
+            aperture_of(settings)
         except (ValueError, OSError) as error:
             raise PlanError(f"--shape: {error}") from None
 
