@@ -1,4 +1,4 @@
-"""What `import deeplens_dof` offers, and what it does not load to offer it."""
+"""The public names of `import deeplens_dof`, and the modules that importing it must not load."""
 
 from __future__ import annotations
 

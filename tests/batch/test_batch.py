@@ -648,7 +648,7 @@ def test_ctrl_c_ends_it_with_nothing_half_and_no_process_left(depth, workers, en
     process.send_signal(ending)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "deeplens: interrupted; what was finished is kept"
+    assert err.splitlines()[-1] == "deeplens: interrupted; finished results are kept"
     assert "Traceback" not in err
     assert not psutil.wait_procs(family, timeout=10)[1]
     made, known = contents("out"), written()
