@@ -28,8 +28,8 @@ from deeplens_dof import Settings
 from deeplens_dof.batch.engines import InWorkers
 from deeplens_dof.batch.jobs import Input, Job, plan
 from deeplens_dof.batch.manifest import Record
-from deeplens_dof.batch.process import Order
-from deeplens_dof.runtime.threads import VARIABLE
+from deeplens_dof.batch.process import JobOptions
+from deeplens_dof.runtime.threads import THREADS_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results/batch.json"
@@ -142,17 +142,17 @@ def peak_mb(process: psutil.Process) -> float:
 
 @contextmanager
 def engine_of(workers: int, cores: int) -> Iterator[InWorkers]:
-    os.environ[VARIABLE] = str(cores)
+    os.environ[THREADS_VARIABLE] = str(cores)
     engine = InWorkers(workers)
     try:
         yield engine
     finally:
         engine.stop()
-        del os.environ[VARIABLE]
+        del os.environ[THREADS_VARIABLE]
 
 
 def done(engine: InWorkers, jobs: list[Job]) -> Iterator[Record]:
-    for record in engine.do(iter(jobs), Order(Settings()), lambda *_: None):
+    for record in engine.process(iter(jobs), JobOptions(Settings()), lambda *_: None):
         if record.error:
             raise SystemExit(record.error)
         yield record

@@ -36,7 +36,7 @@ from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.lens_blur.tiles.coc_band import CocBand
 from deeplens_dof.models import Model, candidate
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 
 RESULTS = Path(__file__).parent / "results" / "upsampling.json"
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
@@ -107,7 +107,7 @@ def speed(model: str | Model, megapixels: float, threads: int | None) -> dict[st
     }
     clock = time.process_time if threads == 1 else time.perf_counter
     took: dict[str, list[float]] = {name: [] for name in work}
-    report: dict[str, object] = {"megapixels": megapixels, "threads": threads or cores()}
+    report: dict[str, object] = {"megapixels": megapixels, "threads": threads or thread_count()}
     report["clock"] = "seconds of the processor" if threads == 1 else "seconds"
     whole = dl.linear_to_srgb(work["one resolution"]())
     for name in ("shipped", "x2 guided", "x4 guided"):  # and warm
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, nargs="?", const=12.0)
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
-    cv2.setNumThreads(arguments.threads or cores())
+    cv2.setNumThreads(arguments.threads or thread_count())
     model = candidate(arguments.model, like="upsample") if arguments.model else "upsample"
     report: dict[str, object] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     report["machine"] = machine()

@@ -1,4 +1,4 @@
-"""Laws of the table of weights: what it names is there, intact, and opened once."""
+"""The table of networks: its files exist, are intact, and are opened once."""
 
 import subprocess
 import sys
@@ -75,7 +75,7 @@ def test_openvino_answers_as_onnx_runtime_does(monkeypatch):
     for runtime in models.RUNTIMES:
         monkeypatch.setenv("DEEPLENS_RUNTIME", runtime)
         session = models.open_session("depth", threads=1)
-        names.append({each.name for part in (session.get_inputs(), session.get_outputs()) for each in part})
+        names.append({port.name for ports in (session.get_inputs(), session.get_outputs()) for port in ports})
         answers.append(session.run([model.output_name], {model.input_name: picture})[0])
     assert names[0] == names[1]
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-3 * np.ptp(answers[0]))

@@ -392,12 +392,12 @@ def test_the_picture_of_an_aperture_is_read_once_until_it_changes(tmp_path, monk
     opened = []
     real = pipeline.read
     monkeypatch.setattr(pipeline, "read", lambda name: opened.append(name) or real(name))
-    first = pipeline.aperture_of(str(path))
-    assert pipeline.aperture_of(str(path)) is first
+    first = pipeline.aperture_of(dl.Settings(shape=str(path)))
+    assert pipeline.aperture_of(dl.Settings(shape=str(path))) is first
     assert first.density(0.9, 0.9) == 1
     Image.new("L", (4, 8), 255).save(path)
     os.utime(path, ns=(1, 1))
-    assert pipeline.aperture_of(str(path)).density(0.9, 0.9) == 0
+    assert pipeline.aperture_of(dl.Settings(shape=str(path))).density(0.9, 0.9) == 0
     assert len(opened) == 2
 
 

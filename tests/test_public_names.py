@@ -1,4 +1,4 @@
-"""What `import deeplens_dof` offers, and what it does not load to offer it."""
+"""The public names of `import deeplens_dof`, and the modules that importing it must not load."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_the_names_of_the_contract_are_there() -> None:
 
 
 def test_every_public_name_but_the_version_has_a_home() -> None:
-    assert set(dl._HOMES) == set(dl.__all__) - {"__version__"}
-    for name, home in dl._HOMES.items():
+    assert set(dl._MODULES) == set(dl.__all__) - {"__version__"}
+    for name, home in dl._MODULES.items():
         assert getattr(dl, name) is getattr(importlib.import_module(f"deeplens_dof.{home}"), name)
 
 

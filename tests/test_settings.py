@@ -12,18 +12,18 @@ from deeplens_dof import cli
 from deeplens_dof.lens_blur.render import RENDERERS
 from deeplens_dof.settings import Settings, parse_focus, setting_fields
 
-NUMBERS = [each for each in setting_fields() if each.metadata["low"] is not None]
+NUMBERS = [setting for setting in setting_fields() if setting.metadata["low"] is not None]
 
 
 def test_every_setting_says_what_it_is_and_there_are_few() -> None:
     assert 0 < len(setting_fields()) <= 14
-    for each in setting_fields():
-        assert each.metadata["help"].endswith("."), each.name
-        assert each.metadata["metavar"], each.name
-        assert isinstance(each.metadata["unit"], str), each.name
+    for setting in setting_fields():
+        assert setting.metadata["help"].endswith("."), setting.name
+        assert setting.metadata["metavar"], setting.name
+        assert isinstance(setting.metadata["unit"], str), setting.name
 
 
-@pytest.mark.parametrize("setting", NUMBERS, ids=lambda each: each.name)
+@pytest.mark.parametrize("setting", NUMBERS, ids=lambda setting: setting.name)
 def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
     low, high = setting.metadata["low"], setting.metadata["high"]
     assert low <= setting.default <= high
@@ -97,8 +97,13 @@ def test_settings_survive_as_plain_values() -> None:
     assert Settings(**Settings().as_dict()) == Settings()
 
 
+def test_a_shape_is_built_in_or_a_file() -> None:
+    assert Settings(shape=" Blades:5:0").shape_file is None
+    assert Settings(shape="stars/star.png").shape_file == Path("stars/star.png")
+
+
 def test_the_renderers_offered_are_the_renderers_there_are() -> None:
-    (choices,) = [each.metadata["choices"] for each in setting_fields() if each.name == "renderer"]
+    (choices,) = [setting.metadata["choices"] for setting in setting_fields() if setting.name == "renderer"]
     assert set(choices) == set(RENDERERS)
     with pytest.raises(ValueError, match="renderer is 'vivid', expected one of: optical"):
         Settings(renderer="vivid")
@@ -107,7 +112,7 @@ def test_the_renderers_offered_are_the_renderers_there_are() -> None:
 def test_the_documentation_has_every_option_with_its_default() -> None:
     page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text("utf-8")
     rows = {row.split("`")[1].split()[0]: row for row in page.splitlines() if row.startswith("| `--")}
-    shared = {each.name.replace("_", "-"): each.default for each in setting_fields()}
+    shared = {setting.name.replace("_", "-"): setting.default for setting in setting_fields()}
     others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
     others += ["engine", "sequence", "focus-pull"]
@@ -118,20 +123,22 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
 
 
 def test_the_command_line_has_one_option_for_every_setting() -> None:
-    (command,) = [each.callback for each in cli.app.registered_commands if each.name == "blur"]
+    (command,) = [
+        registered.callback for registered in cli.app.registered_commands if registered.name == "blur"
+    ]
     parameters = inspect.signature(command).parameters
-    settings = {each.name: each for each in setting_fields()}
+    settings = {setting.name: setting for setting in setting_fields()}
     own = {"context", "inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "embed_depth"}
     own |= {"json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
     own |= {"engine_name", "sequence", "focus_pull"}
     assert set(parameters) == own | set(settings)
-    for name, each in settings.items():
+    for name, setting in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]
-        assert parameters[name].default == each.default
-        assert kind is type(each.default)
-        assert option.help.startswith(each.metadata["help"])
-        assert option.metavar == each.metadata["metavar"]
+        assert parameters[name].default == setting.default
+        assert kind is type(setting.default)
+        assert option.help.startswith(setting.metadata["help"])
+        assert option.metavar == setting.metadata["metavar"]
         assert [option.default, *option.param_decls][-1] == "--" + name.replace("_", "-")
-        if each.metadata["low"] is not None:
-            assert f"{each.metadata['low']:g} to {each.metadata['high']:g}" in option.help
+        if setting.metadata["low"] is not None:
+            assert f"{setting.metadata['low']:g} to {setting.metadata['high']:g}" in option.help

@@ -1,9 +1,9 @@
-"""DeepLens: shallow depth of field for one ordinary photo, with the focus and the aperture chosen after the shot.
+"""DeepLens: shallow depth of field for ordinary photos, with focus and aperture chosen after the shot.
 
     import deeplens_dof as dl
     dl.blur("in.jpg", focus=(0.4, 0.6), f_number=1.8).save("out.jpg")
 
-Names are loaded when they are first used, so that importing the package is quick and loads no weights.
+Each name is loaded when first used, so that importing the package is fast and loads no weights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "Aperture": "optics.aperture",
     "InverseDepth": "optics.inverse_depth",
     "Lens": "optics.thin_lens",
@@ -76,12 +76,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])

@@ -1,7 +1,7 @@
-"""The trained weights: one literal table, and the only code that knows their files and opens sessions of them.
+"""The table of trained networks, and the only code that opens them.
 
-Sessions are safe to run from several threads at once and are opened once per process. Where OpenVINO is installed (extra
-`[openvino]`) it runs them, unless the environment says DEEPLENS_RUNTIME=onnxruntime; else ONNX Runtime does.
+Sessions are thread-safe and are opened once per process. OpenVINO runs them if it is installed (extra `[openvino]`) and
+DEEPLENS_RUNTIME is not "onnxruntime"; otherwise ONNX Runtime does.
 """
 
 from __future__ import annotations
@@ -14,27 +14,33 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from deeplens_dof.runtime.threads import VARIABLE, cores
+from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 
 RUNTIMES = ("onnxruntime", "openvino")
 
 
 class Session(Protocol):
-    """What the two runtimes have in common."""
+    """The interface that both runtimes share. Inputs and outputs have a `name`."""
 
     def run(self, output_names: list[str] | None, feed: dict[str, Any]) -> list[Any]: ...
-    def get_inputs(self) -> list[Any]: ...  # each has a `name`
+    def get_inputs(self) -> list[Any]: ...
     def get_outputs(self) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One trained network.
+    """A trained network.
 
-    file: name in the folder `weights`, with its SHA-256. task: what it predicts, in words. input_name: (1, 3,
-    H, W) float32, for depth sRGB 0..1; H and W are multiples of `multiple_px` and the longer one is near
-    `long_side_px`, the size it was trained at. output_name: what to ask for. matte_name: the output that tells the
-    subject, where there is one.
+    Attributes:
+        file: name in the folder `weights`, or an absolute path.
+        sha256: of the file.
+        licence: SPDX identifier.
+        task: its prediction, in words.
+        input_name: (1, 3, H, W) float32; for depth sRGB 0..1.
+        output_name: the main output.
+        multiple_px: H and W are multiples of it.
+        long_side_px: the size it was trained at; the longer side should be near it.
+        matte_name: the output with the subject's matte, if there is one.
     """
 
     file: str
@@ -69,7 +75,7 @@ MODELS: dict[str, Model] = {
         file="lens_blur.onnx",
         sha256="78676b86ea4b8a458cdf843ba03a1451c2f1866d60c55314cfe9450329978561",
         licence="Apache-2.0",
-        task="the borders of near things taken apart: alpha and colour of the near surface, and what is behind it",
+        task="borders of near objects unmixed: alpha and colour of the near surface, and the background behind it",
         input_name="light",
         output_name="parted",
         multiple_px=16,
@@ -79,7 +85,7 @@ MODELS: dict[str, Model] = {
         file="upsample.onnx",
         sha256="a2ab4b6be38d02e643bac3476f582fb5fe734f61729e688012aa02e6aba10e63",
         licence="Apache-2.0",
-        task="how a lens blur of half the size and the sharp photo make one of the photo's size",
+        task="upsampling of a half-size lens blur, guided by the sharp photo",
         input_name="features",
         output_name="logits",
         multiple_px=1,
@@ -89,7 +95,7 @@ MODELS: dict[str, Model] = {
         file="paper.onnx",
         sha256="0a6c29ca099319e15bc21293075558a571e901047b210f9f6bf061a1444d900f",
         licence="Apache-2.0",
-        task="a lens blur of at most 7 px, as the DeepLens paper of 2018 has it",
+        task="lens blur of at most 7 px, after the DeepLens paper of 2018",
         input_name="srgb",
         output_name="blurred",
         multiple_px=8,
@@ -99,7 +105,7 @@ MODELS: dict[str, Model] = {
         file="light.onnx",
         sha256="20908aeee483ae859a31db2fd924b6d5d7c5743dec0bdb40823e1642455d7408",
         licence="Apache-2.0",
-        task="how far the light of a photo exceeds white where it is clipped, as a logarithm",
+        task="logarithm of the light above white in the clipped areas of a photo",
         input_name="srgb",
         output_name="gain",
         multiple_px=32,
@@ -109,15 +115,20 @@ MODELS: dict[str, Model] = {
 
 
 def list_models() -> dict[str, Model]:
-    """Every model by name."""
+    """All networks by name."""
     return dict(MODELS)
 
 
 def verify(name: str) -> Path:
-    """The weights' path, after comparing their SHA-256 with the table.
+    """Compare the SHA-256 of a network's weights with the table.
 
-    Raises ValueError for an unknown name, FileNotFoundError and OSError for a missing or unreadable file and
-    for one whose bytes differ.
+    Returns:
+        The path of the weights.
+
+    Raises:
+        ValueError: there is no such network.
+        FileNotFoundError: the file is missing.
+        OSError: the file cannot be read, or its SHA-256 differs.
     """
     model = _find(name)
     if not model.path.is_file():
@@ -135,10 +146,15 @@ def verify(name: str) -> Path:
 
 
 def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
-    """A network of another file that is asked as `like` is: to be scored before it takes that place.
+    """A network from another file with the interface of `like`, to evaluate it as a replacement.
 
-    Its SHA-256 is the file's own. Raises FileNotFoundError for no file, ValueError for an unknown name and for a file
-    that is no such network.
+    Args:
+        path: an ONNX file.
+        like: name of the network whose inputs and outputs it must have.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: `like` is unknown, the file is not a network, or its inputs or outputs differ.
     """
     known, file = _find(like), Path(path).expanduser().resolve()
     if not file.is_file():
@@ -147,10 +163,11 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
         model = replace(known, file=str(file), sha256=hashlib.file_digest(stream, "sha256").hexdigest())
     try:
         session = open_session(model)
-    except Exception as error:  # the runtimes raise kinds of their own
+    except Exception as error:  # the runtimes raise errors of their own types
         reason = " ".join(str(error).split())
         raise ValueError(f"{file.name} is not a network that can be opened ({reason})") from error
-    inputs, outputs = ({each.name for each in part} for part in (session.get_inputs(), session.get_outputs()))
+    inputs = {value.name for value in session.get_inputs()}
+    outputs = {value.name for value in session.get_outputs()}
     if known.input_name not in inputs or known.output_name not in outputs:
         raise ValueError(
             f"{file.name} takes {', '.join(sorted(inputs))} and gives {', '.join(sorted(outputs))}, expected "
@@ -160,16 +177,20 @@ def candidate(path: str | os.PathLike[str], like: str = "depth") -> Model:
 
 
 def open_session(which: str | Model, threads: int | None = None) -> Session:
-    """The session of that model, opened and verified at the first call and shared after it.
+    """The session of a network. Opened and verified at the first call, then shared.
 
-    which: a name of the table, or a `candidate`. threads: for one inference; None is what DEEPLENS_THREADS says, or one
-    per core. Each number of threads has its own session. Raises as `verify` does, and ValueError when threads is below 1
-    or DEEPLENS_RUNTIME is none that is here.
+    Args:
+        which: a name of the table, or a `candidate`.
+        threads: of one inference, at least 1; None is DEEPLENS_THREADS, or one per core. Each number has its own session.
+
+    Raises:
+        ValueError: there is no such network, `threads` is below 1, or DEEPLENS_RUNTIME is not installed.
+        FileNotFoundError, OSError: as `verify`.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}, expected at least 1 or None")
-    if threads is None and VARIABLE in os.environ:
-        threads = cores()
+    if threads is None and THREADS_VARIABLE in os.environ:
+        threads = thread_count()
     model = _find(which) if isinstance(which, str) else which
     with _lock:
         key = (model.sha256, threads, runtime())
@@ -183,22 +204,24 @@ def open_session(which: str | Model, threads: int | None = None) -> Session:
 
 
 def runtime() -> str:
-    """What runs the networks: "openvino" or "onnxruntime".
+    """The runtime of the networks, "openvino" or "onnxruntime".
 
-    Raises ValueError when DEEPLENS_RUNTIME names another, or OpenVINO where it is not installed.
+    Raises:
+        ValueError: DEEPLENS_RUNTIME is neither, or is not installed.
     """
     installed = [name for name in RUNTIMES if find_spec(name) is not None]
-    wanted = os.environ.get("DEEPLENS_RUNTIME") or installed[-1]
-    if wanted not in installed:
+    chosen = os.environ.get("DEEPLENS_RUNTIME") or installed[-1]
+    if chosen not in installed:
         raise ValueError(
-            f"DEEPLENS_RUNTIME is {wanted!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
+            f"DEEPLENS_RUNTIME is {chosen!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
             "pip install 'deeplens-dof[openvino]'"
         )
-    return wanted
+    return chosen
 
 
 _lock = Lock()
-_sessions: dict[tuple[str, int | None, str], Session] = {}  # by SHA-256, threads and runtime
+# By SHA-256, threads and runtime.
+_sessions: dict[tuple[str, int | None, str], Session] = {}
 _verified: set[str] = set()
 
 
@@ -214,14 +237,16 @@ def _onnxruntime(path: Path, threads: int | None) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3  # errors
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores too
-    options.enable_mem_pattern = False  # picture sizes vary: a pattern per size would keep its memory
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # leave the cores to other threads
+    options.enable_mem_pattern = False  # it would keep memory for every picture size
     session: Session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return session
 
 
 class _OpenVino:
-    """OpenVINO behind the face of ONNX Runtime, in float32 (its own choice, bfloat16, is another answer and was slower)."""
+    """OpenVINO with the interface of ONNX Runtime. Runs in float32: its default, bfloat16, gives other results, slower."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
         import openvino
@@ -232,10 +257,9 @@ class _OpenVino:
         self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
 
     def run(self, output_names: list[str] | None, feed: dict[str, Any]) -> list[Any]:
-        answers = self._compiled.create_infer_request().infer(
-            feed
-        )  # one of its own: requests are not thread-safe
-        return [answers[name].copy() for name in output_names or [each.name for each in self.get_outputs()]]
+        request = self._compiled.create_infer_request()  # one per call, because requests are not thread-safe
+        answers = request.infer(feed)
+        return [answers[name].copy() for name in output_names or [port.name for port in self.get_outputs()]]
 
     def get_inputs(self) -> list[Any]:
         return [_Named(port.any_name) for port in self._compiled.inputs]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.optics.aperture_spec import parse_shape
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.optics.thin_lens import Lens
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
@@ -156,7 +155,7 @@ def refocus(
             f"these settings blur by {largest_px:,.0f} px, expected at most {LARGEST_COC_PX:,.0f} px; "
             "raise f_number or nearest_m, or lower lens_mm"
         )
-    aperture = aperture_of(settings.shape)
+    aperture = aperture_of(settings)
     light = scene.light(settings.highlights)
     blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
     linear = restored(blurred, scene.linear, light, coc_px, scene.white)
@@ -205,22 +204,25 @@ def restored(
     return blurred
 
 
-def aperture_of(shape: str) -> Aperture:
-    """The aperture of `Settings.shape`; the picture of one is read again only when its file has changed.
+def aperture_of(settings: Settings) -> Aperture:
+    """The aperture of the settings. A picture of one is cached until its file changes.
 
-    Raises ValueError, or PhotoError when the picture cannot be read.
+    Raises:
+        PhotoError: the picture cannot be read.
+        ValueError: the picture is not an aperture.
     """
     from deeplens_dof.optics.aperture import Aperture
 
-    if parse_shape(shape) is not None:
-        return Aperture.parse(shape)
+    file = settings.shape_file
+    if file is None:
+        return Aperture.parse(settings.shape)
     version: tuple[int, ...]
     try:
-        facts = os.stat(shape)
+        facts = os.stat(file)
         version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     except (OSError, ValueError):
-        version = ()  # the reader says what is wrong
-    return _kernel_of_file(shape, version)
+        version = ()  # reading it reports the error
+    return _kernel_of_file(settings.shape, version)
 
 
 def as_shot(photo: Photo, settings: Settings) -> Settings:

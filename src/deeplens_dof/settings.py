@@ -1,10 +1,11 @@
-"""What a photographer sets, declared once: command line, HTTP and page are generated from these fields."""
+"""The settings of focus and lens, each declared once; command line, HTTP API and page are generated from them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
+from pathlib import Path
 from typing import Any, Literal
 
 from deeplens_dof.optics.aperture_spec import USAGE, parse_shape, shape_text
@@ -20,7 +21,16 @@ def _setting(
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field with help, unit, limits (both included), choices, and the name of its value in a usage line."""
+    """A field with its metadata.
+
+    Args:
+        default: value if it is not given.
+        help_: sentence for help texts.
+        metavar: placeholder of its value in a usage line.
+        unit: of its value.
+        limits: smallest and largest value, both allowed.
+        choices: the values it may have.
+    """
     low, high = limits or (None, None)
     metadata = {"help": help_, "metavar": metavar, "unit": unit, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=metadata)
@@ -28,53 +38,61 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Focus and lens. Each field's metadata holds its help, unit and limits; ValueError outside of them."""
+    """Focus and lens. The metadata of each field holds its help, unit, limits and choices.
+
+    Raises:
+        ValueError: a value is outside its limits, or not one of its choices.
+
+    Example:
+        >>> Settings(focus="0.4,0.6", shape="Blades:6:0").as_dict()["shape"]
+        'blades:6'
+    """
 
     focus: tuple[float, float] | Literal["subject"] = _setting(
         "subject",
-        "What is sharp: a point X,Y of the upright picture (0..1 from the top left), or 'subject'.",
+        "Focus point X,Y in the upright picture, 0..1 from the top left; or 'subject'.",
         "X,Y|subject",
     )
     focus_range: float = _setting(
         0.1,
-        "Width of the band that stays sharp, as a share of the depth range, centred on the focus.",
+        "Width of the sharp band around the focus, as a share of the depth range.",
         "R",
         limits=(0.0, 1.0),
     )
     subject_sharp: float = _setting(
         1.0,
-        "How much of the subject in focus is kept sharp as a whole: 1 all of it, 0 only its part within the focus range.",
+        "How much of the subject in focus stays sharp as a whole: 1 all of it, 0 only its part within the focus range.",
         "0..1",
         "",
         (0.0, 1.0),
     )
-    f_number: float = _setting(1.8, "Aperture: the smaller, the more blur.", "N", "f/", (0.7, 64.0))
-    lens_mm: float = _setting(50.0, "Focal length, as on a full-frame camera.", "MM", "mm", (8.0, 1200.0))
+    f_number: float = _setting(1.8, "Aperture; a smaller number gives more blur.", "N", "f/", (0.7, 64.0))
+    lens_mm: float = _setting(50.0, "Full-frame focal length.", "MM", "mm", (8.0, 1200.0))
     nearest_m: float = _setting(
-        1.0, "How far the nearest thing is, when depth is only relative.", "M", "m", (0.05, 1000.0)
+        1.0, "Distance of the nearest object; used when depth is relative.", "M", "m", (0.05, 1000.0)
     )
     shape: str = _setting(
         "disc",
-        "What a point of light becomes out of focus: the shape of the aperture, or a picture of it.",
+        "Aperture shape, which out-of-focus points of light take on; or a picture of one.",
         USAGE,
     )
     highlights: float = _setting(
         0.5,
-        "How much of the light that was clipped at white is recovered before the blur.",
+        "Strength of highlight reconstruction before the blur.",
         "0..1",
         "",
         (0.0, 1.0),
     )
     grain: float = _setting(
         0.0,
-        "How much of the photo's own grain is put back where it was blurred away.",
+        "Share of the photo's own grain to restore in blurred areas.",
         "0..1",
         "",
         (0.0, 1.0),
     )
     renderer: str = _setting(
         "optical",
-        "What renders the blur: optical (no network), neural (borders by a network), paper (the network of 2018).",
+        "Renderer: optical (no network), neural (borders from a network), paper (the network of 2018).",
         "NAME",
         choices=("optical", "neural", "paper"),
     )
@@ -83,26 +101,32 @@ class Settings:
         object.__setattr__(self, "focus", parse_focus(self.focus))
         named = parse_shape(self.shape)
         object.__setattr__(self, "shape", shape_text(*named) if named else self.shape)
-        for each in fields(self):
-            value, choices = getattr(self, each.name), each.metadata["choices"]
-            if each.metadata["low"] is not None:
-                object.__setattr__(self, each.name, _number(each, value))
+        for setting in fields(self):
+            value, choices = getattr(self, setting.name), setting.metadata["choices"]
+            if setting.metadata["low"] is not None:
+                object.__setattr__(self, setting.name, _number(setting, value))
             elif choices and value not in choices:
-                raise ValueError(f"{each.name} is {value!r}, expected one of: {', '.join(choices)}")
+                raise ValueError(f"{setting.name} is {value!r}, expected one of: {', '.join(choices)}")
+
+    @property
+    def shape_file(self) -> Path | None:
+        """The picture of the aperture if `shape` names a file; None for a built-in shape."""
+        return None if parse_shape(self.shape) else Path(self.shape)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for reports and metadata; the focus as "X,Y" or "subject".
+        """Plain values for reports and metadata, from which `Settings(**values)` restores the settings.
 
-        `Settings(**them)` is this again.
+        Returns:
+            Values by field name; the focus is "X,Y" or "subject".
         """
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         if self.focus != "subject":
             values["focus"] = "{!r},{!r}".format(*self.focus)
         return values
 
 
 def parse_focus(value: Any) -> Focus:
-    """ "subject", "X,Y" or a pair of numbers to a focus. Raises ValueError for anything else."""
+    """The focus given as "subject", as "X,Y" or as a pair of numbers 0..1. Raises ValueError for anything else."""
     if isinstance(value, str) and value.strip().lower() == "subject":
         return "subject"
     parts = value.split(",") if isinstance(value, str) else value
@@ -116,12 +140,12 @@ def parse_focus(value: Any) -> Focus:
 
 
 def setting_fields() -> tuple[Field[Any], ...]:
-    """The fields of Settings in order, for those who generate options from them."""
+    """The fields of Settings in order, from which options and parameters are generated."""
     return fields(Settings)
 
 
 def _number(setting: Field[Any], value: Any) -> float:
-    """The value as a float. Raises ValueError for NaN, text, True and what is beyond the field's limits."""
+    """The value as a float. Raises ValueError for NaN, text, bool and values outside the limits."""
     low, high = setting.metadata["low"], setting.metadata["high"]
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
         raise ValueError(f"{setting.name} is {value!r}, expected a number from {low:g} to {high:g}")

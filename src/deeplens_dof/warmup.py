@@ -1,4 +1,4 @@
-"""Compiling everything ahead, and whether that has been done."""
+"""Compiles all numba kernels ahead of time, and tells whether that has been done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-BLURS = (  # what is compiled: height, width, largest CoC in px. The renderer chooses its ways by size and blur.
+# Pictures to render (name, height and width in px, largest CoC in px): the renderer chooses its kernels by size and blur.
+BLURS = (
     ("slight blur", 96, 144, 0.7),
     ("small blur", 320, 480, 6.0),
     ("strong blur", 600, 900, 40.0),
@@ -21,26 +22,32 @@ SHAPES = ("disc", "blades:6", "ring", "cat-eye")
 
 
 def warm_up() -> None:
-    """Compiles every inner loop and takes a test picture through the whole product, as a service does before it says
-    that it is ready. Raises what the failing part raises.
+    """Compile all kernels and process a test picture, as a service does before it reports that it is ready.
+
+    Raises:
+        RuntimeError: the result is wrong. Other errors are those of the step that fails.
     """
     compile_blur()
     try_out((600, 900), everything=True)
 
 
 def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
-    """Renders pictures that together lead through every inner loop of the lens blur; says what it is at."""
+    """Compile the kernels of the lens blur by rendering pictures that use all of them.
+
+    Args:
+        say: receives a line for each step, with its duration.
+    """
     from deeplens_dof.highlights.clipping import restore_in_focus
     from deeplens_dof.highlights.network import reconstruct_highlights
     from deeplens_dof.lens_blur.render import RENDERERS, render
     from deeplens_dof.optics.aperture import Aperture
 
-    for what, height, width, largest_px in BLURS:
+    for name, height, width, largest_px in BLURS:
         started = time.monotonic()
         rgb, coc_px = _ball_before_wall(height, width)
         for focus in (0, 1):  # on the wall, then on the ball
             render(rgb, (coc_px - np.float32(focus)) * np.float32(largest_px))
-        say(f"lens blur, {what}: {time.monotonic() - started:.1f} s")
+        say(f"lens blur, {name}: {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     for shape in SHAPES:
         for _, height, width, largest_px in BLURS[:-1]:
@@ -59,18 +66,27 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
 
 
 def _ball_before_wall(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Linear light (height, width, 3), and CoC from 0 on the wall, which comes nearer downwards, to 1 on the ball."""
+    """A ball in front of a wall that is sloped in its lower half.
+
+    Returns:
+        Linear light (height, width, 3), and CoC (height, width) from 0 on the upper wall to 1 on the ball.
+    """
     y, x = np.mgrid[:height, :width].astype(np.float32)
     ball = np.hypot(x - width / 2, y - height / 2) < height / 4
     rgb = np.repeat(np.where(ball, np.float32(0.6), (x // 4) % 2 * np.float32(0.5))[..., None], 3, 2)
-    wall = np.maximum(y / height - np.float32(0.5), 0)  # sharp and flat above, slanted below
+    wall = np.maximum(y / height - np.float32(0.5), 0)  # flat above, sloped below
     return rgb.astype(np.float32), np.where(ball, np.float32(1), wall).astype(np.float32)
 
 
 def try_out(shape: tuple[int, int], everything: bool = False) -> None:
-    """A ball before a striped wall through the whole product; raises RuntimeError when the blur is wrong.
+    """Process a test picture, a ball in front of a striped wall, and check the result.
 
-    everything: afterwards also with what is off by default.
+    Args:
+        shape: height and width in px.
+        everything: also use the settings that are off by default.
+
+    Raises:
+        RuntimeError: the ball is not sharp, or the wall is not blurred.
     """
     from deeplens_dof.optics.inverse_depth import InverseDepth
     from deeplens_dof.photo import Photo
@@ -101,19 +117,22 @@ def try_out(shape: tuple[int, int], everything: bool = False) -> None:
 
 
 def first_use() -> bool:
-    """Whether numba's index of compiled loops is missing, or older than their source, wherever numba keeps it."""
-    code = Path(__file__).parent / "lens_blur"
-    caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
-    folders = {source.parent for source in code.rglob("*.py")}
-    places = [folder / "__pycache__" for folder in folders]
-    for cache in (os.environ.get("NUMBA_CACHE_DIR"), *(each.expanduser() / "numba" for each in caches)):
-        places += (
-            [place for folder in folders for place in Path(cache).glob(f"{folder.name}_*")] if cache else []
-        )
-    indexes = [index for place in places for index in place.glob("*.nbi")]
-    sources = {source.stem: source.stat().st_mtime for source in code.rglob("*.py")}
+    """Whether no compiled kernel of the lens blur is cached, or all are older than their source."""
+    sources = list((Path(__file__).parent / "lens_blur").rglob("*.py"))
+    changed = {source.stem: source.stat().st_mtime for source in sources}
     return not any(
-        index.stat().st_mtime >= sources[name]
-        for index in indexes
-        if (name := index.name.split(".")[0]) in sources
+        index.stat().st_mtime >= changed[module]
+        for folder in _cache_folders({source.parent for source in sources})
+        for index in folder.glob("*.nbi")
+        if (module := index.name.split(".")[0]) in changed
     )
+
+
+def _cache_folders(packages: set[Path]) -> list[Path]:
+    """The folders in which numba may cache the kernels of these packages."""
+    user_caches = [Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")), Path("~/Library/Caches")]
+    roots = [cache.expanduser() / "numba" for cache in user_caches]
+    if configured := os.environ.get("NUMBA_CACHE_DIR"):
+        roots.append(Path(configured))
+    below = [folder for package in packages for root in roots for folder in root.glob(f"{package.name}_*")]
+    return [*(package / "__pycache__" for package in packages), *below]

@@ -1,4 +1,4 @@
-"""Many photos: what is done is known, skipped and whole, however a run ends; what fails is named and stops nothing."""
+"""Batches: finished photos are recorded, skipped and complete, however a run ends; a failure is named and stops nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,21 +23,22 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
+from deeplens_dof import batch as package
 from deeplens_dof import cli
 from deeplens_dof.batch import manifest, watch
-from deeplens_dof.batch import process as one_job
+from deeplens_dof.batch import process as processing
 from deeplens_dof.batch.engines import InProcess, InWorkers
-from deeplens_dof.batch.inputs import named
+from deeplens_dof.batch.inputs import expand_inputs
 from deeplens_dof.batch.jobs import Input, Job, parse_shard, plan, share
 from deeplens_dof.batch.manifest import LockedError, Manifest, Output, Record
-from deeplens_dof.batch.process import Order, do_job
+from deeplens_dof.batch.process import JobOptions, process_photo
 from deeplens_dof.batch.run import Batch
 from deeplens_dof.runtime import atomic_write
 from deeplens_dof.runtime.errors import PlanError
 
 HEIGHT, WIDTH = 32, 64
 MANIFEST = ".deeplens-manifest.jsonl"
-ORDER = Order(dl.Settings())
+OPTIONS = JobOptions(dl.Settings())
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +85,7 @@ def written(folder: str = "out") -> list[dict[str, Any]]:
 
 def deeplens(*arguments: object) -> int:
     with pytest.raises(SystemExit) as end:
-        cli.main([str(each) for each in arguments])
+        cli.main([str(argument) for argument in arguments])
     return int(end.value.code or 0)
 
 
@@ -103,8 +105,8 @@ class Listener:
         self.records.append(record)
 
 
-def copying(job: Job, order: Order, tell: Any = None) -> Record:
-    """Stands in for `do_job`: copies; fails for what holds "bad", and hangs, explodes or dies as the file says."""
+def copying(job: Job, options: JobOptions, tell: Any = None) -> Record:
+    """Replaces `process_photo`: copies the file, or fails, hangs, explodes or dies as its contents say."""
     data = Path(job.source).read_bytes()
     if tell:
         tell("copying")
@@ -118,12 +120,12 @@ def copying(job: Job, order: Order, tell: Any = None) -> Record:
             hoard.append(os.urandom(100_000) * 1000)
             time.sleep(0.02)
     if data == b"bad":
-        return one_job.failed(job, ValueError(f"{job.source} is bad"))
+        return processing.failed(job, ValueError(f"{job.source} is bad"))
     job.out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write.write_atomically(job.out, lambda file: file.write(data))
     report = f"{os.getpid()} {os.environ.get('DEEPLENS_THREADS')}"
     outputs = tuple(Output.of(path) for path in job.outputs)
-    return replace(one_job.skipped(job), state="done", outputs=outputs, error=None, input_sha256=report)
+    return replace(processing.skipped(job), state="done", outputs=outputs, error=None, input_sha256=report)
 
 
 class Copying(InProcess):
@@ -132,11 +134,11 @@ class Copying(InProcess):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def do(self, jobs: Iterator[Job], order: Order, tell: Any) -> Iterator[Record]:
+    def process(self, jobs: Iterator[Job], options: JobOptions, tell: Any) -> Iterator[Record]:
         for job in jobs:
             self.asked.append(job.name)
-            record = copying(job, order)
-            yield replace(record, input_sha256=one_job._sha256(job.source))
+            record = copying(job, options)
+            yield replace(record, input_sha256=processing._sha256(job.source))
 
 
 def jobs_for(*names: str, content: bytes = b"photo") -> list[Job]:
@@ -148,15 +150,29 @@ def jobs_for(*names: str, content: bytes = b"photo") -> list[Job]:
 
 
 def run(jobs: list[Job], engine: Any = None, **options: Any) -> list[Record]:
-    with Batch(ORDER, Listener(), engine or Copying(), Path("out"), **options) as batch:
-        return batch.do(jobs)
+    with Batch(OPTIONS, Listener(), engine or Copying(), Path("out"), **options) as batch:
+        return batch.process(jobs)
 
 
 def states(records: list[Record]) -> str:
     return "".join(record.state[0] for record in records)
 
 
-# What is meant
+# The package
+
+
+def test_the_names_in_the_documentation_are_those_of_the_package() -> None:
+    assert set(package.__all__) == set(package._MODULES)
+    for name in package.__all__:
+        assert getattr(package, name).__name__ == name
+    page = (Path(__file__).parents[2] / "docs" / "batch.md").read_text("utf-8")
+    (names,) = re.findall(r"^from deeplens_dof\.batch import (.*)$", page, re.MULTILINE)
+    assert set(names.split(", ")) <= set(package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'do_job'"):
+        _ = package.do_job
+
+
+# Inputs
 
 
 def test_lists_and_patterns_keep_their_folders_below_the_output() -> None:
@@ -167,7 +183,7 @@ def test_lists_and_patterns_keep_their_folders_below_the_output() -> None:
     Path("nul").write_bytes("two\nlines 🌺.png\0in/a.png\0".encode())
 
     def found(*arguments: str, lists: tuple[str, ...] = ()) -> list[tuple[str, str | None]]:
-        return [(str(each.path), each.name) for each in named(arguments, lists)]
+        return [(str(item.path), item.name) for item in expand_inputs(arguments, lists)]
 
     listed = [("in/deep/b.png", "in/deep/b.png"), ("in/a.png", "in/a.png")]
     assert found("@list.txt") == found(lists=("list.txt",)) == listed
@@ -177,7 +193,7 @@ def test_lists_and_patterns_keep_their_folders_below_the_output() -> None:
     assert found("in/*") == [("in/a.png", "a.png")]
     assert found("[odd].png") == [("[odd].png", None)], "a file of that name is no pattern"
     assert found("in/a.png", "in/a.png") == [("in/a.png", None)] * 2
-    (nothing,) = named(["in/*.tif"])
+    (nothing,) = expand_inputs(["in/*.tif"])
     assert nothing.problem
     assert "matches no photos" in nothing.problem
     outside = str(Path.cwd() / "in" / "a.png")
@@ -187,7 +203,7 @@ def test_lists_and_patterns_keep_their_folders_below_the_output() -> None:
     for wrong in (["@none.txt"], ["@in"], ["@empty"]):
         Path("empty").write_text("\n")
         with pytest.raises(PlanError, match="list"):
-            named(wrong)
+            expand_inputs(wrong)
 
 
 def test_names_come_from_standard_input(monkeypatch, depth) -> None:
@@ -202,7 +218,7 @@ def test_two_files_of_one_name_meet_only_where_their_folders_are_not_kept() -> N
     photo("a/x.png"), photo("b/x.png")
     with pytest.raises(PlanError, match=r"would be written twice from 'a/x.png' and 'b/x.png'"):
         plan([Input(Path("a")), Input(Path("b"))], "out")
-    assert [job.name for job in plan(named(["?/x.png"]), "out").jobs] == ["a/x.png", "b/x.png"]
+    assert [job.name for job in plan(expand_inputs(["?/x.png"]), "out").jobs] == ["a/x.png", "b/x.png"]
 
 
 def test_a_folder_with_everything_odd_in_it_is_walked_once(monkeypatch, depth) -> None:
@@ -222,8 +238,8 @@ def test_a_folder_with_everything_odd_in_it_is_walked_once(monkeypatch, depth) -
     assert [job.name for job in found if not job.problem] == ["a.png", "round.png", "🌺\n.png", "deep/b.png"]
     (locked,) = [job for job in found if job.problem]
     assert locked.problem == "in/locked cannot be read (Permission denied); check its permissions"
-    with Batch(replace(ORDER, depth=depth), Listener(), InProcess(), Path("in/out")) as batch:
-        records = batch.do(found)
+    with Batch(replace(OPTIONS, depth=depth), Listener(), InProcess(), Path("in/out")) as batch:
+        records = batch.process(found)
     assert states(records) == "dfddf"
     assert [record.input for record in records if "cannot be read" in (record.error or "")] == [
         "in/round.png",
@@ -245,7 +261,7 @@ def test_shards_share_out_every_job_once_and_for_ever() -> None:
             parse_shard(wrong)
 
 
-# What is written down
+# The manifest
 
 
 def test_a_manifest_knows_what_was_done_until_anything_about_it_changes() -> None:
@@ -270,8 +286,8 @@ def test_a_manifest_knows_what_was_done_until_anything_about_it_changes() -> Non
     more = replace(job, overlay=Path("out/overlay.png"))
     Path("out/overlay.png").write_bytes(b"")
     assert states(run([more], resume=True)) == "d"
-    with Batch(Order(dl.Settings(f_number=4)), Listener(), Copying(), Path("out"), resume=True) as batch:
-        assert states(batch.do([job])) == "d"
+    with Batch(JobOptions(dl.Settings(f_number=4)), Listener(), Copying(), Path("out"), resume=True) as batch:
+        assert states(batch.process([job])) == "d"
     assert len(written()) == 8
 
 
@@ -280,7 +296,7 @@ def test_a_manifest_moves_with_its_folder() -> None:
     run([job])
     Path("out").rename("elsewhere")
     moved = replace(job, out=Path("elsewhere/deep/a.png"))
-    with Manifest(Path("elsewhere"), ORDER.sha256()) as known:
+    with Manifest(Path("elsewhere"), OPTIONS.sha256()) as known:
         assert known.is_done("deep/a.png", job.source, moved.outputs)
 
 
@@ -307,7 +323,7 @@ def test_a_torn_line_and_foreign_lines_are_passed_over(cut) -> None:
 
 
 def test_one_run_at_a_time_writes_a_manifest_and_shards_write_their_own() -> None:
-    key = ORDER.sha256()
+    key = OPTIONS.sha256()
     with Manifest("out", key):
         for shard in (None, (1, 2)):
             with pytest.raises(LockedError, match=r"another run is at work on 'out'"):
@@ -321,26 +337,26 @@ def test_one_run_at_a_time_writes_a_manifest_and_shards_write_their_own() -> Non
     every = jobs_for(*"abcdefgh")
     for number in (1, 2):
         run(share(every, (number, 2)), shard=(number, 2))
-    assert states(run(every, resume=True)) == "s" * 8, "every run reads what the shards have written"
+    assert states(run(every, resume=True)) == "s" * 8, "every run reads the manifests of the shards"
     assert states(run(share(every, (1, 3)), shard=(1, 3), resume=True)) == "s" * len(share(every, (1, 3)))
 
 
-def test_the_order_is_all_that_makes_a_result(depth) -> None:
+def test_the_hash_of_the_options_covers_all_that_makes_a_result(depth) -> None:
     photo("star.png"), Path("other.png").write_bytes(Path(depth).read_bytes())
-    orders = [
-        ORDER,
-        Order(dl.Settings(f_number=4)),
-        Order(dl.Settings(focus=(0.1, 0.2))),
-        Order(dl.Settings(shape="star.png")),
-        replace(ORDER, depth="predict"),
-        replace(ORDER, depth="other.png"),
-        replace(ORDER, strip_metadata=True),
+    variants = [
+        OPTIONS,
+        JobOptions(dl.Settings(f_number=4)),
+        JobOptions(dl.Settings(focus=(0.1, 0.2))),
+        JobOptions(dl.Settings(shape="star.png")),
+        replace(OPTIONS, depth="predict"),
+        replace(OPTIONS, depth="other.png"),
+        replace(OPTIONS, strip_metadata=True),
     ]
-    hashes = [order.sha256() for order in orders]
-    assert len(set(hashes)) == len(orders)
-    assert hashes == [order.sha256() for order in orders]
+    hashes = [options.sha256() for options in variants]
+    assert len(set(hashes)) == len(variants)
+    assert hashes == [options.sha256() for options in variants]
     photo("star.png", seed=6), photo("other.png")
-    changed = [order.sha256() != before for order, before in zip(orders, hashes, strict=True)]
+    changed = [options.sha256() != before for options, before in zip(variants, hashes, strict=True)]
     assert changed == [False, False, False, True, False, True, False]
 
 
@@ -354,8 +370,8 @@ def test_a_photo_that_changes_while_it_is_read_is_not_done(monkeypatch, depth) -
         return found
 
     monkeypatch.setattr("deeplens_dof.photo.read", slowly)
-    record = do_job(Job(source, Path("out/a.png"), "a.png"), replace(ORDER, depth=depth))
-    assert record.error == "in/a.png was changed while it was read; try again when it stays as it is"
+    record = process_photo(Job(source, Path("out/a.png"), "a.png"), replace(OPTIONS, depth=depth))
+    assert record.error == "in/a.png was changed while it was read; try again when it is no longer written to"
     assert not Path("out").exists()
 
 
@@ -375,8 +391,8 @@ def test_a_full_disk_ends_the_run_with_a_sentence_each(monkeypatch, depth) -> No
         sync(descriptor)
 
     monkeypatch.setattr("deeplens_dof.runtime.atomic_write.os.fsync", full)
-    with Batch(replace(ORDER, depth=depth), Listener(), InProcess(), Path("out")) as batch:
-        records = batch.do(every)
+    with Batch(replace(OPTIONS, depth=depth), Listener(), InProcess(), Path("out")) as batch:
+        records = batch.process(every)
     assert states(records) == "dfff"
     assert "out/b.png cannot be written: the disk is full" in (records[1].error or "")
     for record in records[2:]:
@@ -385,15 +401,15 @@ def test_a_full_disk_ends_the_run_with_a_sentence_each(monkeypatch, depth) -> No
         )
     monkeypatch.setattr("deeplens_dof.runtime.atomic_write.os.fsync", sync)
     assert contents("out").keys() == {"a.png"}
-    with Batch(replace(ORDER, depth=depth), Listener(), InProcess(), Path("out"), resume=True) as batch:
-        assert states(batch.do(every)) == "sddd"
+    with Batch(replace(OPTIONS, depth=depth), Listener(), InProcess(), Path("out"), resume=True) as batch:
+        assert states(batch.process(every)) == "sddd"
 
 
 def test_a_manifest_that_cannot_be_written_ends_the_run(monkeypatch) -> None:
     engine = Copying()
     Path("blocked").write_text("no folder")
-    with Batch(ORDER, Listener(), engine, Path("blocked/out")) as batch:
-        records = batch.do(jobs_for("a.png", "b.png"))
+    with Batch(OPTIONS, Listener(), engine, Path("blocked/out")) as batch:
+        records = batch.process(jobs_for("a.png", "b.png"))
     assert states(records) == "ff"
     assert engine.asked == []
     assert "a part of the path is not a folder" in (records[0].error or "")
@@ -409,14 +425,14 @@ def test_a_manifest_that_cannot_be_written_ends_the_run(monkeypatch) -> None:
 def test_nothing_of_a_line_is_left_when_the_disk_fills_in_its_middle(monkeypatch) -> None:
     run(jobs_for("a.png"))
     before = Path("out", MANIFEST).read_bytes()
-    with Manifest("out", ORDER.sha256()) as known:
+    with Manifest("out", OPTIONS.sha256()) as known:
 
         def fail(_: int) -> None:
             raise OSError(errno.ENOSPC, "")
 
         monkeypatch.setattr("deeplens_dof.batch.manifest.os.fsync", fail)
         with pytest.raises(OSError, match="28"):
-            known.append(one_job.skipped(jobs_for("b.png")[0]))
+            known.append(processing.skipped(jobs_for("b.png")[0]))
     assert Path("out", MANIFEST).read_bytes() == before
 
 
@@ -457,8 +473,8 @@ def test_workers_share_the_cores_and_what_fails_in_them_is_named(monkeypatch) ->
     for name in ("bad", "hang", "die"):
         every.insert(3, *jobs_for(f"{name}.png", content=name.encode()))
     listener = Listener()
-    with Batch(ORDER, listener, InWorkers(2, seconds=3.0, work=copying), Path("out")) as batch:
-        records = batch.do(every)
+    with Batch(OPTIONS, listener, InWorkers(2, seconds=3.0, work=copying), Path("out")) as batch:
+        records = batch.process(every)
     assert [record.name for record in records] == [job.name for job in every], "in their order"
     failed = {record.name: record.error or "" for record in records if record.state == "failed"}
     assert failed.keys() == {"bad.png", "hang.png", "die.png"}
@@ -492,7 +508,7 @@ def test_jobs_are_handed_out_only_as_hands_are_free() -> None:
 
     engine = InWorkers(1, work=copying)
     try:
-        done = engine.do(endless(), ORDER, lambda *_: None)
+        done = engine.process(endless(), OPTIONS, lambda *_: None)
         for count in range(1, 6):
             next(done)
             assert len(taken) <= count + 2
@@ -513,7 +529,7 @@ def test_one_process_and_two_make_the_same_bytes(depth) -> None:
     assert len(written("two")) == len(written("shards")) == 8
 
 
-# As a command
+# The command
 
 
 def test_the_report_and_the_summary_tell_what_became_of_each(capfd, depth) -> None:
@@ -527,7 +543,7 @@ def test_the_report_and_the_summary_tell_what_became_of_each(capfd, depth) -> No
     assert said.err.splitlines()[-2:] == ["0 done, 3 skipped, 1 failed:", "  in/bad.png"]
     assert "deeplens: in/bad.png is a text file" in said.err
     report = json.loads(said.out)["photos"]
-    assert [(each["state"], bool(each["output"])) for each in report] == [
+    assert [(entry["state"], bool(entry["output"])) for entry in report] == [
         ("skipped", True),
         ("skipped", True),
         ("failed", False),
@@ -547,7 +563,7 @@ def test_one_photo_with_all_that_goes_with_it_is_skipped_too(capfd, depth) -> No
     assert deeplens("blur", "a.png", "-o", "out/", "--resume", *extras) == 0
     assert Path("d.npz").exists()
     (_, line) = written()
-    assert [each["path"] for each in line["outputs"]] == ["a.png", "../d.npz", "../made/o.png"]
+    assert [output["path"] for output in line["outputs"]] == ["a.png", "../d.npz", "../made/o.png"]
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(capfd, depth, monkeypatch) -> None:
@@ -572,7 +588,7 @@ def test_a_terminal_shows_a_bar_with_rate_and_time_left(capfd, depth, monkeypatc
         (["--from", "none.txt", "-o", "out"], "the list 'none.txt' cannot be read"),
         (["in", "-o", "out", "--time-limit", "0"], "--time-limit"),
     ],
-    ids=lambda each: " ".join(each)[:30] if isinstance(each, list) else "",
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_said_before_anything_is_done(capfd, monkeypatch, arguments, said) -> None:
     photos("in", 2)
@@ -632,7 +648,7 @@ def test_ctrl_c_ends_it_with_nothing_half_and_no_process_left(depth, workers, en
     process.send_signal(ending)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "deeplens: interrupted; what was finished is kept"
+    assert err.splitlines()[-1] == "deeplens: interrupted; finished results are kept"
     assert "Traceback" not in err
     assert not psutil.wait_procs(family, timeout=10)[1]
     made, known = contents("out"), written()
@@ -660,9 +676,11 @@ def killed_and_resumed(good: int, broken: set[str], *arguments: object) -> None:
     process = started("blur", "in", "-o", "out", *arguments, "--resume", "--json")
     out, err = process.communicate(timeout=560)
     assert process.returncode == (1 if broken else 0), err
-    report = {each["input"]: each for each in json.loads(out)["photos"]}
-    assert {name for name, each in report.items() if each["error"]} == {f"in/{name}" for name in broken}
-    assert {name for name, each in report.items() if each["state"] == "skipped"} == {f"in/{n}" for n in names}
+    report = {entry["input"]: entry for entry in json.loads(out)["photos"]}
+    assert {name for name, entry in report.items() if entry["error"]} == {f"in/{name}" for name in broken}
+    assert {name for name, entry in report.items() if entry["state"] == "skipped"} == {
+        f"in/{n}" for n in names
+    }
     assert stamps == {name: Path("out", name).stat().st_mtime_ns for name in names}
     assert deeplens("blur", "in", "-o", "whole", *arguments[:2]) == (1 if broken else 0)
     assert contents("out") == contents("whole")
@@ -721,8 +739,8 @@ def test_memory_stays_flat_over_five_hundred_photos(depth) -> None:
         )
     engine, sizes = InWorkers(1), []
     try:
-        order = replace(ORDER, depth=depth)
-        for record in engine.do(iter(plan([Input(Path("in"))], "out").jobs), order, lambda *_: None):
+        options = replace(OPTIONS, depth=depth)
+        for record in engine.process(iter(plan([Input(Path("in"))], "out").jobs), options, lambda *_: None):
             assert record.error is None
             assert engine._pool is not None
             sizes.append(sum(psutil.Process(pid).memory_info().rss for pid in engine._pool.pids()))

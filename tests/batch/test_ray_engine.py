@@ -21,7 +21,7 @@ from deeplens_dof import cli
 from deeplens_dof.batch.engines import Engine, InProcess
 from deeplens_dof.batch.jobs import Input, Job, plan
 from deeplens_dof.batch.manifest import Record
-from deeplens_dof.batch.process import Order, do_job
+from deeplens_dof.batch.process import JobOptions, process_photo
 from deeplens_dof.batch.ray_engine import OnRay
 from deeplens_dof.batch.run import Batch
 from deeplens_dof.runtime.errors import PlanError
@@ -82,10 +82,10 @@ def folder(tmp_path) -> Path:
 
 def run(folder: Path, out: str, engine: Engine, resume: bool = False) -> list[Record]:
     found = plan([Input(folder / "in")], str(folder / out))
-    order = Order(dl.Settings(f_number=1.0), str(folder / "depth.png"))
+    options = JobOptions(dl.Settings(f_number=1.0), str(folder / "depth.png"))
     reporter = Silent()
-    with Batch(order, reporter, engine, folder / out, resume) as batch:
-        records = batch.do(found.jobs)
+    with Batch(options, reporter, engine, folder / out, resume) as batch:
+        records = batch.process(found.jobs)
     assert len(reporter.records) == len(records)
     return records
 
@@ -97,7 +97,7 @@ def pictures(folder: Path) -> dict[str, bytes]:
 def manifest(folder: Path) -> list[dict]:
     lines = (folder / ".deeplens-manifest.jsonl").read_text().splitlines()
     facts = [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "input")} for line in lines]
-    return sorted(facts, key=lambda each: each["name"])
+    return sorted(facts, key=lambda line: line["name"])
 
 
 @pytest.mark.slow
@@ -157,22 +157,24 @@ def test_what_a_killed_actor_was_doing_is_done_again(cluster, folder) -> None:
     killer.join()
     assert killed
     assert len(list((folder / "pids").iterdir())) > 1
-    assert [(record.name, record.state) for record in on_ray] == [(each.name, each.state) for each in local]
+    assert [(record.name, record.state) for record in on_ray] == [
+        (record.name, record.state) for record in local
+    ]
     assert pictures(folder / "ray") == pictures(folder / "local")
     assert not list((folder / "ray").glob(".deeplens-*.part"))
 
 
-def marked(job: Job, order: Order, tell: Callable[[str], None]) -> Record:
+def marked(job: Job, options: JobOptions, tell: Callable[[str], None]) -> Record:
     """Leaves the number of the process that does it in a folder beside that of the results."""
     (job.out.parent.parent / "pids" / str(os.getpid())).touch()
-    return do_job(job, order, tell)
+    return process_photo(job, options, tell)
 
 
-def poisoned(job: Job, order: Order, tell: Callable[[str], None]) -> Record:
+def poisoned(job: Job, options: JobOptions, tell: Callable[[str], None]) -> Record:
     """One photo brings down whatever does it."""
     if job.name == "3.jpg":
         os.kill(os.getpid(), signal.SIGKILL)
-    return do_job(job, order, tell)
+    return process_photo(job, options, tell)
 
 
 @pytest.mark.slow
@@ -190,7 +192,7 @@ def test_limits_hold_in_the_actors(cluster, folder) -> None:
         (folder / f"in/{number}.jpg").unlink()
     local = run(folder, "local", InProcess())
     assert [record.state for record in run(folder, "ray", OnRay(seconds=300))] == [
-        each.state for each in local
+        record.state for record in local
     ]
     assert pictures(folder / "ray") == pictures(folder / "local")
     small = run(folder, "small", OnRay(1, memory_bytes=1_000_000))

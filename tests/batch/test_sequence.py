@@ -44,7 +44,7 @@ def scene_at(frame: int, step: float = 3.0) -> tuple[np.ndarray, np.ndarray, np.
 def answer(
     depth: np.ndarray, rng: np.random.Generator, scale: float = 0.1, noise: float = 0.03
 ) -> dl.InverseDepth:
-    """What a network makes of it: in another scale each time, with errors of 6 px."""
+    """A network's prediction of it: with another scale each time, and errors of 6 px."""
     errors = gaussian(rng.normal(size=depth.shape), 3)
     values = depth * rng.normal(1, scale) + rng.normal(0, scale / 2) + noise * errors / errors.std()
     return dl.InverseDepth(values.astype(np.float32), "relative")
@@ -59,10 +59,10 @@ def test_flicker_falls_to_less_than_a_third_where_the_picture_stands_still(scale
     rng, steady = np.random.default_rng(1), SteadyDepth()
     frames = [scene_at(frame, 1.5) for frame in range(40)]
     answers = [answer(depth, rng, scale, noise) for _, depth, _ in frames]
-    smooth = [steady.update(rgb, each).values for (rgb, _, _), each in zip(frames, answers, strict=True)]
+    smooth = [steady.update(rgb, answer).values for (rgb, _, _), answer in zip(frames, answers, strict=True)]
     still = ~np.any([ball for _, _, ball in frames], 0)
     still[:, 100:] = False
-    before = flicker([each.values for each in answers[10:]])[still].mean()
+    before = flicker([answer.values for answer in answers[10:]])[still].mean()
     after = flicker(smooth[10:])[still].mean()
     assert still.mean() > 0.3
     assert before >= 3 * after, (before, after)
@@ -144,7 +144,7 @@ def test_the_range_of_the_depth_is_kept_through_a_long_film() -> None:
     rng, steady = np.random.default_rng(3), SteadyDepth()
     rgb, depth, _ = scene_at(0)
     results = [steady.update(rgb, answer(depth, rng, 0.1, 0.06)).values for _ in range(300)]
-    slopes = [float(np.polyfit(depth.ravel(), each.ravel(), 1)[0]) for each in (results[10], results[-1])]
+    slopes = [float(np.polyfit(depth.ravel(), result.ravel(), 1)[0]) for result in (results[10], results[-1])]
     assert slopes[1] == pytest.approx(slopes[0], rel=0.1)
 
 
@@ -283,8 +283,8 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path) -> None:
         (["a1.png", "a01.png"], "", "are both frame 1"),
         (["a.png"], "", "has no number"),
         (["a.txt"], "", "holds no frames"),
-        (["a1.png"], "a1.png", "no sequence"),
-        (["a1.png"], "#a#.png", "no sequence"),
+        (["a1.png"], "a1.png", "not a sequence"),
+        (["a1.png"], "#a#.png", "not a sequence"),
         (["a1.png"], "a####.png", "check the number of digits"),
         (["a1.png"], "none/a#.png", "cannot be read"),
     ],
@@ -359,7 +359,7 @@ def film(tmp_path, monkeypatch) -> Path:
 
 def deeplens(capfd, *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as end:
-        cli.main([str(each) for each in arguments])
+        cli.main([str(argument) for argument in arguments])
     said = capfd.readouterr()
     assert "Traceback" not in said.err
     return int(end.value.code or 0), said.out, said.err
@@ -469,7 +469,7 @@ def test_depth_files_go_with_their_frames(film, capfd) -> None:
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 9:1,1", "--focus", "0,0"), "leave one"),
         (("in", "-o", "out", "--sequence", "--overlay", "o.png"), "--overlay does not go with --sequence"),
         (("in", "-o", "out", "--sequence", "--depth", "in/shot.0008.jpg"), "depth of one frame"),
-        (("in/shot.0008.jpg", "-o", "out", "--sequence"), "no sequence"),
+        (("in/shot.0008.jpg", "-o", "out", "--sequence"), "not a sequence"),
         (("in", "-o", "out", "--sequence", "--resume"), "--resume does not go with --sequence"),
         (("in", "-o", "out", "--sequence", "--jobs", 2), "--jobs does not go with --sequence"),
         (("in", "-o", "memory://out", "--sequence"), "on this machine"),

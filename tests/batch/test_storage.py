@@ -1,4 +1,4 @@
-"""Photos in stores: what lies at memory:// is done as what lies here, and its manifest is kept there."""
+"""Remote photos: memory:// gives the same results as local folders, and keeps its own manifest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL import Image
 import deeplens_dof as dl
 from deeplens_dof import cli
 from deeplens_dof.batch import storage
-from deeplens_dof.batch.inputs import named
-from deeplens_dof.batch.storage import StorePath, digest, fetch, files_below, in_store, place, put
+from deeplens_dof.batch.inputs import expand_inputs
+from deeplens_dof.batch.storage import RemotePath, as_path, digest, download, files_below, is_remote, upload
 from deeplens_dof.runtime.errors import PlanError
 
 fsspec = pytest.importorskip("fsspec")
@@ -46,7 +46,7 @@ def store(tmp_path, monkeypatch):
 
 def deeplens(capfd, *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as end:
-        cli.main([*(str(each) for each in arguments), "--depth", "depth.png"])
+        cli.main([*(str(argument) for argument in arguments), "--depth", "depth.png"])
     said = capfd.readouterr()
     assert "Traceback" not in said.err
     return int(end.value.code or 0), said.out, said.err
@@ -58,16 +58,16 @@ def contents(store, below: str) -> dict[str, bytes]:
 
 
 def test_addresses_are_kept_as_they_are_written() -> None:
-    path = place("s3://bucket/in/a b.jpg")
-    assert isinstance(path, StorePath)
+    path = as_path("s3://bucket/in/a b.jpg")
+    assert isinstance(path, RemotePath)
     assert str(path) == f"{path}" == "s3://bucket/in/a b.jpg"
     assert (path.name, path.suffix, str(path.parent / "x")) == ("a b.jpg", ".jpg", "s3://bucket/in/x")
-    assert in_store(path)
-    assert path == place("s3://bucket/in/a b.jpg")
+    assert is_remote(path)
+    assert path == as_path("s3://bucket/in/a b.jpg")
     assert not path.exists(), "this machine has no such file"
     for text in ("in/a.jpg", "/in/a.jpg", "c:/in/a.jpg", "file:///in/a.jpg"):
-        assert not in_store(text)
-    assert place("file:///in/a%20b.jpg") == Path("/in/a b.jpg")
+        assert not is_remote(text)
+    assert as_path("file:///in/a%20b.jpg") == Path("/in/a b.jpg")
 
 
 def test_a_store_gives_what_this_machine_gives(store, capfd) -> None:
@@ -80,7 +80,7 @@ def test_a_store_gives_what_this_machine_gives(store, capfd) -> None:
     (said,) = [line for line in err.splitlines() if line.startswith("deeplens: ")]
     assert "broken.png" in said
     assert "/deeplens-" not in said, "nobody asked for the folder it was fetched to"
-    report = {each["input"]: each["output"] for each in json.loads(out)["photos"]}
+    report = {entry["input"]: entry["output"] for entry in json.loads(out)["photos"]}
     assert report["memory://bucket/in/deep/c.jpg"] == "memory://bucket/out/deep/c.jpg"
     assert report["memory://bucket/in/broken.png"] is None
 
@@ -92,7 +92,7 @@ def test_resume_knows_what_is_done_here_and_on_another_machine(store, capfd) -> 
 
     def states() -> list[str]:
         said = deeplens(capfd, *asked, "--resume")[1]
-        return [each["state"] for each in json.loads(said)["photos"]]
+        return [entry["state"] for entry in json.loads(said)["photos"]]
 
     assert states() == ["skipped", "skipped", "failed", "skipped"]
     shutil.rmtree("state")
@@ -107,7 +107,7 @@ def test_resume_knows_what_is_done_here_and_on_another_machine(store, capfd) -> 
 
 def test_patterns_lists_and_single_photos_of_a_store(store) -> None:
     def found(text: str) -> list[tuple[str, str | None]]:
-        return [(str(each.path), each.name) for each in named([text])]
+        return [(str(item.path), item.name) for item in expand_inputs([text])]
 
     assert found("memory://bucket/in/a.jpg") == [("memory://bucket/in/a.jpg", None)]
     assert found("memory://bucket/in/**/*.jpg") == [
@@ -116,15 +116,15 @@ def test_patterns_lists_and_single_photos_of_a_store(store) -> None:
     ]
     Path("list").write_text("memory://bucket/in/deep/c.jpg\n")
     assert found("@list") == [("memory://bucket/in/deep/c.jpg", "bucket/in/deep/c.jpg")]
-    assert "holds no photos" in (named(["memory://bucket/in/*.webp"])[0].problem or "")
+    assert "holds no photos" in (expand_inputs(["memory://bucket/in/*.webp"])[0].problem or "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("memory://bucket/none.jpg", "-o", "x/"), "memory://bucket/none.jpg does not exist"),
-        (("nowhere://bucket/a.jpg", "-o", "x/"), "nothing here knows nowhere://"),
-        (("in/a.jpg", "-o", "nowhere://bucket/a.jpg"), "nothing here knows nowhere://"),
+        (("nowhere://bucket/a.jpg", "-o", "x/"), "no installed package supports nowhere://"),
+        (("in/a.jpg", "-o", "nowhere://bucket/a.jpg"), "no installed package supports nowhere://"),
         (("in/a.jpg", "-o", "memory://bucket/a.txt"), "a.txt"),
         (("memory://bucket/in", "-o", "x", "--watch"), "--watch looks at folders of this machine"),
         (("in", "-o", "memory://bucket/x", "--watch"), "--watch looks at folders of this machine"),
@@ -140,25 +140,25 @@ def test_what_cannot_be_reached_is_named(store, capfd, arguments, sentence) -> N
 def test_without_fsspec_there_is_one_sentence(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(PlanError, match=r"needs fsspec; install it with pip install 'deeplens-dof\[ray\]'"):
-        named(["s3://bucket/in"])
+        expand_inputs(["s3://bucket/in"])
 
 
 def test_files_come_and_go_whole(store, tmp_path, monkeypatch) -> None:
-    there = place("memory://bucket/in/a.jpg")
-    fetch(there, tmp_path / "copy")
+    there = as_path("memory://bucket/in/a.jpg")
+    download(there, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == Path("in/a.jpg").read_bytes()
     assert digest(there) == digest(tmp_path / "copy")
     assert digest(there)[1] == hashlib.sha256(Path("in/a.jpg").read_bytes()).hexdigest()
     monkeypatch.setattr(
-        storage, "_WHOLE", ()
+        storage, "_ATOMIC", ()
     )  # a store that shows half a file gets it under another name first
-    put(tmp_path / "copy", place("memory://bucket/new/b.jpg"))
-    assert [name for _, name in files_below(place("memory://bucket/new"))] == ["b.jpg"]
+    upload(tmp_path / "copy", as_path("memory://bucket/new/b.jpg"))
+    assert [name for _, name in files_below(as_path("memory://bucket/new"))] == ["b.jpg"]
 
     def broken(*_: object) -> None:
         raise OSError("the line is dead")
 
     monkeypatch.setattr(type(store), "mv", broken)
     with pytest.raises(OSError, match="dead"):
-        put(tmp_path / "copy", place("memory://bucket/new/c.jpg"))
-    assert [name for _, name in files_below(place("memory://bucket/new"))] == ["b.jpg"]
+        upload(tmp_path / "copy", as_path("memory://bucket/new/c.jpg"))
+    assert [name for _, name in files_below(as_path("memory://bucket/new"))] == ["b.jpg"]

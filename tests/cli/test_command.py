@@ -1,4 +1,4 @@
-"""The command: what it writes, what it says, and how it ends. Depth is a file where it is not the point."""
+"""The command: files, messages and exit codes. Depth comes from a file unless a test is about it."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Ended:
 
     @property
     def sentences(self) -> list[str]:
-        """What was said about failures, without what was done well."""
+        """The error messages, without the lines about successes."""
         return [line for line in self.err.splitlines() if line.startswith("deeplens: ")]
 
 
 @pytest.fixture
 def deeplens(capfd, monkeypatch, tmp_path):
-    """Runs the command in this process, in an empty folder; captures what any library prints, too."""
+    """Runs the command in this process, in an empty folder; captures the output of libraries, too."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as end:
-            cli.main([str(each) for each in arguments])
+            cli.main([str(argument) for argument in arguments])
         said = capfd.readouterr()
         assert "Traceback" not in said.err or "--debug" in arguments
         return Ended(int(end.value.code or 0), said.out, said.err)
@@ -73,7 +73,7 @@ def photo(path: Path | str, **options: object) -> Path:
 
 
 def files(folder: Path | str = ".") -> set[str]:
-    """The names of all files below a folder, without what a batch keeps for itself."""
+    """The names of all files below a folder, without the manifest of a batch."""
     found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     return {name for name in found if Path(name).name != ".deeplens-manifest.jsonl"}
 
@@ -142,12 +142,12 @@ def test_one_bad_photo_never_stops_the_run(deeplens, depth) -> None:
     assert len(ended.sentences) == 2
     report = json.loads(ended.out)
     assert report["settings"] == dl.Settings().as_dict()
-    assert [(Path(each["input"]).name, bool(each["error"])) for each in report["photos"]] == [
+    assert [(Path(entry["input"]).name, bool(entry["error"])) for entry in report["photos"]] == [
         *(("a.png", False), ("b.png", True), ("c.png", False), ("missing.png", True))
     ]
-    for each in report["photos"]:
-        assert (each["output"] is None) == bool(each["error"])
-        assert each["seconds"] >= 0
+    for entry in report["photos"]:
+        assert (entry["output"] is None) == bool(entry["error"])
+        assert entry["seconds"] >= 0
 
 
 def test_the_report_is_all_there_is_on_standard_output_when_depth_is_predicted(deeplens) -> None:
@@ -218,7 +218,7 @@ def test_strange_names_are_names(deeplens, depth) -> None:
     assert files("out") == set(names)
 
 
-# What is wrong usage: exit 2, nothing written
+# Wrong usage: exit code 2, nothing written
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_strange_names_are_names(deeplens, depth) -> None:
         (["depth", "in.png", "-o", "in.png"], "'in.png' is the photo itself and would be overwritten"),
         (["models", "burn"], "there is no action 'burn'"),
     ],
-    ids=lambda each: " ".join(each)[:40] if isinstance(each, list) else "",
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_said_before_anything_is_done(deeplens, arguments, said) -> None:
     for name in ("in.png", "a/x.png", "b/x.png", "d.png"):
@@ -297,7 +297,7 @@ def test_no_command_shows_help(deeplens) -> None:
     assert "blur" in ended.out
 
 
-# What fails: exit 1, one sentence, nothing left behind
+# Failures: exit code 1, one sentence, nothing left behind
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -514,7 +514,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_leaves_nothing_else(depth
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "deeplens: interrupted; what was finished is kept"
+    assert err.splitlines()[-1] == "deeplens: interrupted; finished results are kept"
     assert "Traceback" not in err
     left = files(tmp_path / "out")
     assert all(name.endswith(".png") for name in left)

@@ -1,4 +1,4 @@
-"""The commands of those who train and measure: what they write, what they say, and how they end."""
+"""The commands train, evaluate and scenes: files, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def deeplens(capfd, monkeypatch, tmp_path):
 
     def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as end:
-            cli.main([str(each) for each in arguments])
+            cli.main([str(argument) for argument in arguments])
         said = capfd.readouterr()
         assert "Traceback" not in said.err
         return Ended(int(end.value.code or 0), said.out, said.err)
@@ -116,7 +116,7 @@ def test_measured_depth_is_mixed_in(deeplens, frames, tmp_path) -> None:
         (["scenes", "out"], "Missing option '--count'"),
         (["scenes", "out", "--count", "0"], "Invalid value for '--count'"),
     ],
-    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_one_sentence_and_exit_2(deeplens, arguments, said) -> None:
     ended = deeplens(*arguments)
@@ -139,7 +139,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(deeplens, arguments, said) -> No
         ),
         (["evaluate", "depth", "rgbd:."], "is not laid out as rgbd: expected rgb/NAME.jpg"),
     ],
-    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_1(deeplens, arguments, said, tmp_path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no network")

@@ -1,4 +1,4 @@
-"""Workers: what goes in comes out, what hangs or explodes is killed and named, and no process is left behind."""
+"""Worker pool: results come back, tasks that hang or explode are killed and named, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from deeplens_dof.runtime.worker_pool import (
 MB = 1_000_000
 
 
-# What the workers do: found by name in another process
+# Tasks: workers find them by name
 
 
 def load(**_: Any) -> dict[str, Any]:
@@ -104,10 +104,10 @@ def die(state: Any, tell: Any, code: int) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    before = {each.pid for each in psutil.Process().children()}
+    before = {child.pid for child in psutil.Process().children()}
     yield
-    left = [each for each in psutil.Process().children() if each.pid not in before]
-    assert not [each for each in left if "resource_tracker" not in " ".join(each.cmdline())], left
+    left = [child for child in psutil.Process().children() if child.pid not in before]
+    assert not [child for child in left if "resource_tracker" not in " ".join(child.cmdline())], left
 
 
 def file_appears(path: Path) -> str:
@@ -220,7 +220,7 @@ def test_tasks_of_one_key_meet_what_was_kept_for_them() -> None:
             assert ({pid}, values) == (homes[key], [0, 1, 2, 3, 4])
         for key in "abcd":
             pool.forget(key)
-        assert not pool._homes
+        assert not pool._worker_of_key
 
 
 def test_a_full_queue_refuses_at_once_and_takes_more_later(tmp_path) -> None:
@@ -232,7 +232,7 @@ def test_a_full_queue_refuses_at_once_and_takes_more_later(tmp_path) -> None:
             pool.submit(double, 9, name="y.png")
         assert time.monotonic() - started < 0.5
         assert isinstance(first[0].exception(60), TimeLimitError)
-        assert [each.result(60) for each in first[1:]] == [0, 2]
+        assert [future.result(60) for future in first[1:]] == [0, 2]
         assert pool.submit(double, 9).result(60) == 18
 
 

@@ -13,7 +13,7 @@ import others
 
 import deeplens_dof as dl
 from deeplens_dof.pipeline import restored
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 
 DISCS = "discs"
 OURS = ("neural", "optical", "paper")
@@ -37,7 +37,7 @@ def through(scene: dl.Scene, settings: dl.Settings, render: Render) -> dl.Result
 
 def discs(light: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
     """32 disc layers over each other (benchmarks/others.py)."""
-    return others.discs(light, coc_px, cores())
+    return others.discs(light, coc_px, thread_count())
 
 
 def shown(result: dl.Result) -> Picture:

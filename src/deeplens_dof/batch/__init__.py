@@ -1,8 +1,8 @@
-"""Many photos: which, by whom, and what became of each.
+"""Many photos: plan the jobs, process them with an engine, and record them in a manifest.
 
-    from deeplens_dof.batch import Batch, Input, Order, do_job, plan
+    from deeplens_dof.batch import Batch, Input, JobOptions, plan, process_photo
 
-Names are loaded when they are first used.
+Each name is loaded when first used.
 """
 
 from __future__ import annotations
@@ -13,25 +13,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deeplens_dof.batch.engines import InProcess, InWorkers
     from deeplens_dof.batch.jobs import Input, Job, plan, share
-    from deeplens_dof.batch.process import Order, do_job
+    from deeplens_dof.batch.manifest import Record
+    from deeplens_dof.batch.process import JobOptions, process_photo
     from deeplens_dof.batch.run import Batch
 
-__all__ = ["Batch", "InProcess", "InWorkers", "Input", "Job", "Order", "do_job", "plan", "share"]
+__all__ = [
+    "Batch",
+    "InProcess",
+    "InWorkers",
+    "Input",
+    "Job",
+    "JobOptions",
+    "Record",
+    "plan",
+    "process_photo",
+    "share",
+]
 
-_HOMES = {
+_MODULES = {
     "Batch": "run",
     "InProcess": "engines",
     "InWorkers": "engines",
     "Input": "jobs",
     "Job": "jobs",
-    "Order": "process",
-    "do_job": "process",
+    "JobOptions": "process",
+    "Record": "manifest",
     "plan": "jobs",
+    "process_photo": "process",
     "share": "jobs",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

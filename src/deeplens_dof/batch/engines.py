@@ -1,4 +1,4 @@
-"""Engines on this machine: in this process, or in several that can be killed."""
+"""Engines that run the jobs on this machine: in this process, or in worker processes with limits."""
 
 from __future__ import annotations
 
@@ -12,39 +12,54 @@ from typing import Protocol
 
 from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import Record
-from deeplens_dof.batch.process import Order, do_job, failed
+from deeplens_dof.batch.process import JobOptions, OnProgress, failed, process_photo
 from deeplens_dof.runtime.atomic_write import remove_leftovers
 from deeplens_dof.runtime.errors import shown
-from deeplens_dof.runtime.threads import VARIABLE, cores
+from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 from deeplens_dof.runtime.worker_pool import Pool, WorkerError
-from deeplens_dof.warmup import first_use
+from deeplens_dof.warmup import compile_blur, first_use
+
+OnJobProgress = Callable[[Job, str], None]
+Work = Callable[[Job, JobOptions, OnProgress], Record]
 
 
 class Engine(Protocol):
-    """Does jobs, in any order, and says what became of each. `jobs` is asked for the next one only when there is a hand
-    free, so that it may be long; what breaks one job is in its record.
+    """Runs jobs, in any order.
+
+    `jobs` is consumed lazily, one per free worker, so it may be arbitrarily long. A failure is reported in that job's
+    record.
     """
 
-    def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]: ...
+    def process(
+        self, jobs: Iterator[Job], options: JobOptions, on_progress: OnJobProgress
+    ) -> Iterator[Record]: ...
     def stop(self) -> None: ...
 
 
 class InProcess:
-    """One photo after the other, in this process."""
+    """Processes one photo after another in this process."""
 
-    def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
+    def process(
+        self, jobs: Iterator[Job], options: JobOptions, on_progress: OnJobProgress
+    ) -> Iterator[Record]:
         for job in jobs:
-            yield do_job(job, order, _teller(job, tell))
+            yield process_photo(job, options, _for_job(job, on_progress))
 
     def stop(self) -> None:
-        """Nothing is left running."""
+        """Do nothing: no process is left running."""
 
 
 class InWorkers:
-    """So many processes on this machine, which share its cores; what hangs or explodes is killed and named.
+    """Processes photos in parallel in worker processes, which share the cores of this machine.
 
-    seconds, memory_bytes: what one photo may take; None is any amount. work: for tests. Raises ValueError for a
-    DEEPLENS_THREADS that is no number.
+    Args:
+        workers: number of processes.
+        seconds: time limit of a photo; None is no limit. A worker that exceeds a limit is killed and replaced.
+        memory_bytes: memory limit of a photo's process; None is no limit.
+        work: replaces `process_photo` in tests.
+
+    Raises:
+        ValueError: DEEPLENS_THREADS is not a number.
     """
 
     def __init__(
@@ -52,49 +67,53 @@ class InWorkers:
         workers: int = 1,
         seconds: float | None = None,
         memory_bytes: int | None = None,
-        work: Callable[[Job, Order, Callable[[str], None]], Record] = do_job,
+        work: Work = process_photo,
     ) -> None:
         self.workers, self.work = workers, work
-        self._threads = max(1, cores() // workers)
+        self._threads = max(1, thread_count() // workers)
         self._limits = (seconds, memory_bytes)
         self._pool: Pool | None = None
 
-    def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
+    def process(
+        self, jobs: Iterator[Job], options: JobOptions, on_progress: OnJobProgress
+    ) -> Iterator[Record]:
         running: dict[Future[Record], Job] = {}
-        began: dict[Job, float] = {}
+        started: dict[Job, float] = {}
         more = True
 
-        def hear(job: Job, text: str) -> None:
-            began.setdefault(job, time.monotonic())
-            tell(job, text)
+        def progress(job: Job, text: str) -> None:
+            started.setdefault(job, time.monotonic())
+            on_progress(job, text)
 
         while more or running:
-            while more and len(running) < 2 * self.workers:  # one at work, one at hand
+            while more and len(running) < 2 * self.workers:  # for each worker one running and one waiting
                 job = next(jobs, None)
                 if job is None:
                     more = False
                     break
-                self._pool = self._pool or self._opened()
-                arguments = (self.work, job, order)
-                future = self._pool.submit(
-                    _in_worker, *arguments, name=shown(job.source), progress=_teller(job, hear)
-                )
-                running[future] = job
+                running[self._submit(job, options, progress)] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                 job = running.pop(future)
                 now = time.monotonic()
-                yield self._record(job, future, now - began.pop(job, now))
+                yield self._record(job, future, now - started.pop(job, now))
 
     def stop(self) -> None:
-        """Kills what runs."""
+        """Kill the workers."""
         if self._pool:
             self._pool.stop(at_once=True)
             self._pool = None
 
-    def _opened(self) -> Pool:
+    def _submit(self, job: Job, options: JobOptions, on_progress: OnJobProgress) -> Future[Record]:
+        self._pool = self._pool or self._open_pool()
+        arguments = (self.work, job, options)
+        return self._pool.submit(
+            _in_worker, *arguments, name=shown(job.source), progress=_for_job(job, on_progress)
+        )
+
+    def _open_pool(self) -> Pool:
         seconds, memory_bytes = self._limits
         return Pool(
-            open_worker,
+            prepare_worker,
             (self._threads, seconds is not None),
             workers=self.workers,
             seconds=seconds,
@@ -109,28 +128,27 @@ class InWorkers:
         except WorkerError as error:
             remove_leftovers({output.parent for output in job.outputs})
             return replace(failed(job, error, seconds), error=str(error))
-        except Exception as error:  # the worker could not be started, or the like
+        except Exception as error:  # such as a worker that could not be started
             return failed(job, error)
 
 
-def open_worker(threads: int, limited: bool) -> None:
-    """Makes a process ready for `do_job`: its share of the cores, the code; with a time limit the compiled loops too, so
-    that no photo pays for them.
+def prepare_worker(threads: int, limited: bool) -> None:
+    """Prepare this process for `process_photo`.
+
+    Args:
+        threads: its share of the cores.
+        limited: whether photos have a time limit; then all kernels are compiled now, so that no photo pays for it.
     """
-    os.environ[VARIABLE] = str(threads)
+    os.environ[THREADS_VARIABLE] = str(threads)
     for module in ("pipeline", "depth.predict", "lens_blur.render"):
         import_module(f"deeplens_dof.{module}")
     if limited and first_use():
-        from deeplens_dof.warmup import compile_blur
-
         compile_blur()
 
 
-def _in_worker(
-    _: None, tell: Callable[[str], None], work: Callable[..., Record], job: Job, order: Order
-) -> Record:
-    return work(job, order, tell)
+def _in_worker(_: None, on_progress: OnProgress, work: Work, job: Job, options: JobOptions) -> Record:
+    return work(job, options, on_progress)
 
 
-def _teller(job: Job, tell: Callable[[Job, str], None]) -> Callable[[str], None]:
-    return lambda text: tell(job, text)
+def _for_job(job: Job, on_progress: OnJobProgress) -> OnProgress:
+    return lambda text: on_progress(job, text)

@@ -1,4 +1,4 @@
-"""What INPUT may be besides a photo or a folder: a pattern that no shell has expanded, or a list of names."""
+"""Expands the INPUT arguments of the command: paths, patterns and lists of names."""
 
 from __future__ import annotations
 
@@ -9,69 +9,80 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from deeplens_dof.batch.jobs import Input, is_picture
-from deeplens_dof.batch.storage import files_below, in_store, is_folder, place
+from deeplens_dof.batch.storage import as_path, files_below, is_folder, is_remote
 from deeplens_dof.runtime.errors import PlanError
 
-_MAGIC = "*?["
+_WILDCARDS = "*?["
 
 
-def named(arguments: Sequence[str], lists: Sequence[str] = ()) -> list[Input]:
-    """The photos and folders that are meant.
+def expand_inputs(arguments: Sequence[str], lists: Sequence[str] = ()) -> list[Input]:
+    """The photos and folders that the arguments name.
 
-    arguments: names, patterns (`in/**/*.jpg`, where there is no file of that name) and `@LIST`. lists: files that hold
-    names, "-" for standard input: one a line, or with a NUL after each. A photo that a list or a pattern names twice is
-    taken once. Raises PlanError for a list that cannot be read.
+    Args:
+        arguments: paths, patterns such as `in/**/*.jpg` (unless a file of that name exists), and `@LIST`.
+        lists: files that hold one name per line, or NUL-separated names; "-" is standard input.
+
+    Returns:
+        Inputs in the order given. A photo that lists or patterns name twice appears once.
+
+    Raises:
+        PlanError: a list cannot be read or is empty, or a store cannot be reached.
     """
-    found, listed = [], set()
-    for each in _all(arguments, lists):
-        if each.name is None or each not in listed:
-            found.append(each)
-            listed.add(each)
+    found: list[Input] = []
+    listed: set[Input] = set()
+    for item in _expanded(arguments, lists):
+        if item.name is None or item not in listed:
+            found.append(item)
+            listed.add(item)
     if not found:
-        raise PlanError("there are no names in the list, expected a photo or a folder on each line")
+        raise PlanError("the list is empty, expected the name of a photo or folder on each line")
     return found
 
 
-def _all(arguments: Sequence[str], lists: Sequence[str]) -> Iterator[Input]:
-    for text in arguments:
-        if text.startswith("@") and len(text) > 1:
-            yield from map(_listed, _names(text[1:]))
-        elif in_store(text):
-            yield from _stored(text)
-        elif any(each in text for each in _MAGIC) and not os.path.lexists(text):
-            yield from _matching(text)
+def _expanded(arguments: Sequence[str], lists: Sequence[str]) -> Iterator[Input]:
+    for argument in arguments:
+        if argument.startswith("@") and len(argument) > 1:
+            yield from map(_from_list, _read_list(argument[1:]))
+        elif is_remote(argument):
+            yield from _from_store(argument)
+        elif _is_pattern(argument) and not os.path.lexists(argument):
+            yield from _from_pattern(argument)
         else:
-            yield Input(place(text))
-    for where in lists:
-        yield from map(_listed, _names(where))
+            yield Input(as_path(argument))
+    for file in lists:
+        yield from map(_from_list, _read_list(file))
 
 
-def _names(where: str) -> list[str]:
-    """The names in a list, as the file system has them."""
+def _is_pattern(text: str) -> bool:
+    return any(wildcard in text for wildcard in _WILDCARDS)
+
+
+def _read_list(file: str) -> list[str]:
+    """The names in a list, decoded as file names."""
     try:
-        data = sys.stdin.buffer.read() if where == "-" else Path(where).read_bytes()
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise PlanError(f"the list {where!r} cannot be read ({why}); name a file of names") from None
+        raise PlanError(f"the list {file!r} cannot be read ({why}); give a text file of names") from None
     names = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
     return [os.fsdecode(name) for name in names if name.strip()]
 
 
-def _listed(name: str) -> Input:
-    """A name from a list keeps its folders below the results' folder, so that no two meet there."""
-    path = place(name)
-    if in_store(name):
+def _from_list(name: str) -> Input:
+    """A name from a list; it keeps its folders below the output folder, so that names cannot clash."""
+    path = as_path(name)
+    if is_remote(name):
         return Input(path, path.relative_to(path.anchor or path.parts[0]).as_posix())
-    whole = PurePath(os.path.normpath(name))
-    if whole.is_absolute() or ".." in whole.parts:
-        whole = PurePath(os.path.abspath(name))
-    return Input(path, whole.relative_to(whole.anchor).as_posix())
+    full = PurePath(os.path.normpath(name))
+    if full.is_absolute() or ".." in full.parts:
+        full = PurePath(os.path.abspath(name))
+    return Input(path, full.relative_to(full.anchor).as_posix())
 
 
-def _matching(pattern: str) -> Iterator[Input]:
-    """The photos that a pattern matches, named below its fixed part, in order."""
+def _from_pattern(pattern: str) -> Iterator[Input]:
+    """The photos that match a local pattern, sorted, named relative to the part before any wildcard."""
     parts = PurePath(pattern).parts
-    fixed = next(index for index, part in enumerate(parts) if any(each in part for each in _MAGIC))
+    fixed = next(index for index, part in enumerate(parts) if _is_pattern(part))
     base = Path(*parts[:fixed])
     matches = sorted(
         path
@@ -85,17 +96,18 @@ def _matching(pattern: str) -> Iterator[Input]:
         yield Input(Path(pattern), pattern, problem)
 
 
-def _stored(text: str) -> Iterator[Input]:
-    """The photos of a store that are meant: one, those below a folder, or those that a pattern matches."""
-    path = place(text)
+def _from_store(address: str) -> Iterator[Input]:
+    """The photos at a remote address: a single one, those below a folder, or those that match a pattern."""
+    path = as_path(address)
     try:
-        if not any(each in text for each in _MAGIC) and not is_folder(path):
+        if not _is_pattern(address) and not is_folder(path):
             yield Input(path)
             return
-        found = [(each, name) for each, name in files_below(path) if is_picture(each.name)]
+        photos = [(file, name) for file, name in files_below(path) if is_picture(file.name)]
     except (OSError, ValueError) as error:
-        raise PlanError(str(error) if text in str(error) else f"{text} cannot be read: {error}") from error
-    for each, name in found:
-        yield Input(each, name)
-    if not found:
-        yield Input(path, path.name, f"{text} holds no photos; check the address")
+        text = str(error)
+        raise PlanError(text if address in text else f"{address} cannot be read: {error}") from error
+    for file, name in photos:
+        yield Input(file, name)
+    if not photos:
+        yield Input(path, path.name, f"{address} holds no photos; check the address")

@@ -1,4 +1,4 @@
-"""Which photos to do and where they go: decided before anything is done."""
+"""Plans a batch: which photos to process and where their results go, decided before any work starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deeplens_dof.batch.storage import place
+from deeplens_dof.batch.storage import as_path
 from deeplens_dof.photo.codecs.formats import PICTURE_SUFFIXES, written_as
 from deeplens_dof.runtime.errors import PlanError
 
@@ -17,10 +17,12 @@ PICTURES = PICTURE_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A photo or a folder of photos that was asked for.
+    """A photo, or a folder of photos.
 
-    name: its path below the results' folder; None is its own name for a photo, and nothing for a folder. problem: why
-    there is none.
+    Attributes:
+        path: local or remote.
+        name: of the results, relative to the output folder; None uses the photo's own name, or a folder's contents.
+        problem: why it cannot be processed, if that is known already; a sentence.
     """
 
     path: Path
@@ -30,8 +32,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo. name: its path below the results' folder, with "/", which stays the same from run to run. problem: why
-    it cannot be done, known before it is opened.
+    """One photo to process, and the files to write.
+
+    Attributes:
+        source: the photo.
+        out: the result.
+        name: path of the result relative to the output folder, with "/"; it identifies the job from run to run.
+        depth_out: a depth file to write as well.
+        overlay: an overlay of the areas in focus to write as well.
+        problem: why it cannot be processed, if that is known already; a sentence.
     """
 
     source: Path
@@ -43,14 +52,18 @@ class Job:
 
     @property
     def outputs(self) -> list[Path]:
-        """Every file that the job writes; none when it cannot be done."""
-        return [] if self.problem else [each for each in (self.out, self.depth_out, self.overlay) if each]
+        """All files the job writes; none if it has a problem."""
+        return [] if self.problem else [path for path in (self.out, self.depth_out, self.overlay) if path]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """jobs: in order. folder: of the results, or None when they lie beside their photos or are one named file.
-    several: whether it is a batch, rather than one photo.
+    """The jobs of a run.
+
+    Attributes:
+        jobs: in order.
+        folder: output folder; None if results lie beside their photos, or in one named file.
+        several: whether this is a batch rather than one photo.
     """
 
     jobs: list[Job]
@@ -66,11 +79,18 @@ def plan(
     overlay: Path | None = None,
     also_read: Sequence[str] = (),
 ) -> Plan:
-    """The jobs for these inputs. Folders are walked and mirrored below `out`; other files are left.
+    """The jobs for these inputs. Folders are walked and their tree is mirrored below `out`; only photos count.
 
-    out: a folder when there are several photos, when it is one already, or when it ends in a slash.
-    also_read: names of other files that are not to be overwritten, where they exist. Raises PlanError when
-    outputs are missing or would be written over each other or over what is read.
+    Args:
+        inputs: photos and folders.
+        out: a folder if there are several photos, if it exists as one, or if it ends in a slash; otherwise a file. None
+            writes each result beside its photo.
+        depth: a depth source as `analyse` takes it; a file of that name is protected from being overwritten.
+        depth_out, overlay: further files to write; for a single photo only.
+        also_read: other files that must not be overwritten, where they exist.
+
+    Raises:
+        PlanError: outputs are missing, clash with each other, or would overwrite a file that is read.
     """
     several = len(inputs) != 1 or inputs[0].name is not None or os.path.isdir(inputs[0].path)
     if several and (depth_out or overlay):
@@ -81,110 +101,75 @@ def plan(
         raise PlanError(f"{out!r} is a file, expected a folder for several photos; name a folder with -o")
     into_folder = bool(out) and (several or os.path.isdir(out or "") or (out or "").endswith(("/", os.sep)))
     jobs: list[Job] = []
-    for each in inputs:
-        source, name = each.path, each.name or each.path.name
-        if each.problem or not os.path.isdir(source):
+    for item in inputs:
+        source, name = item.path, item.name or item.path.name
+        if item.problem or not os.path.isdir(source):
             target = _target(source, name, out, into_folder)
-            jobs.append(Job(source, target, name, depth_out, overlay, each.problem))
+            jobs.append(Job(source, target, name, depth_out, overlay, item.problem))
         elif out:
-            jobs += _folder(source, place(out), each.name)
+            jobs += _folder(source, as_path(out), item.name)
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
     refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
-    return Plan(jobs, place(out) if out and into_folder else None, several)
+    return Plan(jobs, as_path(out) if out and into_folder else None, several)
 
 
 def share(jobs: Sequence[Job], shard: tuple[int, int] | None) -> list[Job]:
-    """The jobs of shard I of N (1..N): by the hash of their names, so that each job stays in its shard."""
+    """The jobs of shard I of N. A hash of its name assigns each job, so that it stays in its shard from run to run.
+
+    Args:
+        shard: (I, N), with I from 1 to N; None returns all jobs.
+    """
     if shard is None:
         return list(jobs)
     number, count = shard
 
-    def home(job: Job) -> int:
+    def shard_of(job: Job) -> int:
         digest = hashlib.sha256(job.name.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % count + 1
 
-    return [job for job in jobs if home(job) == number]
+    return [job for job in jobs if shard_of(job) == number]
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """ "I/N" to (I, N). Raises PlanError for anything else."""
+    """Parse "I/N" to (I, N). Raises PlanError for anything else."""
     number, _, count = text.partition("/")
     if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
         return int(number), int(count)
     raise PlanError(f"--shard is {text!r}, expected I/N with I from 1 to N, such as 2/8")
 
 
-def _folder(folder: Path, out: Path, below: str | None) -> list[Job]:
-    """The photos below a folder, in order; a subfolder that cannot be read is a job with a problem."""
-    jobs: list[Job] = []
-    top = PurePath(below or "")
-
-    def unreadable(error: OSError) -> None:
-        where = Path(error.filename or folder)
-        problem = f"{where} cannot be read ({error.strerror}); check its permissions"
-        jobs.append(Job(where, out, (top / where.relative_to(folder)).as_posix(), problem=problem))
-
-    skip = os.path.realpath(out)
-    for root, folders, names in os.walk(folder, onerror=unreadable):
-        here = Path(root)
-        folders[:] = sorted(name for name in folders if os.path.realpath(here / name) != skip)
-        pictures = sorted(name for name in names if is_picture(name))
-        for name in pictures:
-            place = top / (here / name).relative_to(folder)
-            jobs.append(Job(here / name, _mirrored(out, place), place.as_posix()))
-    if not jobs:
-        endings = ", ".join(PICTURES)
-        problem = f"{folder} holds no photos, expected files ending in {endings}"
-        return [Job(folder, out, top.as_posix(), problem=problem)]
-    return jobs
-
-
 def is_picture(name: str) -> bool:
-    """Whether a file found in a folder is taken for a photo: by its ending; hidden ones are not."""
+    """Whether a file found in a folder counts as a photo: by its extension; hidden files do not."""
     return name.lower().endswith(PICTURES) and not name.startswith(".")
 
 
-def _target(source: Path, name: str, out: str | None, into_folder: bool) -> Path:
-    if not out:
-        return source.with_name(f"{source.stem}-bokeh{written_as(source.suffix)}")
-    return _mirrored(place(out), PurePath(name)) if into_folder else place(out)
-
-
-def _mirrored(out: Path, name: PurePath) -> Path:
-    """The place below `out` of the photo of that name, which may have folders in front. A RAW becomes a TIFF that has its
-    whole name in front, as many keep the developed x.tif beside x.dng.
-    """
-    written = written_as(name.suffix)
-    return out / name if written == name.suffix else out / name.with_name(name.name + written)
-
-
 def refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
+    """Raise PlanError if two outputs are the same file, or if an output is a file that is read."""
     folders: dict[str, str] = {}
-    sources = {same_place(job.source, folders) for job in jobs} | {same_place(path) for path in also_read}
-    taken: dict[str, Path] = {}
+    sources = {resolve(job.source, folders) for job in jobs} | {resolve(path) for path in also_read}
+    writers: dict[str, Path] = {}
     for job in jobs:
         for output in job.outputs:
-            place = same_place(output, folders)
-            if place in sources:
+            file = resolve(output, folders)
+            if file in sources:
                 raise PlanError(
-                    f"{str(output)!r} is read too and would be overwritten; name another place for the result"
+                    f"{str(output)!r} is read too and would be overwritten; choose another name for the result"
                 )
-            if place in taken:
-                other = (
-                    ""
-                    if taken[place] == job.source
-                    else f" from {str(taken[place])!r} and {str(job.source)!r}"
-                )
+            if file in writers:
+                first = writers[file]
+                both = "" if first == job.source else f" from {str(first)!r} and {str(job.source)!r}"
                 raise PlanError(
-                    f"{str(output)!r} would be written twice{other}; give each result its own place"
+                    f"{str(output)!r} would be written twice{both}; give each result a name of its own"
                 )
-            taken[place] = job.source
+            writers[file] = job.source
 
 
-def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = None) -> str:
-    """The path with its links followed; as it is when it is none that the file system takes. folders: those whose links
-    have been followed, for many files of few folders.
+def resolve(path: str | os.PathLike[str], folders: dict[str, str] | None = None) -> str:
+    """The absolute path with links followed; a path the file system rejects is only made absolute.
+
+    Args:
+        folders: cache of resolved folders, for many files in few folders.
     """
     folder, name = os.path.split(path)
     try:
@@ -195,3 +180,41 @@ def same_place(path: str | os.PathLike[str], folders: dict[str, str] | None = No
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.path.abspath(path)
+
+
+def _folder(folder: Path, out: Path, below: str | None) -> list[Job]:
+    """The photos below a folder, sorted; an unreadable subfolder becomes a job with a problem."""
+    jobs: list[Job] = []
+    top = PurePath(below or "")
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename or folder)
+        problem = f"{path} cannot be read ({error.strerror}); check its permissions"
+        jobs.append(Job(path, out, (top / path.relative_to(folder)).as_posix(), problem=problem))
+
+    skip = os.path.realpath(out)
+    for root, folders, names in os.walk(folder, onerror=unreadable):
+        here = Path(root)
+        folders[:] = sorted(name for name in folders if os.path.realpath(here / name) != skip)
+        for name in sorted(name for name in names if is_picture(name)):
+            relative = top / (here / name).relative_to(folder)
+            jobs.append(Job(here / name, _mirrored(out, relative), relative.as_posix()))
+    if not jobs:
+        problem = f"{folder} holds no photos, expected files ending in {', '.join(PICTURES)}"
+        return [Job(folder, out, top.as_posix(), problem=problem)]
+    return jobs
+
+
+def _target(source: Path, name: str, out: str | None, into_folder: bool) -> Path:
+    if not out:
+        return source.with_name(f"{source.stem}-bokeh{written_as(source.suffix)}")
+    return _mirrored(as_path(out), PurePath(name)) if into_folder else as_path(out)
+
+
+def _mirrored(out: Path, name: PurePath) -> Path:
+    """The output path of the photo `name` (which may include folders) below `out`.
+
+    A camera RAW x.dng becomes x.dng.tif rather than x.tif, because a developed x.tif often lies beside it.
+    """
+    suffix = written_as(name.suffix)
+    return out / name if suffix == name.suffix else out / name.with_name(name.name + suffix)

@@ -1,6 +1,6 @@
-"""What has become of every photo of a folder of results: one line of JSON each, so that a killed run can go on.
+"""The manifest of an output folder: one line of JSON per photo, from which an interrupted run can resume.
 
-The file grows only at its end, every line is synced before the next photo is asked for, and one process writes it.
+The file is append-only, each line is synced before the next photo starts, and only one process writes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEM, ENDING = ".deeplens-manifest", ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file that was written, with its size and SHA-256."""
+    """An output file with its size and SHA-256."""
 
     path: str
     size_bytes: int
@@ -31,7 +31,7 @@ class Output:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Output:
-        """Of the file that is there. Raises OSError."""
+        """Measure an existing file. Raises OSError."""
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(os.fspath(path), file.tell(), sha256)
@@ -39,11 +39,19 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What has become of one photo.
+    """The outcome of one photo.
 
-    name: its path below the results' folder, "/" between folders. input, output: as they were named. error: a sentence
-    when it failed. f_number: the one used, where the photo named it. full_disk: it failed for want of space. traceback:
-    for --debug, never written down.
+    Attributes:
+        name: path of the result relative to the output folder, with "/".
+        input, output: paths as the user gave them.
+        state: "done", "failed" or "skipped".
+        input_sha256: of the photo's file; None if it could not be read.
+        outputs: the files written.
+        seconds: time taken.
+        error: a sentence if it failed.
+        f_number: the one used, if the photo specified it.
+        full_disk: whether it failed because the disk is full.
+        traceback: for --debug; not stored in the manifest.
     """
 
     name: str
@@ -59,40 +67,46 @@ class Record:
     traceback: str | None = field(default=None, repr=False)
 
     def report(self) -> dict[str, Any]:
-        """What the report on standard output says of it."""
-        told: dict[str, Any] = {
+        """The photo's entry in the JSON report."""
+        entry: dict[str, Any] = {
             "input": self.input,
             "output": None if self.error else self.output,
             "state": self.state,
             "seconds": self.seconds,
             "error": self.error,
         }
-        return told if self.f_number is None else told | {"f_number": self.f_number}
+        return entry if self.f_number is None else entry | {"f_number": self.f_number}
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """Of what was done, what tells whether it still is. Paths are relative to the manifest's folder."""
+    """The facts of a completed job that decide whether it is up to date. Paths are relative to the manifest's folder."""
 
     input_sha256: str | None
     outputs: tuple[Output, ...]
 
     @classmethod
     def of(cls, line: dict[str, Any]) -> _Done:
-        """Raises KeyError or TypeError for what is no line of a manifest."""
-        outputs = (Output(each["path"], each["bytes"], each["sha256"]) for each in line["outputs"])
+        """From a parsed line. Raises KeyError or TypeError if it is not a line of a manifest."""
+        outputs = (Output(entry["path"], entry["bytes"], entry["sha256"]) for entry in line["outputs"])
         return cls(line["input_sha256"], tuple(outputs))
 
 
 class LockedError(Exception):
-    """Another process writes the manifest. One sentence."""
+    """Another process holds the manifest. The message is one sentence."""
 
 
 class Manifest:
-    """The manifest of a folder, open for one run with one set of settings.
+    """The manifest of an output folder, open for one run with one set of options.
 
-    shard: (I, N), each of which writes a file of its own; all of them are read. Raises LockedError when another run
-    writes it, OSError when it cannot be written; the folder is made.
+    Args:
+        folder: created if it does not exist.
+        settings_sha256: `JobOptions.sha256` of the run.
+        shard: (I, N); each shard writes a file of its own and reads all of them.
+
+    Raises:
+        LockedError: another run is writing it.
+        OSError: it cannot be written.
     """
 
     def __init__(
@@ -114,34 +128,39 @@ class Manifest:
         except BaseException:
             self.close()
             raise
-        wanted = ("done", settings_sha256)
         self._done = {
             line["name"]: _Done.of(line)
             for line in lines(self.folder)
-            if (line["state"], line["settings_sha256"]) == wanted
+            if (line["state"], line["settings_sha256"]) == ("done", settings_sha256)
         }
 
     def is_done(self, name: str, source: Path, outputs: list[Path]) -> bool:
-        """Whether this very input with these very settings has been done, and its outputs are still as they were."""
+        """Whether this photo has been processed with these options, and photo and outputs are unchanged since.
+
+        Args:
+            name: of the job.
+            source: the photo.
+            outputs: the files the job writes, in order.
+        """
         known = self._done.get(name)
         if known is None:
             return False
-        if [each.path for each in known.outputs] != [self._relative(path) for path in outputs]:
+        if [output.path for output in known.outputs] != [self._relative(path) for path in outputs]:
             return False
-        written = [
-            replace(each, path=os.fspath(path)) for each, path in zip(known.outputs, outputs, strict=True)
+        expected = [
+            replace(output, path=os.fspath(path)) for output, path in zip(known.outputs, outputs, strict=True)
         ]
         try:
-            if any(os.path.getsize(each.path) != each.size_bytes for each in written):
+            if any(os.path.getsize(output.path) != output.size_bytes for output in expected):
                 return False
             return Output.of(source).sha256 == known.input_sha256 and all(
-                Output.of(each.path) == each for each in written
+                Output.of(output.path) == output for output in expected
             )
-        except (OSError, ValueError):  # then it is to be done, and what is wrong will be said
+        except (OSError, ValueError):  # processing it again reports the error
             return False
 
     def append(self, record: Record) -> None:
-        """Writes one line and syncs it. Raises OSError, with nothing of the line left, when it cannot be written."""
+        """Append a record and sync the file. Raises OSError if it cannot be written; no partial line remains."""
         line = self._line(record)
         text = (json.dumps(line) + "\n").encode("ascii")
         end = self._file.seek(0, os.SEEK_END)
@@ -157,7 +176,7 @@ class Manifest:
             self._done[record.name] = _Done.of(line)
 
     def close(self) -> None:
-        """Lets other runs have it. May be called again."""
+        """Release the manifest to other runs. May be called repeatedly."""
         for file in self._locks:
             with suppress(OSError):
                 file.close()
@@ -171,8 +190,8 @@ class Manifest:
 
     def _line(self, record: Record) -> dict[str, Any]:
         outputs = [
-            {"path": self._relative(each.path), "bytes": each.size_bytes, "sha256": each.sha256}
-            for each in record.outputs
+            {"path": self._relative(output.path), "bytes": output.size_bytes, "sha256": output.sha256}
+            for output in record.outputs
         ]
         return {
             "name": record.name,
@@ -197,25 +216,25 @@ class Manifest:
             if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 raise
             raise LockedError(
-                f"another run is at work on {str(self.folder)!r} (it holds {path.name}); wait for its end, or name "
+                f"another run is at work on {str(self.folder)!r} (it holds {path.name}); wait until it ends, or choose "
                 "another folder"
             ) from None
         return file
 
     def _drop_torn_line(self) -> None:
-        """Cuts off what a killed run had not finished writing."""
-        whole = self.path.read_bytes()
-        if whole and not whole.endswith(b"\n"):
-            os.truncate(self.path, whole.rfind(b"\n") + 1)
+        """Remove the incomplete last line of a killed run."""
+        data = self.path.read_bytes()
+        if data and not data.endswith(b"\n"):
+            os.truncate(self.path, data.rfind(b"\n") + 1)
 
 
 def files(folder: Path) -> list[Path]:
-    """The manifests in a folder: the whole run's and the shards'."""
+    """The manifests in a folder: that of an unsharded run and those of shards."""
     return sorted(folder.glob(f"{STEM}*{ENDING}"))
 
 
 def lines(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every whole line of every manifest in a folder, in the order of writing within a file."""
+    """The complete lines of all manifests in a folder, parsed; invalid lines are ignored."""
     for path in files(folder):
         with path.open("rb") as file:
             for text in file:
@@ -234,5 +253,5 @@ else:
     import fcntl
 
     def _lock(descriptor: int, shared: bool) -> None:
-        """Taken at once or refused with OSError; gone with the process, however it ends."""
+        """Lock without waiting, or raise OSError. The lock ends with the process."""
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

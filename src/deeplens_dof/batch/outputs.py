@@ -1,4 +1,4 @@
-"""Whether the files of a job can be written, before the work is done."""
+"""Checks that the outputs of a job can be written, before the work starts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from deeplens_dof.batch.jobs import Job
 
 
 def check_outputs(job: Job) -> None:
-    """Fails before the work is done rather than after it. Raises PhotoError or ValueError."""
+    """Raise PhotoError or ValueError if an output of the job has an unknown format or cannot be written."""
     from deeplens_dof.depth.files import EXPORTED
     from deeplens_dof.photo.codecs.formats import by_suffix
     from deeplens_dof.photo.codecs.heif import pillow_heif
 
     for output in job.outputs:
-        _check_place(output)
+        _check_writable(output)
     for picture in (job.out, job.overlay):
         if picture and by_suffix(picture).name == "HEIF":
             pillow_heif(str(picture))
@@ -27,8 +27,8 @@ def check_outputs(job: Job) -> None:
         )
 
 
-def _check_place(path: Path) -> None:
-    """Raises PhotoError when there is something else than a plain file, or the folder takes no files."""
+def _check_writable(path: Path) -> None:
+    """Raise PhotoError if `path` is not a regular file, or if its folder is not writable."""
     from deeplens_dof.photo.errors import PhotoError
     from deeplens_dof.runtime.errors import reason, shown
 

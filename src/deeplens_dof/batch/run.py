@@ -1,7 +1,6 @@
-"""Many photos: in this process or in several that can be killed; what was done is written down, and skipped next time.
+"""Runs a batch: engines process the jobs, the manifest records them, and later runs skip them.
 
-An engine does the work and is handed jobs one by one, as many as it has hands for; `Batch` decides which are to do,
-writes the manifest and tells the reporter. One bad photo never stops the run.
+One bad photo never stops a run.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from typing import Any, Protocol
 from deeplens_dof.batch.engines import Engine, InProcess
 from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import LockedError, Manifest, Record
-from deeplens_dof.batch.process import Order, failed, skipped
-from deeplens_dof.batch.remote_manifest import StoreManifest
-from deeplens_dof.batch.storage import in_store
+from deeplens_dof.batch.process import JobOptions, failed, skipped
+from deeplens_dof.batch.remote_manifest import RemoteManifest
+from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.runtime.atomic_write import remove_leftovers
 from deeplens_dof.runtime.errors import PlanError, reason
 
 
 class Reporter(Protocol):
-    """What a batch tells while it runs."""
+    """Receives the progress of a batch: the number of jobs, each job's steps, and each record."""
 
     def begin(self, total: int) -> None: ...
     def stage(self, job: Job, text: str) -> None: ...
@@ -39,61 +38,75 @@ def _interrupt(*_: object) -> None:
 
 @dataclass
 class Batch:
-    """A run over the jobs of one folder of results; made once, `do` may be called again with more jobs.
+    """A run over the jobs of one output folder. Use as a context manager, in which SIGTERM acts like Ctrl-C.
 
-    folder: where the manifest lies; None keeps none. resume: whether jobs are skipped that it says are done. Used as a
-    context, in which SIGTERM is as good as Ctrl-C; raises PlanError when another run is at work there.
+    Attributes:
+        options: of all jobs.
+        reporter: receives the progress.
+        engine: runs the jobs.
+        folder: where the manifest is kept; None keeps none.
+        resume: skip jobs that the manifest lists as done and unchanged.
+        shard: (I, N) of the manifest.
     """
 
-    order: Order
+    options: JobOptions
     reporter: Reporter
     engine: Engine = field(default_factory=InProcess)
     folder: Path | None = None
     resume: bool = False
     shard: tuple[int, int] | None = None
-    _manifest: Manifest | None = None
-    _stopped: Exception | None = None
-    _swept: set[Path] = field(default_factory=set)
-    _before: Any = None
+    _manifest: Manifest | None = field(default=None, init=False, repr=False)
+    _stopped: Exception | None = field(default=None, init=False, repr=False)
+    _folders: set[Path] = field(default_factory=set, init=False, repr=False)
+    _signal_before: Any = field(default=None, init=False, repr=False)
 
-    def do(self, jobs: Sequence[Job]) -> list[Record]:
-        """Does the jobs; one record each, in their order. When the disk is full, those not begun fail with that."""
+    def process(self, jobs: Sequence[Job]) -> list[Record]:
+        """Process the jobs; may be called repeatedly, with further jobs.
+
+        Returns:
+            One record per job, in their order. Once the disk is full, jobs that have not started fail.
+
+        Raises:
+            PlanError: another run holds the manifest.
+        """
         self._stopped = None
         self.reporter.begin(len(jobs))
         folders = {output.parent for job in jobs for output in job.outputs}
-        self._swept |= folders
+        self._folders |= folders
         remove_leftovers(folders)
         records: dict[Job, Record] = {}
-        by_name = {(str(job.source), str(job.out)): job for job in jobs}
+        by_paths = {(str(job.source), str(job.out)): job for job in jobs}
 
         def settle(record: Record) -> None:
-            records[by_name[record.input, record.output]] = record
+            records[by_paths[record.input, record.output]] = record
             self.reporter.settled(record)
 
-        for record in self.engine.do(self._to_do(jobs, settle), self.order, self.reporter.stage):
-            settle(self._written_down(record))
+        pending = self._pending(jobs, settle)
+        for record in self.engine.process(pending, self.options, self.reporter.stage):
+            self._append(record)
+            settle(record)
         return [records[job] for job in jobs]
 
     def close(self) -> None:
-        """Ends what runs and takes away what it left half written."""
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
+        """Stop the engine and delete its temporary files."""
+        if self._signal_before is not None:
+            signal.signal(signal.SIGTERM, self._signal_before)
+            self._signal_before = None
         self.engine.stop()
-        remove_leftovers(self._swept)
+        remove_leftovers(self._folders)
         if self._manifest:
             self._manifest.close()
 
     def __enter__(self) -> Batch:
         if current_thread() is main_thread():
-            self._before = signal.signal(signal.SIGTERM, _interrupt)
+            self._signal_before = signal.signal(signal.SIGTERM, _interrupt)
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: object, ___: TracebackType | None) -> None:
         self.close()
 
-    def _to_do(self, jobs: Iterable[Job], settle: Callable[[Record], None]) -> Iterator[Job]:
-        """The jobs that the engine has to do; the others are settled on the way."""
+    def _pending(self, jobs: Iterable[Job], settle: Callable[[Record], None]) -> Iterator[Job]:
+        """The jobs left for the engine; the others are settled here."""
         for job in jobs:
             if job.problem:
                 settle(failed(job, ValueError(job.problem)))
@@ -114,18 +127,18 @@ class Batch:
         )
 
     def _open_manifest(self) -> None:
-        """Opens it, if there is to be one, before the first job is begun."""
+        """Open the manifest, if one is kept, before the first job starts."""
         if self.folder is None or self._manifest or self._stopped:
             return
         try:
-            kind = StoreManifest if in_store(self.folder) else Manifest
-            self._manifest = kind(self.folder, self.order.sha256(), self.shard)
+            kind = RemoteManifest if is_remote(self.folder) else Manifest
+            self._manifest = kind(self.folder, self.options.sha256(), self.shard)
         except (LockedError, ValueError) as error:
             raise PlanError(str(error)) from None
         except OSError as error:
             self._stop(error)
 
-    def _written_down(self, record: Record) -> Record:
+    def _append(self, record: Record) -> None:
         if record.full_disk:
             self._stop(OSError(errno.ENOSPC, ""))
         if self._manifest:
@@ -133,8 +146,7 @@ class Batch:
                 self._manifest.append(record)
             except OSError as error:
                 self._stop(error)
-        return record
 
     def _stop(self, error: OSError) -> None:
-        where = "" if self.folder is None else f" in {str(self.folder)!r}"
-        self._stopped = self._stopped or ValueError(f"nothing more can be written{where}: {reason(error)}")
+        folder = "" if self.folder is None else f" in {str(self.folder)!r}"
+        self._stopped = self._stopped or ValueError(f"nothing more can be written{folder}: {reason(error)}")

@@ -1,4 +1,4 @@
-"""The frames of a film: which they are, in which order, and doing them with depth that does not flicker."""
+"""Sequences: finds the frames of a film and processes them in order, with temporally stable depth."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deeplens_dof.batch.engines import OnJobProgress
 from deeplens_dof.batch.jobs import PICTURES, Input, Job, plan
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
-from deeplens_dof.batch.process import Order, failed
-from deeplens_dof.batch.storage import in_store
+from deeplens_dof.batch.process import JobOptions, failed
+from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Focus, parse_focus
 
@@ -23,23 +24,26 @@ if TYPE_CHECKING:
     from deeplens_dof.pipeline import Scene
 
 DEPTHS = (".png", ".tif", ".tiff", ".exr", ".npz")
-FROM_PHOTOS = ("auto", "predict", "embedded")  # what --depth may say beside the names of files
-_HOLE = re.compile(r"#+|%(0(\d+))?d")
-_NUMBER = re.compile(r"\d+(?=\D*$)")  # the last one of a name without its ending
+# Values of --depth that are not names of files.
+FROM_PHOTOS = ("auto", "predict", "embedded")
+_PLACEHOLDER = re.compile(r"#+|%(0(\d+))?d")
+# The last number of a name without its extension.
+_NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
 @dataclass(frozen=True, slots=True)
 class FocusPull:
-    """The focus goes from one thing to the next: keys are (frame, focus), frames rising.
+    """A focus pull through keys (frame, focus), with rising frame numbers.
 
-    Between two keys it is the inverse depth that goes, slow at both ends; before the first and after the last it rests.
+    Between two keys the inverse depth of the focus is eased in and out; before the first key and after the last it is
+    constant.
     """
 
     keys: tuple[tuple[int, Focus], ...]
 
     @classmethod
     def parse(cls, text: str) -> FocusPull:
-        """Of "FRAME:X,Y FRAME:X,Y ...", where X,Y may be "subject". Raises ValueError for anything else."""
+        """Parse "FRAME:X,Y FRAME:X,Y ...", where X,Y may be "subject". Raises ValueError for anything else."""
         keys = []
         for part in text.split():
             frame, colon, focus = part.partition(":")
@@ -56,32 +60,40 @@ class FocusPull:
         return cls(tuple(keys))
 
     def at(self, frame: float, depths: Sequence[float]) -> float:
-        """Inverse depth of the focus in that frame; depths: of the keys, in their order."""
-        index, way = self._way(frame)
-        return depths[index] + (depths[min(index + 1, len(depths) - 1)] - depths[index]) * way
+        """Inverse depth of the focus in a frame.
+
+        Args:
+            frame: number of the frame.
+            depths: inverse depth of each key's focus, in order.
+        """
+        index, progress = self._position(frame)
+        return depths[index] + (depths[min(index + 1, len(depths) - 1)] - depths[index]) * progress
 
     def held(self, frame: float) -> tuple[Focus, float]:
-        """The key whose subject is held whole in that frame, and how much, 0..1: not at all half-way between two keys."""
-        index, way = self._way(frame)
-        nearest = index if way < 0.5 else index + 1
-        return self.keys[nearest][1], abs(1 - 2 * way)
+        """The focus whose subject is kept sharp as a whole in a frame, and how strongly, 0..1 (0 half-way between keys)."""
+        index, progress = self._position(frame)
+        nearest = index if progress < 0.5 else index + 1
+        return self.keys[nearest][1], abs(1 - 2 * progress)
 
-    def _way(self, frame: float) -> tuple[int, float]:
-        """The key before the frame, and how far the focus is on its way to the next one, 0..1."""
+    def _position(self, frame: float) -> tuple[int, float]:
+        """The index of the key before the frame, and the eased progress towards the next one, 0..1."""
         numbers = [number for number, _ in self.keys]
         for index in range(1, len(numbers)):
             if frame < numbers[index]:
                 before, after = numbers[index - 1], numbers[index]
-                way = max(0.0, (frame - before) / (after - before))
-                return index - 1, way * way * (3 - 2 * way)
+                progress = max(0.0, (frame - before) / (after - before))
+                return index - 1, progress * progress * (3 - 2 * progress)
         return len(numbers) - 1, 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """Frames by number, rising; what each becomes; and the files of their depth where there are such.
+    """The frames of a film.
 
-    missing: numbers between the first and the last that have no frame, as (first, last) of each gap.
+    Attributes:
+        jobs: by frame number, rising.
+        depths: depth files by frame number; None if depth is predicted or embedded.
+        missing: gaps in the frame numbers, as (first, last).
     """
 
     jobs: dict[int, Job]
@@ -96,49 +108,60 @@ def plan_film(
     pull: FocusPull | None,
     also_read: Sequence[str] = (),
 ) -> Film:
-    """The frames named by a folder, a pattern or their files, and where they go.
+    """The frames of one film, and where their results go.
 
-    depth: as `--depth` takes it; of files, the folder or the pattern. also_read: as `jobs.plan` takes it. Raises
-    PlanError when these do not make one film, or the outputs do not go together.
+    Args:
+        inputs: a folder, a pattern, or the frames themselves.
+        out: output folder.
+        depth: "auto", "predict" or "embedded", or the folder or pattern of depth files.
+        pull: its keys must exist as frames.
+        also_read: other files that must not be overwritten.
+
+    Raises:
+        PlanError: the inputs are not the frames of one film, or outputs clash.
     """
     if not out:
         raise PlanError("--sequence writes many frames; name a folder for them with -o")
-    if in_store(out) or any(in_store(each.path) for each in inputs):
+    if is_remote(out) or any(is_remote(item.path) for item in inputs):
         raise PlanError(
-            "--sequence does frames that lie on this machine; fetch them first, and name a folder here"
+            "--sequence needs frames on this machine; download them first, and name local folders"
         )
-    if problem := next((each.problem for each in inputs if each.problem), None):
+    if problem := next((item.problem for item in inputs if item.problem), None):
         raise PlanError(problem)
-    frames = numbered([each.path for each in inputs], PICTURES)
+    frames = numbered([item.path for item in inputs], PICTURES)
     depths = None if depth in FROM_PHOTOS else _depth_files(Path(depth))
     if pull and (absent := [number for number, _ in pull.keys if number not in frames]):
         raise PlanError(
             f"--focus-pull names frame {absent[0]}, which is not there; the frames are {min(frames)} to {max(frames)}"
         )
     reads = [*also_read, *(str(path) for path in (depths or {}).values())]
-    each_input = [Input(path, path.name) for path in frames.values()]
-    jobs = plan(each_input, os.path.join(out, ""), also_read=reads).jobs
+    files = [Input(path, path.name) for path in frames.values()]
+    jobs = plan(files, os.path.join(out, ""), also_read=reads).jobs
     numbers = list(frames)
     missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
     return Film(dict(zip(numbers, jobs, strict=True)), depths, missing)
 
 
-def numbered(inputs: Sequence[Path], endings: Sequence[str]) -> dict[int, Path]:
-    """The frames of one film by number, rising.
+def numbered(inputs: Sequence[Path], suffixes: Sequence[str]) -> dict[int, Path]:
+    """The frames of one film by number, rising. The number is the last one in the name.
 
-    inputs: one folder, one pattern (`shot.####.png`, `shot.%04d.png`: so many digits or more), or the files themselves.
-    The number is the last one in the name. Raises PlanError when there are none or their names are not those of one film.
+    Args:
+        inputs: a folder, a pattern (`shot.####.png` or `shot.%04d.png`: four digits or more), or the frames themselves.
+        suffixes: of the files that count as frames in a folder.
+
+    Raises:
+        PlanError: there are no frames, or their names are not those of one film.
     """
     films: dict[tuple[str, str], dict[int, Path]] = {}
-    for path in _candidates(inputs, endings):
-        found = _NUMBER.search(path.stem)
-        if not found:
+    for path in _candidates(inputs, suffixes):
+        digits = _NUMBER.search(path.stem)
+        if not digits:
             raise PlanError(
                 f"{path.name!r} has no number, expected frames such as shot.0001.png; name a pattern"
             )
-        name = path.stem[: found.start()], path.stem[found.end() :] + path.suffix
+        name = path.stem[: digits.start()], path.stem[digits.end() :] + path.suffix
         frames = films.setdefault(name, {})
-        number = int(found[0])
+        number = int(digits[0])
         if number in frames:
             raise PlanError(
                 f"{frames[number].name!r} and {path.name!r} are both frame {number}; name a pattern"
@@ -150,33 +173,33 @@ def numbered(inputs: Sequence[Path], endings: Sequence[str]) -> dict[int, Path]:
     return dict(sorted(next(iter(films.values())).items()))
 
 
-def _candidates(inputs: Sequence[Path], endings: Sequence[str]) -> list[Path]:
+def _candidates(inputs: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     if len(inputs) > 1:
         return list(inputs)
     (path,) = inputs
     if path.is_dir():
-        found = [each for each in _inside(path) if each.suffix.lower() in endings]
-        if not found:
-            raise PlanError(f"{path} holds no frames, expected files ending in {', '.join(endings)}")
-        return found
-    holes = list(_HOLE.finditer(path.name))
-    if len(holes) != 1:
+        frames = [file for file in _inside(path) if file.suffix.lower() in suffixes]
+        if not frames:
+            raise PlanError(f"{path} holds no frames, expected files ending in {', '.join(suffixes)}")
+        return frames
+    placeholders = list(_PLACEHOLDER.finditer(path.name))
+    if len(placeholders) != 1:
         raise PlanError(
-            f"{str(path)!r} is no sequence, expected a folder or a pattern such as shot.####.png or shot.%04d.png"
+            f"{str(path)!r} is not a sequence, expected a folder or a pattern such as shot.####.png or shot.%04d.png"
         )
-    hole = holes[0]
-    digits = hole[0].count("#") or int(hole[2] or 1)
-    before, after = re.escape(path.name[: hole.start()]), re.escape(path.name[hole.end() :])
+    (placeholder,) = placeholders
+    digits = placeholder[0].count("#") or int(placeholder[2] or 1)
+    before, after = re.escape(path.name[: placeholder.start()]), re.escape(path.name[placeholder.end() :])
     name = re.compile(rf"{before}\d{{{digits},}}{after}")
-    found = [each for each in _inside(path.parent) if name.fullmatch(each.name)]
-    if not found:
-        raise PlanError(f"no file in {path.parent} is named like {path.name!r}; check the number of digits")
-    return found
+    frames = [file for file in _inside(path.parent) if name.fullmatch(file.name)]
+    if not frames:
+        raise PlanError(f"no file in {path.parent} matches {path.name!r}; check the number of digits")
+    return frames
 
 
 def _inside(folder: Path) -> list[Path]:
     try:
-        return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+        return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     except OSError as error:
         raise PlanError(
             f"{folder} cannot be read ({error.strerror}); check its name and permissions"
@@ -192,9 +215,14 @@ def _depth_files(path: Path) -> dict[int, Path]:
 
 
 class InOrder:
-    """An engine for the frames of one film: one after the other, each with the depth of those before it.
+    """An engine for one film: processes the frames in order, each with the depth of the frames before it.
 
-    say: hears of missing frames and of new shots. A frame that fails is named, and the film goes on without it.
+    A frame that fails is reported and left out.
+
+    Args:
+        film: the frames.
+        pull: moves the focus; None follows the focus of each shot's first frame.
+        say: receives notes on missing frames and new shots.
     """
 
     def __init__(
@@ -202,72 +230,78 @@ class InOrder:
     ) -> None:
         self.film, self.pull, self.say = film, pull, say
 
-    def do(self, jobs: Iterator[Job], order: Order, tell: Callable[[Job, str], None]) -> Iterator[Record]:
+    def process(
+        self, jobs: Iterator[Job], options: JobOptions, on_progress: OnJobProgress
+    ) -> Iterator[Record]:
         for first, last in self.film.missing:
             which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
             self.say(f"{which} missing; the sequence goes on")
-        maker = _Maker(self.film, order)
-        key_depths = maker.depths_of(self.pull, tell) if self.pull else []
-        maker.begin()
+        scenes = _Scenes(self.film, options)
+        key_depths = scenes.depths_of(self.pull, on_progress) if self.pull else []
+        scenes.begin()
         numbers = {job: number for number, job in self.film.jobs.items()}
         for job in jobs:
             started = time.monotonic()
             try:
-                self._frame(job, numbers[job], maker, key_depths, tell)
+                self._frame(job, numbers[job], scenes, key_depths, on_progress)
                 outputs = tuple(Output.of(path) for path in job.outputs)
-            except Exception as error:  # what breaks one frame is in its record
+            except Exception as error:
                 yield failed(job, error, time.monotonic() - started)
                 continue
             seconds = round(time.monotonic() - started, 2)
             yield Record(job.name, str(job.source), str(job.out), "done", outputs=outputs, seconds=seconds)
 
     def stop(self) -> None:
-        """Nothing is left running."""
+        """Do nothing: no process is left running."""
 
     def _frame(
         self,
         job: Job,
         number: int,
-        maker: _Maker,
+        scenes: _Scenes,
         key_depths: Sequence[float],
-        tell: Callable[[Job, str], None],
+        on_progress: OnJobProgress,
     ) -> None:
         from deeplens_dof.pipeline import refocus
 
         check_outputs(job)
-        tell(job, "depth")
-        scene, focus = maker.scene(number)
-        if maker.steady.cut and number > min(self.film.jobs):
+        on_progress(job, "depth")
+        scene, focus = scenes.scene(number)
+        if scenes.steady.cut and number > min(self.film.jobs):
             self.say(f"a new shot begins at {job.source.name}")
-        settings, point = maker.order.settings, maker.focus.point
+        settings, point = scenes.options.settings, scenes.focus.point
         if self.pull and key_depths:
             focus = self.pull.at(number, key_depths)
-            key, share = self.pull.held(number)
+            key, strength = self.pull.held(number)
             point = scene.focus_point(replace(settings, focus=key))
-            settings = replace(settings, subject_sharp=settings.subject_sharp * share)
-        tell(job, "blur")
+            settings = replace(settings, subject_sharp=settings.subject_sharp * strength)
+        on_progress(job, "blur")
         result = refocus(scene, settings, focus_depth=focus, focus_point=point)
-        tell(job, "writing")
+        on_progress(job, "writing")
         job.out.parent.mkdir(parents=True, exist_ok=True)
-        result.save(job.out, strip_metadata=maker.order.strip_metadata)
+        result.save(job.out, strip_metadata=scenes.options.strip_metadata)
 
 
-class _Maker:
-    """Scenes of the film's frames, one after the other, and where their focus is."""
+class _Scenes:
+    """Analyses the frames one after another, with stable depth and a tracked focus."""
 
-    def __init__(self, film: Film, order: Order) -> None:
-        self.film, self.order = film, order
+    def __init__(self, film: Film, options: JobOptions) -> None:
+        self.film, self.options = film, options
         self.begin()
 
     def begin(self) -> None:
-        """The next frame is the first one."""
+        """Forget all frames; the next one begins a shot."""
         from deeplens_dof.depth.video.focus_tracking import FollowedFocus
         from deeplens_dof.depth.video.stabilise import SteadyDepth
 
         self.steady, self.focus = SteadyDepth(), FollowedFocus()
 
     def scene(self, number: int) -> tuple[Scene, float]:
-        """The frame with steady depth, and the inverse depth of its focus. Raises PhotoError, ValueError or OSError."""
+        """Analyse the frame that follows the previous one. Raises PhotoError, ValueError or OSError.
+
+        Returns:
+            The scene with stabilised depth (depth files are used unchanged), and the inverse depth of its focus.
+        """
         from deeplens_dof.photo import read
         from deeplens_dof.pipeline import analyse
 
@@ -275,43 +309,42 @@ class _Maker:
         scene = analyse(photo, self._depth_source(number))
         steady = self.steady.update(photo.srgb8(), scene.inverse_depth, scene.matte)
         scene = replace(scene, matte=self.steady.matte)
-        if self.film.depths is None:  # files are taken as they are
+        if self.film.depths is None:
             scene = replace(scene, inverse_depth=steady)
         if self.steady.cut:
-            point = scene.focus_point(self.order.settings)
+            point = scene.focus_point(self.options.settings)
             return scene, self.focus.begin(scene.inverse_depth, scene.matte, point)
         return scene, self.focus.update(scene.inverse_depth, scene.matte)
 
-    def depths_of(self, pull: FocusPull, tell: Callable[[Job, str], None]) -> list[float]:
-        """Inverse depth of each key, found by going through the frames up to the last key. Where a key's own frame
-        cannot be read the next one that can stands for it, or else the last."""
+    def depths_of(self, pull: FocusPull, on_progress: OnJobProgress) -> list[float]:
+        """Inverse depth of each key's focus, from the frames up to the last key.
+
+        If a key's own frame cannot be read, the next readable one replaces it, or else the last one.
+        """
         from deeplens_dof.depth.subject import depth_at
 
-        found: list[float] = []
+        depths: list[float] = []
         scene: Scene | None = None
 
-        def look(scene: Scene) -> None:
-            point = scene.focus_point(replace(self.order.settings, focus=pull.keys[len(found)][1]))
-            found.append(depth_at(scene.inverse_depth.values, point))
+        def measure(scene: Scene) -> None:
+            point = scene.focus_point(replace(self.options.settings, focus=pull.keys[len(depths)][1]))
+            depths.append(depth_at(scene.inverse_depth.values, point))
 
-        for number in self._up_to(pull.keys[-1][0]):
-            tell(self.film.jobs[number], "depth, for the focus pull")
+        for number in (number for number in self.film.jobs if number <= pull.keys[-1][0]):
+            on_progress(self.film.jobs[number], "depth, for the focus pull")
             try:
                 scene, _ = self.scene(number)
-            except (ValueError, OSError):  # its record will say why
+            except (ValueError, OSError):  # reported when the frame is processed
                 continue
-            while len(found) < len(pull.keys) and pull.keys[len(found)][0] <= number:
-                look(scene)
-        while scene and len(found) < len(pull.keys):
-            look(scene)
-        return found
-
-    def _up_to(self, last: int) -> Iterator[int]:
-        return (number for number in self.film.jobs if number <= last)
+            while len(depths) < len(pull.keys) and pull.keys[len(depths)][0] <= number:
+                measure(scene)
+        while scene and len(depths) < len(pull.keys):
+            measure(scene)
+        return depths
 
     def _depth_source(self, number: int) -> str:
         if self.film.depths is None:
-            return self.order.depth
+            return self.options.depth
         if number not in self.film.depths:
-            raise ValueError(f"frame {number} has no depth file; add it, or leave --depth out")
+            raise ValueError(f"frame {number} has no depth file; add one, or omit --depth")
         return str(self.film.depths[number])

@@ -1,7 +1,7 @@
-"""Where photos lie: paths of this machine, or of a store that fsspec knows, such as s3://bucket/in/a.jpg.
+"""Local and remote paths: files on this machine, or at any address fsspec understands, such as s3://bucket/in/a.jpg.
 
-A file of a store is fetched before the work and put there whole afterwards. fsspec comes with the extra `[ray]`; most
-stores need a package of their own (s3:// needs s3fs).
+Remote files are downloaded before they are processed; results are uploaded when complete. fsspec comes with the extra
+`[ray]`; most protocols need a package of their own (s3:// needs s3fs).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path, PosixPath, PurePath
 from typing import Any
 from urllib.request import url2pathname
 
-_STORE = re.compile(r"([a-z][a-z0-9+.-]+)://")
-_WHOLE = ("s3", "gs", "gcs", "az", "abfs", "memory")  # a file put there is not seen before it is complete
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://")
+# Protocols whose stores show an uploaded file only once it is complete.
+_ATOMIC = ("s3", "gs", "gcs", "az", "abfs", "memory")
 
 
-class StorePath(PosixPath):
-    """A path in a store, whose text is its address. What asks this machine for it finds nothing."""
+class RemotePath(PosixPath):
+    """A path in a store; `str(path)` is its address. On this machine no such file exists."""
 
     def __str__(self) -> str:
         return super().__str__().replace(":/", "://", 1)
@@ -29,70 +30,68 @@ class StorePath(PosixPath):
         return str(self)
 
 
-def in_store(path: str | os.PathLike[str]) -> bool:
-    """Whether it is the address of something in a store, rather than a file of this machine."""
-    found = _STORE.match(str(path))
-    return found is not None and found[1] != "file"
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a remote address rather than a local file (file:// is local)."""
+    address = _ADDRESS.match(str(path))
+    return address is not None and address[1] != "file"
 
 
-def place(text: str) -> Path:
-    """The path that is meant."""
-    if in_store(text):
-        return StorePath(text)
+def as_path(text: str) -> Path:
+    """The local or remote path that a text names."""
+    if is_remote(text):
+        return RemotePath(text)
     return Path(url2pathname(text[7:])) if text.startswith("file://") else Path(text)
 
 
 def is_folder(path: Path) -> bool:
-    """Raises OSError when the store does not answer, ValueError when nothing here knows such stores."""
+    """Whether a remote path is a folder.
+
+    Raises:
+        OSError: the store does not answer.
+        ValueError: no installed package supports the protocol.
+    """
     store, inner = _store(path)
     return bool(store.isdir(inner))
 
 
 def files_below(path: Path) -> list[tuple[Path, str]]:
-    """Every file below a folder of a store, or matching a pattern, in order, with its path below the fixed part."""
+    """All files below a remote folder, or all that match a remote pattern, sorted.
+
+    Returns:
+        Pairs of a file's path and its name relative to the folder, or to the part of the pattern before any wildcard.
+
+    Raises:
+        OSError: the store does not answer.
+        ValueError: no installed package supports the protocol.
+    """
     store, inner = _store(path)
-    scheme = str(path).partition("://")[0]
-    magic = re.search(r"[*?\[]", inner)
-    if magic:
-        base = posixpath.dirname(inner[: magic.start()])
+    protocol = str(path).partition("://")[0]
+    wildcard = re.search(r"[*?\[]", inner)
+    if wildcard:
+        base = posixpath.dirname(inner[: wildcard.start()])
         found = store.glob(inner)
     else:
         base, found = inner, store.find(inner)
     base = base.strip("/")
     names = sorted(name.strip("/") for name in found)
     return [
-        (StorePath(f"{scheme}://{name}"), PurePath(posixpath.relpath(name, base)).as_posix())
+        (RemotePath(f"{protocol}://{name}"), PurePath(posixpath.relpath(name, base)).as_posix())
         for name in names
     ]
 
 
-def fetch(path: Path, target: Path) -> None:
-    """A file of a store to one of this machine. Raises OSError or ValueError."""
+def download(path: Path, target: Path) -> None:
+    """Copy a remote file to a local path. Raises OSError or ValueError."""
     store, inner = _store(path)
     if not store.isfile(inner):
-        raise FileNotFoundError(f"{path} does not exist; check the address and who may read it")
+        raise FileNotFoundError(f"{path} does not exist; check the address and its permissions")
     store.get_file(inner, str(target))
 
 
-def digest(path: Path) -> tuple[int, str]:
-    """Size in bytes and SHA-256 of a file, here or in a store. Raises OSError or ValueError."""
-    if in_store(path):
-        store, inner = _store(path)
-        opened = store.open(inner, "rb")
-    else:
-        opened = path.open("rb")
-    sha256, size = hashlib.sha256(), 0
-    with opened as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-            size += len(block)
-    return size, sha256.hexdigest()
-
-
-def put(source: Path, path: Path) -> None:
-    """A file of this machine to a store, whole or not at all. Raises OSError or ValueError."""
+def upload(source: Path, path: Path) -> None:
+    """Copy a local file to a remote path; readers never see a partial file. Raises OSError or ValueError."""
     store, inner = _store(path)
-    if str(path).partition("://")[0] in _WHOLE:
+    if str(path).partition("://")[0] in _ATOMIC:
         store.put_file(str(source), inner)
         return
     folder = posixpath.dirname(inner)
@@ -107,18 +106,35 @@ def put(source: Path, path: Path) -> None:
         raise
 
 
+def digest(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 of a local or remote file. Raises OSError or ValueError."""
+    if is_remote(path):
+        store, inner = _store(path)
+        opened = store.open(inner, "rb")
+    else:
+        opened = path.open("rb")
+    sha256, size = hashlib.sha256(), 0
+    with opened as file:
+        while block := file.read(1 << 20):
+            sha256.update(block)
+            size += len(block)
+    return size, sha256.hexdigest()
+
+
 def _store(path: Path) -> tuple[Any, str]:
-    """The store and the path in it."""
-    scheme = str(path).partition("://")[0]
+    """The fsspec file system of a remote path, and the path within it."""
+    protocol = str(path).partition("://")[0]
     try:
         import fsspec
     except ImportError:
         raise ValueError(
-            f"{path} is in a store, which needs fsspec; install it with pip install 'deeplens-dof[ray]'"
+            f"{path} is a remote address, which needs fsspec; install it with pip install 'deeplens-dof[ray]'"
         ) from None
     try:
         store, inner = fsspec.core.url_to_fs(str(path))
     except (ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be reached: nothing here knows {scheme}:// ({reason})") from error
+        raise ValueError(
+            f"{path} cannot be reached: no installed package supports {protocol}:// ({reason})"
+        ) from error
     return store, inner

@@ -1,4 +1,4 @@
-"""Looks at folders again and again, and does what is new there once it has come in whole."""
+"""Watches folders and processes new photos once they are complete."""
 
 from __future__ import annotations
 
@@ -10,50 +10,61 @@ from deeplens_dof.batch.jobs import Job, Plan
 from deeplens_dof.batch.manifest import Record
 from deeplens_dof.runtime.errors import PlanError
 
-State = tuple[int, int, int]  # of a file: which it is, its size and when it was written
+# Of a file: inode, size in bytes and modification time in ns.
+State = tuple[int, int, int]
 
-_PATIENCE = 5.0  # looking takes at most a fifth of the time
+# Wait so many times as long as a scan took, so that scanning takes at most about a fifth of the time.
+_WAIT_PER_SCAN = 5.0
 
 
 def watch(
-    look: Callable[[], Plan],
-    do: Callable[[list[Job]], list[Record]],
+    scan: Callable[[], Plan],
+    process: Callable[[list[Job]], list[Record]],
     say: Callable[[str], None],
     seconds: float = 1.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Until it is interrupted: looks every so many seconds, and does the photos that have not changed since the look
-    before. One that failed is done again when it changes. say: hears what is wrong with a look, once.
+    """Scan until interrupted, and process the photos that have not changed since the previous scan.
+
+    A photo that failed is processed again when it changes.
+
+    Args:
+        scan: plans the jobs of the files that exist now.
+        process: processes jobs; a failure is reported in the job's record.
+        say: receives the problem of a scan, once.
+        seconds: shortest time between two scans.
+        sleep: replaced in tests.
     """
-    seen: dict[Path, State] = {}
-    settled: dict[Path, State] = {}
-    said = ""
+    previous: dict[Path, State] = {}
+    processed: dict[Path, State] = {}
+    reported = ""
     while True:
         started = time.monotonic()
         try:
-            jobs, problem = look().jobs, ""
+            jobs, problem = scan().jobs, ""
         except PlanError as error:
             jobs, problem = [], str(error)
-        if problem and problem != said:
+        if problem and problem != reported:
             say(problem)
-        said = problem
+        reported = problem
         now = {job.source: state for job in jobs if not job.problem and (state := _state(job.source))}
         ready = [
             job
             for job in jobs
-            if (state := now.get(job.source)) and seen.get(job.source) == state != settled.get(job.source)
+            if (state := now.get(job.source))
+            and previous.get(job.source) == state != processed.get(job.source)
         ]
-        seen = now
-        settled |= {job.source: now[job.source] for job in ready}
-        looked = time.monotonic() - started
+        previous = now
+        processed |= {job.source: now[job.source] for job in ready}
+        scan_seconds = time.monotonic() - started
         if ready:
-            do(ready)
-        sleep(max(seconds, _PATIENCE * looked))
+            process(ready)
+        sleep(max(seconds, _WAIT_PER_SCAN * scan_seconds))
 
 
 def _state(path: Path) -> State | None:
     try:
-        found = path.stat()
-    except OSError:  # gone again, or a link to nothing
+        facts = path.stat()
+    except OSError:  # deleted meanwhile, or a dangling link
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -1,4 +1,4 @@
-"""`python -m deeplens_dof.cli` is `deeplens`."""
+"""Makes `python -m deeplens_dof.cli` the same as `deeplens`."""
 
 from deeplens_dof.cli.command import main
 

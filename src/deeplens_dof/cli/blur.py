@@ -1,17 +1,17 @@
-"""The command `deeplens blur`: its options, and what they set in motion."""
+"""The command `deeplens blur`."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from dataclasses import Field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from deeplens_dof.batch.storage import in_store
-from deeplens_dof.cli.options import Debug
+from deeplens_dof.batch.storage import is_remote
+from deeplens_dof.cli.blur_arguments import BlurArguments
+from deeplens_dof.cli.options import command_of
 from deeplens_dof.cli.terminal import BatchProgress, Terminal
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Settings, setting_fields
@@ -20,217 +20,106 @@ if TYPE_CHECKING:
     from deeplens_dof.batch.engines import Engine
     from deeplens_dof.batch.jobs import Input, Plan
     from deeplens_dof.batch.manifest import Record
-    from deeplens_dof.batch.process import Order
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUT", help="Photos, folders of photos, patterns such as 'in/**/*.jpg', or @LIST of names."
-    ),
-]
-Lists = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--from", metavar="FILE|-", help="Read names of photos from a file, or from standard input."
-    ),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", min=1, metavar="N", help="Photos that are done at a time: 1, or as many as Ray has cores."
-    ),
-]
-EngineName = Annotated[
-    str, typer.Option("--engine", metavar="local|ray", help="What does them: this machine, or a Ray cluster.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Skip what the manifest in OUT says is done.")]
-Shard = Annotated[
-    str | None,
-    typer.Option(metavar="I/N", help="Do only share I of N, so that N machines can do one each."),
-]
-Watch = Annotated[bool, typer.Option("--watch", help="Go on with photos that come into INPUT, until Ctrl-C.")]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option(min=0.1, metavar="S", help="Give a photo up that takes more than so many seconds."),
-]
-MemoryLimit = Annotated[
-    float | None,
-    typer.Option(min=1, metavar="MB", help="Give a photo up whose process takes more memory than that."),
-]
-Out = Annotated[
-    str | None,
-    typer.Option("-o", "--out", metavar="OUT", help="Picture to write; a folder for several photos."),
-]
-Depth = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|embedded|predict|FILE",
-        help="Depth: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
-        "auto takes embedded depth that is fine enough, and predicts otherwise.",
-    ),
-]
-DepthOut = Annotated[Path | None, typer.Option(help="Also write the depth here (png, tiff, exr, npz, ply).")]
-Overlay = Annotated[
-    Path | None, typer.Option(help="Also write what is in focus: green sharp, blue nearer, red farther.")
-]
-Film = Annotated[
-    bool,
-    typer.Option(
-        "--sequence", help="INPUT is a film's frames: a folder, or a pattern such as shot.####.png."
-    ),
-]
-Pull = Annotated[
-    str | None,
-    typer.Option(metavar="'FRAME:X,Y FRAME:X,Y'", help="With --sequence: pull the focus from key to key."),
-]
-Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF (GPS too) and XMP out.")]
-Embed = Annotated[
-    bool,
-    typer.Option(
-        "--embed-depth", help="Put depth and the untouched photo into the JPEG, to be refocused later."
-    ),
-]
-Report = Annotated[bool, typer.Option("--json", help="Print a report as JSON on standard output.")]
+    from deeplens_dof.batch.process import JobOptions
 
 
-def _blur(
-    context: typer.Context,
-    inputs: Inputs = None,
-    out: Out = None,
-    depth: Depth = "auto",
-    depth_out: DepthOut = None,
-    overlay: Overlay = None,
-    strip_metadata: Strip = False,
-    embed_depth: Embed = False,
-    names_from: Lists = None,
-    jobs: Jobs = None,
-    engine_name: EngineName = "local",
-    resume: Resume = False,
-    shard: Shard = None,
-    watch: Watch = False,
-    time_limit: TimeLimit = None,
-    memory_limit: MemoryLimit = None,
-    sequence: Film = False,
-    focus_pull: Pull = None,
-    json_report: Report = False,
-    debug: Debug = False,
-    **values: Any,
-) -> None:
+def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> None:
     """Give photos a shallow depth of field.
 
-    Without -o a photo NAME.jpg becomes NAME-bokeh.jpg beside it.
-    A folder needs -o, which becomes a folder of the same tree.
+    Without -o, NAME.jpg becomes NAME-bokeh.jpg beside it. A folder needs -o; its tree is mirrored in OUT.
     Format, bit depth, colour profile, EXIF and XMP are kept.
-    Without --f-number, a photo of a phone is blurred at the f-number that it simulated.
+    Without --f-number, a phone photo uses the f-number the phone simulated.
     """
-    from deeplens_dof.batch.inputs import named
-    from deeplens_dof.batch.jobs import parse_shard, plan, share
-    from deeplens_dof.batch.process import Order
-    from deeplens_dof.batch.run import Batch
-    from deeplens_dof.batch.watch import watch as keep_watch
-    from deeplens_dof.cli.options import check_shape
+    from deeplens_dof.batch.process import JobOptions
 
-    arguments, lists = inputs or [], names_from or []
-    if not arguments and not lists:
+    if not arguments.inputs and not arguments.names_from:
         raise PlanError("Missing argument 'INPUT'; see deeplens blur --help")
     settings = settings_of(values)
-    check_shape(settings.shape)
-    mine = parse_shard(shard) if shard else None
-    source = context.get_parameter_source("f_number")
-    as_shot = source is not None and source.name == "DEFAULT"
-    order, terminal = Order(settings, depth, strip_metadata, embed_depth, as_shot), Terminal(debug)
-    if sequence:
-        others = {
-            "--depth-out": depth_out,
-            "--embed-depth": embed_depth,
-            "--overlay": overlay,
-            "--jobs": (jobs or 1) > 1,
-            "--engine": engine_name != "local",
-            "--resume": resume,
-            "--shard": shard,
-            "--watch": watch,
-            "--time-limit": time_limit,
-            "--memory-limit": memory_limit,
-        }
-        if given := [option for option, value in others.items() if value]:
-            raise PlanError(
-                f"{given[0]} does not go with --sequence, whose frames are done in order; leave it out"
-            )
-        _end(settings, _film(named(arguments, lists), out, order, focus_pull, terminal), json_report)
-    if focus_pull:
-        raise PlanError("--focus-pull goes with --sequence; for one photo say --focus X,Y")
+    _check_aperture(settings)
+    options = JobOptions(
+        settings,
+        arguments.depth,
+        arguments.strip_metadata,
+        arguments.embed_depth,
+        f_number_as_shot=_is_default(context, "f_number"),
+    )
+    terminal = Terminal(arguments.debug)
+    process = _process_sequence if arguments.sequence else _process_batch
+    _finish(settings, process(arguments, options, terminal), arguments.json_report)
 
-    def look() -> Plan:
-        return plan(named(arguments, lists), out, depth, depth_out, overlay, [settings.shape])
 
-    found = look()
-    _check_resumable(found, resume, watch, lists)
-    folder = found.folder if found.several or resume or watch else None
-    todo = share(found.jobs, mine)
-    most = jobs if watch or not jobs else min(jobs, max(1, len(todo)))
-    engine = _engine(engine_name, most, time_limit, memory_limit)
+def _process_batch(arguments: BlurArguments, options: JobOptions, terminal: Terminal) -> list[Record]:
+    from deeplens_dof.batch.jobs import parse_shard, share
+    from deeplens_dof.batch.run import Batch
+    from deeplens_dof.batch.watch import watch
+
+    if arguments.focus_pull:
+        raise PlanError("--focus-pull goes with --sequence; for one photo use --focus X,Y")
+    shard = parse_shard(arguments.shard) if arguments.shard else None
+    planned = _plan(arguments, options)
+    _check_resumable(arguments, planned)
+    resume = arguments.resume or arguments.watch
+    folder = planned.folder if planned.several or resume else None
+    jobs = share(planned.jobs, shard)
     with (
         BatchProgress(terminal) as progress,
-        Batch(order, progress, engine, folder, resume or watch, mine) as batch,
+        Batch(options, progress, _engine(arguments, len(jobs)), folder, resume, shard) as batch,
     ):
-        if watch:
-            keep_watch(look, lambda some: batch.do(share(some, mine)), terminal.say)
-        records = batch.do(todo)
-    progress.sum_up()
-    _end(settings, records, json_report)
-
-
-def _film(
-    inputs: list[Input], out: str | None, order: Order, focus_pull: str | None, terminal: Terminal
-) -> list[Record]:
-    """What became of the frames of a film. Raises PlanError."""
-    from deeplens_dof.batch.run import Batch
-    from deeplens_dof.batch.sequence import FocusPull, InOrder, plan_film
-
-    try:
-        pull = FocusPull.parse(focus_pull) if focus_pull else None
-    except ValueError as error:
-        raise PlanError(f"--focus-pull: {error}") from None
-    if pull and order.settings.focus != "subject":
-        raise PlanError("--focus and --focus-pull both say what is sharp; leave one of them out")
-    film = plan_film(inputs, out, order.depth, pull, [order.settings.shape])
-    engine = InOrder(film, pull, terminal.say)
-    with BatchProgress(terminal) as progress, Batch(order, progress, engine) as batch:
-        records = batch.do(list(film.jobs.values()))
+        if arguments.watch:
+            watch(
+                lambda: _plan(arguments, options), lambda new: batch.process(share(new, shard)), terminal.say
+            )
+        records = batch.process(jobs)
     progress.sum_up()
     return records
 
 
-def _end(settings: Settings, records: list[Record], json_report: bool) -> NoReturn:
-    """The report, and the exit code."""
-    if json_report:
-        photos = [record.report() for record in records]
-        print(json.dumps({"settings": settings.as_dict(), "photos": photos}, indent=1))
-    raise typer.Exit(1 if any(record.error for record in records) else 0)
+def _process_sequence(arguments: BlurArguments, options: JobOptions, terminal: Terminal) -> list[Record]:
+    from deeplens_dof.batch.run import Batch
+    from deeplens_dof.batch.sequence import FocusPull, InOrder, plan_film
 
-
-def settings_of(values: dict[str, Any]) -> Settings:
-    """Raises PlanError, which names the option, for what is beyond its limits."""
+    _check_sequence(arguments)
     try:
-        return Settings(**values)
+        pull = FocusPull.parse(arguments.focus_pull) if arguments.focus_pull else None
     except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise PlanError(f"{_option_name(name)} {rest}") from None
+        raise PlanError(f"--focus-pull: {error}") from None
+    if pull and options.settings.focus != "subject":
+        raise PlanError("--focus and --focus-pull both set the focus; leave one of them out")
+    film = plan_film(_inputs(arguments), arguments.out, options.depth, pull, [options.settings.shape])
+    engine = InOrder(film, pull, terminal.say)
+    with BatchProgress(terminal) as progress, Batch(options, progress, engine) as batch:
+        records = batch.process(list(film.jobs.values()))
+    progress.sum_up()
+    return records
 
 
-def _engine(name: str, jobs: int | None, seconds: float | None, megabytes: float | None) -> Engine:
-    """Locally in this process, unless there are to be several, or one that can be killed. Raises PlanError for an engine
-    that is none, or is not installed.
-    """
+def _inputs(arguments: BlurArguments) -> list[Input]:
+    from deeplens_dof.batch.inputs import expand_inputs
+
+    return expand_inputs(arguments.inputs or [], arguments.names_from or [])
+
+
+def _plan(arguments: BlurArguments, options: JobOptions) -> Plan:
+    from deeplens_dof.batch.jobs import plan
+
+    files = (arguments.depth_out, arguments.overlay)
+    return plan(_inputs(arguments), arguments.out, options.depth, *files, [options.settings.shape])
+
+
+def _engine(arguments: BlurArguments, job_count: int) -> Engine:
+    """The engine for so many jobs: this process, unless several processes or limits are asked for. Raises PlanError."""
     from deeplens_dof.batch.engines import InProcess, InWorkers
 
+    jobs, seconds, megabytes = arguments.jobs, arguments.time_limit, arguments.memory_limit
+    if jobs and not arguments.watch:
+        jobs = min(jobs, max(1, job_count))
     memory_bytes = None if megabytes is None else round(megabytes * 1e6)
-    if name == "ray":
+    if arguments.engine_name == "ray":
         from deeplens_dof.batch.ray_engine import OnRay
 
         return OnRay(jobs, seconds, memory_bytes)
-    if name != "local":
-        raise PlanError(f"--engine is {name!r}, expected local or ray")
+    if arguments.engine_name != "local":
+        raise PlanError(f"--engine is {arguments.engine_name!r}, expected local or ray")
     if (jobs or 1) == 1 and seconds is None and memory_bytes is None:
         return InProcess()
     try:
@@ -239,51 +128,94 @@ def _engine(name: str, jobs: int | None, seconds: float | None, megabytes: float
         raise PlanError(str(error)) from None
 
 
-def _check_resumable(found: Plan, resume: bool, watch: bool, lists: list[str]) -> None:
-    for option, given in (("--resume", resume), ("--watch", watch)):
-        if given and found.folder is None:
+def _check_resumable(arguments: BlurArguments, planned: Plan) -> None:
+    """Raise PlanError if --resume or --watch is given where it cannot work."""
+    for option, given in (("--resume", arguments.resume), ("--watch", arguments.watch)):
+        if given and planned.folder is None:
             raise PlanError(
-                f"{option} needs a folder of results, where its manifest is; name it with -o FOLDER/"
+                f"{option} needs a folder of results, which holds the manifest; name it with -o FOLDER/"
             )
-    if watch and any(in_store(path) for job in found.jobs for path in (job.source, job.out)):
-        raise PlanError("--watch looks at folders of this machine; say --resume now and then for a store")
-    if watch and "-" in lists:
-        raise PlanError("--watch looks again and again, and standard input can be read once; name folders")
+    if not arguments.watch:
+        return
+    if any(is_remote(path) for job in planned.jobs for path in (job.source, job.out)):
+        raise PlanError("--watch looks at folders of this machine; for remote folders run --resume regularly")
+    if "-" in (arguments.names_from or []):
+        raise PlanError("--watch scans repeatedly, but standard input can be read once; name folders")
 
 
-def _with_settings(command: Any) -> Any:
-    """The command with one option for every field of Settings, generated from the field's metadata."""
-    parameters = [
-        p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    hints = dict(inspect.get_annotations(command, eval_str=True))
-    for each in setting_fields():
-        hints[each.name] = _option(each)
-        parameters.append(
-            inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
-            )
+def _check_sequence(arguments: BlurArguments) -> None:
+    """Raise PlanError if an option does not go with --sequence."""
+    excluded = {
+        "--depth-out": arguments.depth_out,
+        "--embed-depth": arguments.embed_depth,
+        "--overlay": arguments.overlay,
+        "--jobs": (arguments.jobs or 1) > 1,
+        "--engine": arguments.engine_name != "local",
+        "--resume": arguments.resume,
+        "--shard": arguments.shard,
+        "--watch": arguments.watch,
+        "--time-limit": arguments.time_limit,
+        "--memory-limit": arguments.memory_limit,
+    }
+    if given := [option for option, value in excluded.items() if value]:
+        raise PlanError(
+            f"{given[0]} does not go with --sequence, which processes frames in order; leave it out"
         )
 
-    def generated(**values: Any) -> None:
-        command(**values)
 
-    generated.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    generated.__annotations__ = {k: v for k, v in hints.items() if k not in ("values", "return")}
-    generated.__doc__ = command.__doc__
-    return generated
+def _check_aperture(settings: Settings) -> None:
+    """Read the picture of an aperture, once for all photos. Raises PlanError if it cannot be used."""
+    if settings.shape_file:
+        from deeplens_dof.pipeline import aperture_of
+
+        try:
+            aperture_of(settings)
+        except (ValueError, OSError) as error:
+            raise PlanError(f"--shape: {error}") from None
 
 
-def _option(setting: Field[Any]) -> Any:
-    """The annotation that makes typer offer this setting; `Settings` itself checks the limits."""
+def _finish(settings: Settings, records: list[Record], json_report: bool) -> NoReturn:
+    """Print the report if asked for, and end with the exit code."""
+    if json_report:
+        photos = [record.report() for record in records]
+        print(json.dumps({"settings": settings.as_dict(), "photos": photos}, indent=1))
+    raise typer.Exit(1 if any(record.error for record in records) else 0)
+
+
+def _is_default(context: typer.Context, parameter: str) -> bool:
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "DEFAULT"
+
+
+def settings_of(values: dict[str, Any]) -> Settings:
+    """The settings with these values. Raises PlanError, which names the option, for a value outside its limits."""
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        raise PlanError(f"{_option_name(name)} {rest}") from None
+
+
+def _setting_parameter(setting: Field[Any]) -> inspect.Parameter:
+    """The option of a setting, generated from its metadata; `Settings` checks the limits."""
     facts = setting.metadata
     limits = "" if facts["low"] is None else f" {facts['low']:g} to {facts['high']:g}."
-    option = typer.Option(_option_name(setting.name), help=facts["help"] + limits, metavar=facts["metavar"])
-    return Annotated[type(setting.default), option]
+    option = typer.Option(
+        _option_name(setting.name),
+        help=facts["help"] + limits,
+        metavar=facts["metavar"],
+        rich_help_panel="Settings",
+    )
+    annotation: Any = Annotated[type(setting.default), option]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(setting.name, kind, default=setting.default, annotation=annotation)
 
 
 def _option_name(setting: str) -> str:
     return f"--{setting.replace('_', '-')}"
 
 
-blur_command = _with_settings(_blur)
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+blur_command = command_of(
+    BlurArguments, _blur, [_CONTEXT, *(_setting_parameter(setting) for setting in setting_fields())]
+)

@@ -1,4 +1,4 @@
-"""The command `deeplens`: parses, calls, prints."""
+"""The command `deeplens` and its small subcommands."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from deeplens_dof.cli.blur import blur_command
 from deeplens_dof.cli.depth import depth_command
 from deeplens_dof.cli.doctor import doctor_command
 from deeplens_dof.cli.evaluate import evaluate_command
-from deeplens_dof.cli.options import Debug
+from deeplens_dof.cli.options import Debug, finish
 from deeplens_dof.cli.scenes import scenes_command
 from deeplens_dof.cli.terminal import Terminal
 from deeplens_dof.cli.train import train_command
 from deeplens_dof.runtime.errors import PlanError
 
-# Of options and arguments: click's, or the copy that newer typers bring along; typer exports neither.
-USAGE_ERROR: Any = typer.BadParameter.__base__
+# Raised for wrong options and arguments. Typer exports only this subclass of click's UsageError, and newer versions have
+# a click of their own, whose errors are not those of the package click.
+UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="deeplens",
-    help="Shallow depth of field for one ordinary photo: choose the focus and the aperture after the shot.",
+    help="Shallow depth of field for ordinary photos: choose focus and aperture after the shot.",
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,7 +40,7 @@ app.command("depth")(depth_command)
 @app.command("models")
 def models_command(
     action: Annotated[
-        str, typer.Argument(metavar="[list|verify]", help="list, or verify the files' SHA-256.")
+        str, typer.Argument(metavar="[list|verify]", help="List the weights, or verify their SHA-256.")
     ] = "list",
     debug: Debug = False,
 ) -> None:
@@ -48,17 +49,16 @@ def models_command(
 
     if action not in ("list", "verify"):
         raise PlanError(f"there is no action {action!r}; say list or verify")
-    reporter, failed = Terminal(debug), False
+    terminal, failures = Terminal(debug), 0
     for name, model in list_models().items():
-        if action == "verify":
-            problem = reporter.guard(name, lambda name=name: verify(name))
-            failed = failed or problem is not None
-            if problem is None:
-                print(f"{name}: {model.file} is intact (SHA-256 {model.sha256})")
-        else:
+        if action == "list":
             size = f"{model.path.stat().st_size / 1e6:.1f} MB" if model.path.is_file() else "missing"
             print(f"{name}: {model.task}; {model.file}, {size}, {model.licence}, SHA-256 {model.sha256}")
-    raise typer.Exit(1 if failed else 0)
+        elif terminal.guard(name, partial(verify, name)):
+            failures += 1
+        else:
+            print(f"{name}: {model.file} is intact (SHA-256 {model.sha256})")
+    raise typer.Exit(1 if failures else 0)
 
 
 app.command("doctor")(doctor_command)
@@ -67,25 +67,26 @@ app.command("doctor")(doctor_command)
 @app.command("serve")
 def serve_command(
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option(help="Ask every request for the token in this file.")
+        Path | None, typer.Option(help="Require the token in this file with every request.")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Also answer to this name; may be given again.")
+        list[str] | None, typer.Option(metavar="NAME", help="Also accept this host name; repeatable.")
     ] = None,
     limit: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Change a limit that /v1/limits lists.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Change a limit listed by /v1/limits; repeatable."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Serve the page to click on and the HTTP API, on this machine."""
+    """Serve the web page and the HTTP API on this machine."""
     from deeplens_dof.serve.run import serve
 
     work = partial(serve, host, port, token_file, allow_host or [], limit or [])
-    raise typer.Exit(0 if Terminal(debug).guard("serve", work) is None else 1)
+    finish(Terminal(debug).guard("serve", work))
 
 
 app.command("evaluate")(evaluate_command)
@@ -93,8 +94,8 @@ app.command("scenes")(scenes_command)
 app.command("train")(train_command)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"deeplens {__version__}")
         raise typer.Exit
 
@@ -112,7 +113,13 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command. Exit codes: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted."""
+    """Run the command and exit.
+
+    Exit codes: 0 if all inputs were processed, 1 if some failed, 2 for wrong usage, 130 if interrupted.
+
+    Args:
+        arguments: of the command line; None takes those of the process.
+    """
     try:
         code = app(args=arguments, prog_name="deeplens", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
@@ -120,15 +127,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PlanError as error:
         print(f"deeplens: {error}", file=sys.stderr)
         code = 2
-    except USAGE_ERROR as error:
-        print(f"deeplens: {_usage_sentence(error)}", file=sys.stderr)
+    except UsageError as error:
+        print(f"deeplens: {_usage_message(error)}", file=sys.stderr)
         code = 2
     if code == 130:
-        print("deeplens: interrupted; what was finished is kept", file=sys.stderr)
+        print("deeplens: interrupted; finished results are kept", file=sys.stderr)
     sys.exit(code)
 
 
-def _usage_sentence(error: Any) -> str:
-    """What typer says about an option, and where to read on."""
+def _usage_message(error: Any) -> str:
+    """Typer's message, and the command that shows the right usage."""
     command = error.ctx.command_path if error.ctx else "deeplens"
     return f"{error.format_message().rstrip('.')}; see {command} --help"

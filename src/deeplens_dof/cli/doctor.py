@@ -1,4 +1,4 @@
-"""The command `deeplens doctor`: what is installed, whether it is whole, and whether it works."""
+"""The command `deeplens doctor`: reports what is installed and checks that it works."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import Annotated
 import typer
 
 from deeplens_dof import __version__
-from deeplens_dof.cli.options import Debug
+from deeplens_dof.cli.options import Debug, finish
 from deeplens_dof.cli.terminal import Terminal
 
-PARTS = ("numpy", "numba", "onnxruntime", "pillow", "OpenImageIO")
+PACKAGES = ("numpy", "numba", "onnxruntime", "pillow", "OpenImageIO")
 
 
 def examine(warm: bool, say: Callable[[str], None]) -> None:
-    """Says versions, verifies weights and blurs a small picture; warm: compiles every inner loop before.
+    """Report versions, verify the weights and blur a test picture. Raises the error of whichever step fails.
 
-    Raises what the failing part raises.
+    Args:
+        warm: compile all kernels first, as `compile_blur` does.
+        say: receives each line of the report.
     """
     from deeplens_dof.models import list_models, runtime, verify
     from deeplens_dof.warmup import compile_blur, try_out
@@ -30,17 +32,17 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
         f"deeplens {__version__}, Python {platform.python_version()}, {platform.platform()}, "
         f"{os.cpu_count()} cores"
     )
-    for part in PARTS:
+    for package in PACKAGES:
         try:
-            say(f"{part} {version(part)}")
+            say(f"{package} {version(package)}")
         except PackageNotFoundError:
-            say(f"{part} is missing; reinstall deeplens-dof")
+            say(f"{package} is missing; reinstall deeplens-dof")
     for name, model in list_models().items():
         verify(name)
         say(f"weights {name}: {model.file} is intact")
-    say(f"networks are run by {runtime()}")
+    say(f"networks run in {runtime()}")
     if warm:
-        say("compiling the inner loops; the first time it takes a minute or two")
+        say("compiling the inner loops; this takes a minute or two the first time")
         compile_blur(say)
     started = time.monotonic()
     try_out((600, 900) if warm else (90, 120), warm)
@@ -52,9 +54,9 @@ def examine(warm: bool, say: Callable[[str], None]) -> None:
 
 def doctor_command(
     warm: Annotated[
-        bool, typer.Option("--warm", help="Compile everything now, so that the first photo is quick.")
+        bool, typer.Option("--warm", help="Compile everything now, so that the first photo is fast.")
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Say what is installed and whether it works."""
-    raise typer.Exit(0 if Terminal(debug).guard("doctor", lambda: examine(warm, print)) is None else 1)
+    """Report what is installed, and check that it works."""
+    finish(Terminal(debug).guard("doctor", lambda: examine(warm, print)))

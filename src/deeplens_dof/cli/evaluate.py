@@ -4,132 +4,195 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from deeplens_dof.cli.options import Debug, OnError, Threads, end, learned, policy_of
+from deeplens_dof.cli.options import (
+    Debug,
+    OnError,
+    Threads,
+    command_of,
+    error_policy,
+    finish,
+    learn_extra,
+)
 from deeplens_dof.cli.terminal import Terminal
 from deeplens_dof.runtime.errors import PlanError
 
-BOKEH = ("blb", "ebb400", "realbokeh", "synthetic", "pairs", "traced")  # benchmarks of `evaluate`
+Report = dict[str, Any]
 
-Renderers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--renderer",
-        metavar="NAME",
-        help="Bokeh: what renders, or none for the input; may be repeated.",
-        show_default="all there are",
-    ),
-]
-CsvFile = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Bokeh: write the scores of each picture here as they come."),
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Bokeh: leave out what the file of --csv has already.")
-]
-LpipsFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Bokeh: measure LPIPS with this ONNX network of yours.")
-]
+BOKEH = ("blb", "ebb400", "realbokeh", "synthetic", "pairs", "traced")
+BENCHMARKS = ("depth", *BOKEH)
+
+_DEPTH_PANEL, _BOKEH_PANEL = "Depth", "Bokeh"
 
 
-def evaluate_command(
+@dataclass(frozen=True, kw_only=True)
+class EvaluateArguments:
+    """The options of `deeplens evaluate` as they were given, unchecked."""
+
     benchmark: Annotated[
-        str,
-        typer.Argument(
-            metavar="BENCHMARK",
-            help="What to score: depth; or bokeh: blb, ebb400, realbokeh, synthetic, pairs, traced.",
-        ),
-    ],
+        str, typer.Argument(metavar="BENCHMARK", help=f"depth, or a bokeh benchmark: {', '.join(BOKEH)}.")
+    ]
     folders: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[DIR]...",
-            help="Its folder. Depth: DIR or KIND:DIR, several; without any, the real photos.",
+            help="Data of the benchmark. Depth takes several, as DIR or KIND:DIR; without any, the real photos.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write every score here.")
-    ] = None,
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write all scores to this file.")
+    ] = None
     report_file: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Also write the tables here.")
-    ] = None,
-    renderers: Renderers = None,
-    csv_file: CsvFile = None,
-    resume: Resume = False,
-    lpips: LpipsFile = None,
+        Path | None, typer.Option("--report", metavar="FILE", help="Also write the tables to this file.")
+    ] = None
+    renderers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--renderer",
+            metavar="NAME",
+            help="Renderer to score, or none for the unblurred input; repeatable.",
+            show_default="all",
+            rich_help_panel=_BOKEH_PANEL,
+        ),
+    ] = None
+    csv_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write each picture's scores to this file as they come.",
+            rich_help_panel=_BOKEH_PANEL,
+        ),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Skip pictures that --csv already has.", rich_help_panel=_BOKEH_PANEL),
+    ] = False
+    lpips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also measure LPIPS, with this ONNX network of your own.",
+            rich_help_panel=_BOKEH_PANEL,
+        ),
+    ] = None
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Depth: score this ONNX network instead.")
-    ] = None,
+        Path | None,
+        typer.Option(metavar="FILE", help="Score this ONNX network instead.", rich_help_panel=_DEPTH_PANEL),
+    ] = None
     photos: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Depth: more photos for the matte; may be repeated."),
-    ] = None,
+        typer.Option(
+            metavar="DIR", help="Further photos to score mattes on; repeatable.", rich_help_panel=_DEPTH_PANEL
+        ),
+    ] = None
     stages: Annotated[
-        bool, typer.Option("--stages", help="Depth: score every stage of the prediction.")
-    ] = False,
+        bool,
+        typer.Option("--stages", help="Score every stage of the prediction.", rich_help_panel=_DEPTH_PANEL),
+    ] = False
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Samples of a folder at most, spread evenly.")
-    ] = None,
-    on_error: OnError = "skip",
-    threads: Threads = None,
-    debug: Debug = False,
-) -> None:
-    """Score depth and matte against what was measured, or renderers against true bokeh. Prints Markdown."""
-    if benchmark not in ("depth", *BOKEH):
-        raise PlanError(
-            f"there is no benchmark {benchmark!r}; the benchmarks are: {', '.join(('depth', *BOKEH))}"
-        )
-    policy = policy_of(on_error)
-    of_depth = {"--model": model, "--photos": photos, "--stages": stages}
-    of_bokeh = {"--renderer": renderers, "--csv": csv_file, "--resume": resume, "--lpips": lpips}
-    for option, value in (of_bokeh if benchmark == "depth" else of_depth).items():
-        if value:
-            raise PlanError(f"{option} does not go with {benchmark}")
-    if resume and csv_file is None:
-        raise PlanError("--resume goes on with the file of --csv; name it")
-    terminal = Terminal(debug)
+        int | None, typer.Option(min=1, help="Largest number of samples per folder, spread evenly.")
+    ] = None
+    on_error: OnError = "skip"
+    threads: Threads = None
+    debug: Debug = False
+
+
+def _evaluate(arguments: EvaluateArguments) -> None:
+    """Score depth and matte against measurements, or renderers against real bokeh.
+
+    Prints tables in Markdown.
+    """
+    _check(arguments)
+    terminal = Terminal(arguments.debug)
+    score = _score_depth if arguments.benchmark == "depth" else _score_bokeh
 
     def tell(text: str) -> None:
         (terminal.done if text.startswith("skipped") else terminal.stage)(text)
 
-    def scored_depth() -> tuple[dict[str, Any], str]:
-        with learned("evaluate"):
-            from deeplens_dof.evaluate.depth.report import markdown
-            from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
-            from deeplens_dof.models import MODELS, candidate
-
-        network = candidate(model) if model else MODELS["depth"]
-        report = score_depth(
-            DepthOptions(network, folders or (), photos or (), stages, limit, threads, policy, tell, _teacher)
-        )
-        return report, markdown(report)
-
-    def scored_bokeh() -> tuple[dict[str, Any], str]:
-        from deeplens_dof.evaluate.bokeh.report import bokeh_markdown
-        from deeplens_dof.evaluate.bokeh.score import BokehOptions, score_bokeh
-
-        names = _renderers(renderers)
-        source, folder = _bokeh_source(benchmark, folders or [], tell)
-        wanted = BokehOptions(names, csv_file, resume, lpips, limit, policy, threads, tell)
-        report = score_bokeh(source, folder, wanted)
-        return report, bokeh_markdown(report)
-
     def work() -> None:
-        from deeplens_dof.runtime.atomic_write import write_atomically
-
-        report, text = scored_depth() if benchmark == "depth" else scored_bokeh()
+        report, tables = score(arguments, tell)
         terminal.stage("")
-        print(text, end="")
-        for path, content in ((json_file, json.dumps(report, indent=1) + "\n"), (report_file, text)):
-            if path:
-                write_atomically(path, lambda file, content=content: file.write(content.encode()))  # type: ignore[misc]
+        print(tables, end="")
+        _write(arguments.json_file, json.dumps(report, indent=1) + "\n")
+        _write(arguments.report_file, tables)
 
-    end(terminal.guard(f"evaluate {benchmark}", work))
+    finish(terminal.guard(f"evaluate {arguments.benchmark}", work))
+
+
+def _check(arguments: EvaluateArguments) -> None:
+    """Raise PlanError if there is no such benchmark, or if an option does not go with it."""
+    benchmark = arguments.benchmark
+    if benchmark not in BENCHMARKS:
+        raise PlanError(f"there is no benchmark {benchmark!r}; the benchmarks are: {', '.join(BENCHMARKS)}")
+    error_policy(arguments.on_error)
+    for_depth = {"--model": arguments.model, "--photos": arguments.photos, "--stages": arguments.stages}
+    for_bokeh = {
+        "--renderer": arguments.renderers,
+        "--csv": arguments.csv_file,
+        "--resume": arguments.resume,
+        "--lpips": arguments.lpips,
+    }
+    for option, value in (for_bokeh if benchmark == "depth" else for_depth).items():
+        if value:
+            raise PlanError(f"{option} does not go with {benchmark}")
+    if arguments.resume and arguments.csv_file is None:
+        raise PlanError("--resume continues the file of --csv; name it")
+
+
+def _score_depth(arguments: EvaluateArguments, tell: Callable[[str], None]) -> tuple[Report, str]:
+    """The report and its tables."""
+    with learn_extra("evaluate"):
+        from deeplens_dof.evaluate.depth.report import markdown
+        from deeplens_dof.evaluate.depth.score import DepthOptions, score_depth
+        from deeplens_dof.models import MODELS, candidate
+
+    request = DepthOptions(
+        model=candidate(arguments.model) if arguments.model else MODELS["depth"],
+        folders=arguments.folders or (),
+        photos=arguments.photos or (),
+        every_stage=arguments.stages,
+        limit=arguments.limit,
+        threads=arguments.threads,
+        on_error=error_policy(arguments.on_error),
+        tell=tell,
+        teacher=_teacher,
+    )
+    report = score_depth(request)
+    return report, markdown(report)
+
+
+def _score_bokeh(arguments: EvaluateArguments, tell: Callable[[str], None]) -> tuple[Report, str]:
+    """The report and its tables."""
+    from deeplens_dof.evaluate.bokeh.report import bokeh_markdown
+    from deeplens_dof.evaluate.bokeh.score import BokehOptions, score_bokeh
+
+    request = BokehOptions(
+        renderers=_renderers(arguments.renderers),
+        csv_file=arguments.csv_file,
+        resume=arguments.resume,
+        lpips=arguments.lpips,
+        limit=arguments.limit,
+        on_error=error_policy(arguments.on_error),
+        threads=arguments.threads,
+        tell=tell,
+    )
+    source, folder = _bokeh_source(arguments.benchmark, arguments.folders or [], tell)
+    report = score_bokeh(source, folder, request)
+    return report, bokeh_markdown(report)
+
+
+def _write(path: Path | None, text: str) -> None:
+    from deeplens_dof.runtime.atomic_write import write_atomically
+
+    if path:
+        write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _teacher() -> Any:
@@ -138,25 +201,29 @@ def _teacher() -> Any:
     return SubjectTeacher()
 
 
-def _renderers(asked: list[str] | None) -> list[str]:
-    """Each once; all there are where none is asked for."""
+def _renderers(names: list[str] | None) -> list[str]:
+    """The named renderers, each once; all renderers if none is named. Raises PlanError for an unknown name."""
     from deeplens_dof.evaluate.bokeh.measure import is_renderer, renderer_names
 
-    for name in asked or ():
+    known = renderer_names()
+    for name in names or ():
         if not is_renderer(name):
-            raise PlanError(f"there is no renderer {name!r}; there are: {', '.join(renderer_names())}")
-    return list(dict.fromkeys(asked or renderer_names()))
+            raise PlanError(f"there is no renderer {name!r}; there are: {', '.join(known)}")
+    return list(dict.fromkeys(names or known))
 
 
 def _bokeh_source(name: str, folders: list[str], tell: Callable[[str], None]) -> tuple[Any, Path]:
-    """The benchmark of that name and its folder; the synthetic one is made where none is named."""
-    from deeplens_dof.evaluate.bokeh.score import BENCHMARKS
+    """The benchmark and its folder. The data of `synthetic` is generated if no folder is named."""
+    from deeplens_dof.evaluate.bokeh.score import BENCHMARKS as SOURCES
 
     if len(folders) != 1 and not (name == "synthetic" and not folders):
-        raise PlanError(f"evaluate {name} takes one folder, {len(folders)} came; name its folder")
+        raise PlanError(f"evaluate {name} takes one folder, {len(folders)} were given; name its folder")
     if folders:
-        return BENCHMARKS[name], Path(folders[0]).expanduser()
-    with learned("evaluate"):
+        return SOURCES[name], Path(folders[0]).expanduser()
+    with learn_extra("evaluate"):
         from deeplens_dof.learn.scenes.composites.pairs import synthetic_folder
 
-    return BENCHMARKS[name], synthetic_folder(tell)
+    return SOURCES[name], synthetic_folder(tell)
+
+
+evaluate_command = command_of(EvaluateArguments, _evaluate)

@@ -8,36 +8,36 @@ from typing import Annotated
 
 import typer
 
-from deeplens_dof.cli.options import Debug, end, learned, spell
-from deeplens_dof.cli.terminal import Terminal
+from deeplens_dof.cli.options import Debug, finish, learn_extra
+from deeplens_dof.cli.terminal import Terminal, format_duration
 from deeplens_dof.runtime.errors import PlanError
 
 
 def scenes_command(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for them.")],
-    count: Annotated[int, typer.Option(min=1, help="How many the folder is to hold.")],
-    seed: Annotated[int, typer.Option(min=0, help="The frames depend on it and their number alone.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of scenes the folder should hold.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed; a scene depends on it and on its number only.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to draw in.")] = 1,
     pairs: Annotated[
-        bool, typer.Option("--pairs", help="Composed pairs for the lens blur: sharp, depth and true bokeh.")
+        bool, typer.Option("--pairs", help="Make composed pairs of sharp picture, depth and exact bokeh.")
     ] = False,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="Pairs of assets that are never trained on, to test with.")
+        bool, typer.Option("--held-out", help="Make pairs from assets never used for training, for testing.")
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Draw synthetic scenes with exact depth, to train on or to test with. What is there already is kept."""
+    """Draw synthetic scenes with exact depth, for training and testing. Existing scenes are kept."""
     if held_out and not pairs:
         raise PlanError("--held-out goes with --pairs; frames are held out by the training itself")
     terminal, started = Terminal(debug), time.monotonic()
-    what = "pairs" if pairs else "frames"
+    kind = "pairs" if pairs else "frames"
 
     def progress(done: int) -> None:
-        terminal.stage(f"{done} of {count} {what}, {spell(time.monotonic() - started)}")
+        terminal.stage(f"{done} of {count} {kind}, {format_duration(time.monotonic() - started)}")
 
     def work() -> None:
         try:
-            with learned("scenes"):
+            with learn_extra("scenes"):
                 if pairs:
                     from deeplens_dof.learn.scenes.composites.pairs import make_pairs
 
@@ -46,8 +46,8 @@ def scenes_command(
                     from deeplens_dof.learn.scenes.generate import make_scenes
 
                     made = make_scenes(out, count, seed, workers, progress)
-        except RuntimeError as error:  # assets or OpenGL are missing, which its sentence says
+        except RuntimeError as error:  # missing assets or OpenGL; the message says which
             raise OSError(str(error)) from error
-        terminal.done(f"{out}: {made['made']} {what} made, {made['kept']} kept")
+        terminal.done(f"{out}: {made['made']} {kind} made, {made['kept']} kept")
 
-    end(terminal.guard(str(out), work))
+    finish(terminal.guard(str(out), work))

@@ -1,4 +1,4 @@
-"""What a person at a terminal is told: progress on one line, errors as one sentence each, on standard error."""
+"""Output on the terminal: progress on one line and errors as one sentence each, on standard error."""
 
 from __future__ import annotations
 
@@ -7,37 +7,47 @@ import sys
 import time
 import traceback
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import Record
-from deeplens_dof.runtime.errors import PlanError, sentence
+from deeplens_dof.runtime.errors import PlanError, describe_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
 class Terminal:
-    """Progress on a terminal, errors as sentences on standard error."""
+    """Shows progress, on a terminal only, and error messages, on standard error.
+
+    Args:
+        debug: also print the tracebacks of errors.
+    """
 
     def __init__(self, debug: bool) -> None:
         self.debug = debug
         self.on_terminal = sys.stderr.isatty()
-        self.has_bar = False  # which then has the last line to itself
+        self.has_bar = False  # a progress bar owns the last line
 
     def stage(self, text: str) -> None:
-        """What is being done now, on one line that is overwritten; nothing in a pipe."""
+        """Show the current step on a line that is overwritten; prints nothing into a pipe."""
         if self.on_terminal and not self.has_bar:
-            room = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{on_one_line(text)[:room]}")
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{on_one_line(text)[:width]}")
             sys.stderr.flush()
 
     def done(self, text: str) -> None:
+        """Print a line about a completed step."""
         self.stage("")
         print(on_one_line(text), file=sys.stderr)
 
-    def guard(self, name: str, work: Any) -> str | None:
-        """Does the work; what went wrong is said in one sentence and returned, None when all is well."""
+    def guard(self, name: str, work: Callable[[], object]) -> str | None:
+        """Call `work` and print its error, if any, as one sentence that names `name`.
+
+        Returns:
+            That sentence, or None. PlanError and KeyboardInterrupt pass through.
+        """
         try:
             work()
         except KeyboardInterrupt:
@@ -46,25 +56,27 @@ class Terminal:
         except PlanError:
             raise
         except Exception as error:
-            said = sentence(name, error)
-            self.failed(said, traceback.format_exc())
-            return said
+            message = describe_error(name, error)
+            self.failed(message, traceback.format_exc())
+            return message
         return None
 
-    def failed(self, said: str, trace: str | None) -> None:
-        """A sentence about what went wrong, and with --debug where."""
+    def failed(self, message: str, trace: str | None) -> None:
+        """Print an error message, and its traceback with --debug."""
         self.stage("")
         if self.debug and trace:
             print(trace, file=sys.stderr)
-        self.say(said)
+        self.say(message)
 
-    def say(self, said: str) -> None:
-        print(f"deeplens: {said}", file=sys.stderr)
+    def say(self, message: str) -> None:
+        """Print a message of the program."""
+        print(f"deeplens: {message}", file=sys.stderr)
 
 
 class BatchProgress:
-    """How far a batch is: what became of each photo; on a terminal a bar with rate and time left; the failed ones again
-    at the end. Used as a context.
+    """The reporter of a batch. Use as a context manager.
+
+    Prints the outcome of each photo, a bar with rate and time left on a terminal, and a summary that repeats the failures.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -72,13 +84,13 @@ class BatchProgress:
         self.counts: Counter[str] = Counter()
         self.failures: list[Record] = []
         self.total = 0
-        self._began = 0.0
+        self._started = 0.0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     def begin(self, total: int) -> None:
-        """So many photos more."""
-        self._began = self._began or time.monotonic()
+        """Add `total` photos to the batch."""
+        self._started = self._started or time.monotonic()
         self.total += total
         if self.terminal.on_terminal and self.total > 1 and self._bar is None:
             self._bar, self._task = _bar()
@@ -87,12 +99,14 @@ class BatchProgress:
         self._show("")
 
     def stage(self, job: Job, text: str) -> None:
+        """Show a photo's current step."""
         if self._bar is None:
             self.terminal.stage(f"{job.source.name}: {text}")
         else:
             self._show(f"{job.source.name}: {text}")
 
     def settled(self, record: Record) -> None:
+        """Count a photo and print its outcome."""
         self.counts[record.state] += 1
         if record.state == "failed":
             self.failures.append(record)
@@ -104,14 +118,14 @@ class BatchProgress:
         self._show("")
 
     def close(self) -> None:
-        """Takes the bar away and sums up."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar, self.terminal.has_bar = None, False
         self.terminal.stage("")
 
     def sum_up(self) -> None:
-        """After a batch: how many were done, skipped and failed, and which failed."""
+        """Print the numbers of photos done, skipped and failed, and the names of those that failed."""
         if self.total > 1 or self.counts["skipped"]:
             counts = [f"{self.counts[state]} {state}" for state in ("done", "skipped", "failed")]
             print(", ".join(counts) + (":" if self.failures else ""), file=sys.stderr)
@@ -126,17 +140,17 @@ class BatchProgress:
 
     def _show(self, text: str) -> None:
         if self._bar is not None and self._task is not None:
-            settled, what = self.counts.total(), on_one_line(text)
-            self._bar.update(self._task, completed=settled, total=self.total, pace=self._pace(), what=what)
+            settled, step = self.counts.total(), on_one_line(text)
+            self._bar.update(self._task, completed=settled, total=self.total, pace=self._pace(), step=step)
 
     def _pace(self) -> str:
-        """ "12.3 a minute, 4 min left, 5 skipped, 1 failed", as far as there is anything to say."""
+        """Rate, time left and counts, as in "12.3 a minute, 4 min left, 5 skipped, 1 failed"; zero counts are left out."""
         worked = self.counts["done"] + self.counts["failed"]
         left = self.total - self.counts.total()
         words = [f"{self.counts[state]} {state}" for state in ("skipped", "failed") if self.counts[state]]
         if worked:
-            rate = worked / max(time.monotonic() - self._began, 1e-3)
-            words = [f"{60 * rate:.3g} a minute", f"{_duration(left / rate)} left", *words]
+            rate = worked / max(time.monotonic() - self._started, 1e-3)
+            words = [f"{60 * rate:.3g} a minute", f"{format_duration(left / rate)} left", *words]
         return ", ".join(words)
 
 
@@ -148,18 +162,19 @@ def _bar() -> tuple[Progress, TaskID]:
         BarColumn(20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[pace]}", markup=False),
-        TextColumn("{task.fields[what]}", markup=False),
+        TextColumn("{task.fields[step]}", markup=False),
     )
     bar = Progress(*columns, console=Console(file=sys.stderr, force_terminal=True), transient=True)
-    return bar, bar.add_task("", pace="", what="")
+    return bar, bar.add_task("", pace="", step="")
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """A duration as "45 s", "12 min" or "3.4 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def on_one_line(text: str) -> str:
-    """Names of files may hold line breaks and what moves a terminal's cursor."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    """The text with line breaks and control characters, which file names may hold, replaced by "?"."""
+    return "".join(character if character.isprintable() else "?" for character in text)

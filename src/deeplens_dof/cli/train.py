@@ -1,108 +1,140 @@
-"""The command `deeplens train`.
-
-What it needs of the extra `[learn]` is imported when it runs; where it is missing, that is said in one sentence.
-"""
+"""The command `deeplens train`. Imports of the extra `[learn]` happen when it runs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deeplens_dof.cli.options import Debug, OnError, Threads, end, learned, policy_of, spell
-from deeplens_dof.cli.terminal import Terminal
+from deeplens_dof.cli.options import (
+    Debug,
+    OnError,
+    Threads,
+    command_of,
+    error_policy,
+    finish,
+    learn_extra,
+)
+from deeplens_dof.cli.terminal import Terminal, format_duration
 from deeplens_dof.runtime.errors import PlanError
 
 
-def train_command(
+@dataclass(frozen=True, kw_only=True)
+class TrainArguments:
+    """The options of `deeplens train` as they were given, unchecked."""
+
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="One of docs/training.md, such as depth-continue or lens-blur."
+            metavar="RECIPE", help="A recipe of docs/training.md, such as depth-continue or lens-blur."
         ),
-    ],
+    ]
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder.", show_default="by recipe")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+        Path | None, typer.Option(metavar="DIR", help="Folder of the run.", show_default="by recipe")
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in that folder.")] = False
     init: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What to start from: ONNX of depth, weights.pt of others."),
-    ] = None,
+        typer.Option(metavar="FILE", help="Initial weights: ONNX for depth, weights.pt for other recipes."),
+    ] = None
     frames: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Frames or pairs of `deeplens scenes`; may be repeated."),
-    ] = None,
+        typer.Option(metavar="DIR", help="Frames or pairs made by `deeplens scenes`; repeatable."),
+    ] = None
     held_out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pairs to validate with, of other assets.")
-    ] = None,
+        Path | None, typer.Option(metavar="DIR", help="Pairs to validate with, made of other assets.")
+    ] = None
     rgbd: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KIND:DIR",
-            help="Measured depth, or masks, to mix in; may be repeated (docs/training.md).",
+            metavar="KIND:DIR", help="Measured depth or masks to mix in; repeatable (docs/training.md)."
         ),
-    ] = None,
-    rgbd_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Their part of the samples.")] = 0.3,
-    on_error: OnError = "refuse",
-    threads: Threads = None,
+    ] = None
+    rgbd_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of samples from --rgbd.")] = 0.3
+    on_error: OnError = "refuse"
+    threads: Threads = None
     stop_after: Annotated[
-        int | None, typer.Option(min=0, help="Iterations after which to stop; go on later.")
-    ] = None,
-    curves: Annotated[
-        bool, typer.Option("--curves", help="Only draw the curves of the run as it stands.")
-    ] = False,
-    debug: Debug = False,
-) -> None:
-    """Train a network by a recipe. Stopped at any moment (Ctrl-C too), a run goes on with --resume."""
-    policy = policy_of(on_error)
-    with learned("train"):
-        from deeplens_dof.datasets.cache import cache_folder
-        from deeplens_dof.datasets.folder import open_folder
-        from deeplens_dof.learn.training.curves import write_curves
-        from deeplens_dof.learn.training.depth_recipes import DEPTH_RECIPES
-        from deeplens_dof.learn.training.recipes import RECIPES, train
-        from deeplens_dof.learn.training.trainer import TrainingData
-    if recipe not in RECIPES:
-        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
-    if recipe not in DEPTH_RECIPES and rgbd:
-        raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
-    folder = out or cache_folder() / "runs" / recipe
-    terminal = Terminal(debug)
-    pace = _Pace(terminal).tell
+        int | None, typer.Option(min=0, help="Stop after this many iterations; --resume continues.")
+    ] = None
+    curves: Annotated[bool, typer.Option("--curves", help="Only draw the curves of an existing run.")] = False
+    debug: Debug = False
 
-    def trained() -> Path | None:
-        measured = [open_folder(named, policy, terminal.done, for_training=True) for named in rgbd or ()]
-        data = TrainingData(frames or (), held_out, measured, rgbd_share)
-        return train(recipe, data, folder, resume, init, stop_after, threads, pace)
+
+def _train(arguments: TrainArguments) -> None:
+    """Train a network by a recipe.
+
+    A run can be stopped at any time, with Ctrl-C too, and continued with --resume.
+    """
+    with learn_extra("train"):
+        from deeplens_dof.datasets.cache import cache_folder
+        from deeplens_dof.learn.training.curves import write_curves
+    _check_recipe(arguments)
+    folder = arguments.out or cache_folder() / "runs" / arguments.recipe
+    terminal = Terminal(arguments.debug)
 
     def work() -> None:
-        if not curves:
+        if not arguments.curves:
             try:
-                weights = trained()
+                weights = _run_recipe(arguments, folder, terminal)
             except KeyboardInterrupt:
                 write_curves(folder)
                 raise
-            kept = (
-                f"{folder} is kept; go on with --resume" if weights is None else f"weights are in {weights}"
-            )
-            terminal.done(kept)
+            stopped = f"{folder} is kept; go on with --resume"
+            terminal.done(stopped if weights is None else f"weights are in {weights}")
         terminal.done(f"curves are in {write_curves(folder)}")
 
-    end(terminal.guard(str(folder), work))
+    finish(terminal.guard(str(folder), work))
+
+
+def _check_recipe(arguments: TrainArguments) -> None:
+    """Raise PlanError if there is no such recipe, or if an option does not go with it."""
+    error_policy(arguments.on_error)
+    with learn_extra("train"):
+        from deeplens_dof.learn.training.depth_recipes import DEPTH_RECIPES
+        from deeplens_dof.learn.training.recipes import RECIPES
+    recipe = arguments.recipe
+    if recipe not in RECIPES:
+        raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    if recipe not in DEPTH_RECIPES and arguments.rgbd:
+        raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
+
+
+def _run_recipe(arguments: TrainArguments, folder: Path, terminal: Terminal) -> Path | None:
+    """Train; the path of the weights, or None if the run was stopped before its end."""
+    with learn_extra("train"):
+        from deeplens_dof.datasets.folder import open_folder
+        from deeplens_dof.learn.training.recipes import train
+        from deeplens_dof.learn.training.trainer import TrainingData
+
+    policy = error_policy(arguments.on_error)
+    measured = [open_folder(name, policy, terminal.done, for_training=True) for name in arguments.rgbd or ()]
+    return train(
+        arguments.recipe,
+        TrainingData(arguments.frames or (), arguments.held_out, measured, arguments.rgbd_share),
+        folder,
+        arguments.resume,
+        arguments.init,
+        arguments.stop_after,
+        arguments.threads,
+        _Pace(terminal).show,
+    )
 
 
 class _Pace:
-    """Progress of a training on one line: the iteration, the losses and how long it will take."""
+    """Shows the progress of a run on one line: iteration, losses, time per iteration and time left."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
-        self._seconds: float | None = None  # an iteration, smoothed
+        self._seconds: float | None = None  # per iteration, smoothed
 
-    def tell(self, done: int, of: int, last: dict[str, float]) -> None:
+    def show(self, done: int, total: int, last: dict[str, float]) -> None:
         seconds = last["s"] if self._seconds is None else 0.95 * self._seconds + 0.05 * last["s"]
         self._seconds = seconds
         losses = ", ".join(f"{name} {value:.3f}" for name, value in last.items() if name != "s")
-        left = spell((of - done) * seconds)
-        self.terminal.stage(f"iteration {done} of {of}: {losses}; {seconds:.2f} s each, {left} to go")
+        left = format_duration((total - done) * seconds)
+        self.terminal.stage(f"iteration {done} of {total}: {losses}; {seconds:.2f} s each, {left} left")
+
+
+train_command = command_of(TrainArguments, _train)

@@ -25,7 +25,7 @@ from deeplens_dof.lens_blur.tiles.tile_renderer import (
     render_band,
 )
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 from deeplens_dof.types import Array, Image, Plane
 
 SHARP_PX = 0.02  # a CoC below this moves no light
@@ -58,7 +58,7 @@ def render_optical(
     lens, scratch = LensSampler(aperture, lens_points), Scratch()
     sharp, *blurred = bands or bands_for(largest_px, aperture.is_disc)
     bounds = (0.0, STILL_PX, *(band.inner for band in blurred)) if blurred else (0.0,)
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    with ThreadPoolExecutor(threads or thread_count()) as pool:
         steps = depth_steps(coc_px)
         layers = half_size(rgb, coc_px, steps, pool) if known is None else halve(known, pool)
         coarse = halve(layers, pool) if coc_px.size > LARGE_PICTURE_PX else layers

@@ -1,1 +1,1 @@
-"""The process underneath: threads, workers, interrupts, files that appear whole, errors as sentences."""
+"""Threads, worker processes, interrupts, atomic file writes and error messages."""

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside their place, synced, then moved there."""
+"""Atomic file writes: a file is written beside its destination, synced, then moved into place."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-PREFIX, SUFFIX = (
-    ".deeplens-",
-    ".part",
-)  # of the file that is not yet in its place: PREFIX host-process-chance SUFFIX
-_FOREIGN_S = 3600.0  # a file of another machine, whose processes cannot be seen, is left for so long
+# A temporary file is named PREFIX host-process-random SUFFIX.
+PREFIX = ".deeplens-"
+SUFFIX = ".part"
+# Age at which a temporary file of another machine, whose processes are not visible here, counts as abandoned.
+_FOREIGN_S = 3600.0
 
 _LONGEST_NAME = 200
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a new file in the folder of `path`, sync it and put it in the place of `path`.
+    """Write a file so that readers see either the old contents or the complete new ones.
 
-    A reader sees the old file or the whole new one. A symbolic link is followed; a replaced file keeps its
-    permission bits. On any failure the old file is untouched and the new one is gone; a killed process leaves
-    `.deeplens-*.part`, which `remove_leftovers` takes away. Raises OSError, one sentence with the `errno` of its
-    cause, when the operating system refuses or `path` is a folder, a device or a pipe; whatever else `write`
-    raises passes through.
+    If it fails, the old file is untouched and the temporary one is removed. A killed process leaves `.deeplens-*.part`
+    behind, which `remove_leftovers` deletes.
+
+    Args:
+        path: destination. Symbolic links are followed; a replaced file keeps its permission bits.
+        write: called with the open binary file; whatever it raises passes through.
+
+    Raises:
+        OSError: the operating system refuses, or `path` is a folder, a device or a pipe. One sentence, with the `errno` of
+            its cause.
     """
     try:
         target = _target(path)
@@ -55,26 +60,32 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     except OSError as error:
         if error.errno is None:
             raise
-        raise _sentence(path, error) from error
+        raise _described(path, error) from error
 
 
 def remove_leftovers(folders: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Removes what writers that were killed have left in these folders (not below them); returns what it removed.
+    """Delete the temporary files of killed processes in these folders, not in their subfolders.
 
-    A file of a process that still runs stays, and so does one of another machine until it is an hour old.
+    A file stays while its process runs, or, if it belongs to another machine, until it is an hour old.
+
+    Args:
+        folders: those that do not exist or cannot be read are ignored.
+
+    Returns:
+        The deleted files.
     """
     removed = []
     for folder in folders:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             for entry in os.scandir(folder):
-                if (made := _NAME.fullmatch(entry.name)) and _is_left(entry, *made.groups()):
-                    with suppress(FileNotFoundError):  # another run was quicker
+                if (name := _NAME.fullmatch(entry.name)) and _is_abandoned(entry, *name.groups()):
+                    with suppress(FileNotFoundError):  # another run deleted it first
                         os.unlink(entry.path)
                         removed.append(Path(entry.path))
     return removed
 
 
-def _is_left(entry: os.DirEntry[str], host: str | None, process: str | None) -> bool:
+def _is_abandoned(entry: os.DirEntry[str], host: str | None, process: str | None) -> bool:
     import psutil
 
     try:
@@ -100,7 +111,7 @@ _NAME = re.compile(rf"{re.escape(PREFIX)}(?:([0-9a-f]{{8}})-(\d{{1,10}})-)?[0-9a
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    """Where the file will lie, links followed."""
+    """The destination, with links followed."""
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
@@ -111,7 +122,7 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def _mode_of(target: Path) -> int | None:
-    """Permission bits of the file that is replaced; None when there is none."""
+    """Permission bits of the file to be replaced; None if there is none."""
     try:
         found = target.stat()
     except FileNotFoundError:
@@ -124,7 +135,7 @@ def _mode_of(target: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the move itself durable where the system can; the file is whole either way."""
+    """Make the move itself durable, on systems that can; the file is complete either way."""
     if os.name != "posix":
         return
     with suppress(OSError):
@@ -135,15 +146,15 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sentence(path: str | os.PathLike[str], error: OSError) -> OSError:
-    """The same kind of error as a sentence: what was to be written where, why it is not, what to do."""
+def _described(path: str | os.PathLike[str], error: OSError) -> OSError:
+    """An error of the same type whose message names the file, the folder, the cause and a remedy."""
     folder, name = os.path.split(os.fsdecode(path))
-    place = f" into {_shown(folder)}" if folder else ""
+    into = f" into {_shown(folder)}" if folder else ""
     reason = error.strerror or type(error).__name__
     advice = "check the path, its permissions and the free space, or choose another place"
-    sentence = type(error)(f"cannot write {_shown(name)}{place}: {reason}; {advice}")
-    sentence.errno = error.errno
-    return sentence
+    described = type(error)(f"cannot write {_shown(name)}{into}: {reason}; {advice}")
+    described.errno = error.errno
+    return described
 
 
 def _shown(name: str) -> str:

@@ -1,4 +1,4 @@
-"""An error as one sentence for the person who asked: what came, what was expected, what to do."""
+"""Errors as one-sentence messages for the user."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import os
 from pathlib import Path
 
 
-def sentence(name: str, error: Exception) -> str:
-    """What went wrong with `name`, on one line, with the name in it."""
+def describe_error(name: str, error: Exception) -> str:
+    """The error message for `name`, as one line that contains the name.
+
+    Args:
+        name: the input that failed, such as a path.
+        error: messages of ValueError and OSError are shown as they are; any other type is reported as a bug in DeepLens.
+    """
     name = shown(name)
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return f"{name}: there is not enough memory for it; make the picture smaller or close other programs"
+        return f"{name}: there is not enough memory; use a smaller picture or close other programs"
     if isinstance(error, (ValueError, OSError)) and text:
         return text if Path(name).name in text else f"{name}: {text}"
     kind = type(error).__name__
@@ -23,7 +28,7 @@ _LONGEST_NAME = 200
 
 
 def shown(source: object) -> str:
-    """The name of a source as it may stand in a message: printable, on one line, at most 200 characters."""
+    """The name of a source for a message: printable, on one line, at most 200 characters."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return "the picture"
     text = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else str(source)
@@ -34,7 +39,7 @@ def shown(source: object) -> str:
 
 
 def reason(problem: OSError) -> str:
-    """Why the operating system refused, and what to do about it: the end of a sentence."""
+    """The cause of an OSError and its remedy, as the end of a sentence."""
     advice = _ADVICE.get(problem.errno or 0)
     return advice or f"{problem.strerror or type(problem).__name__}; check the path and the disk"
 
@@ -46,7 +51,7 @@ _ADVICE = {
     errno.ENOTDIR: "a part of the path is not a folder; check the path",
     errno.EISDIR: "it is a folder; name a file",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it",
-    errno.ELOOP: "its symbolic links go round in a circle; check the path",
+    errno.ELOOP: "its symbolic links form a loop; check the path",
     errno.EACCES: _LOCKED,
     errno.EPERM: _LOCKED,
     errno.EROFS: "the file system is read-only; choose another place",
@@ -56,4 +61,4 @@ _ADVICE = {
 
 
 class PlanError(Exception):
-    """The inputs and outputs that were named do not go together."""
+    """The command was used wrongly: inputs, outputs or options do not fit together. The message is one sentence."""

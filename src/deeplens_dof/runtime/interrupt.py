@@ -1,4 +1,4 @@
-"""Ctrl-C takes effect between two iterations."""
+"""Ctrl-C handled at a safe point, such as the end of a training iteration."""
 
 from __future__ import annotations
 
@@ -11,30 +11,47 @@ from types import FrameType
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether Ctrl-C came. A second Ctrl-C interrupts at once.
+    """Note the first Ctrl-C instead of raising KeyboardInterrupt; a second one raises it at once.
 
-    Outside the main thread, and where interrupts are ignored (a job in the background), nothing changes.
+    Yields a function that returns whether Ctrl-C was pressed. Does nothing outside the main thread, or where SIGINT is
+    ignored (a background job).
     """
-    came = threading.Event()
+    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) in (
         signal.SIG_IGN,
         None,
     ):
-        yield came.is_set
+        yield interrupted.is_set
         return
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if came.is_set():
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
             raise KeyboardInterrupt
-        came.set()
+        interrupted.set()
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, on_signal)
     try:
-        yield came.is_set
+        yield interrupted.is_set
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def leave_interrupts_to_the_parent() -> None:
-    """For workers of a pool: Ctrl-C reaches every process of a terminal; one says so, and ends the others."""
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C in this worker process.
+
+    A terminal sends Ctrl-C to every process; the parent handles it and ends its workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Start processes with SIGINT blocked: a terminal sends Ctrl-C to every process, but only the parent handles it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,12 +1,14 @@
-"""Worker processes that can be killed: each loads its state once, does one task at a time, and is replaced when a
-task hangs, explodes or brings it down.
+"""A pool of worker processes with hard limits on time and memory.
+
+Each worker loads its state once and runs one task at a time. A worker whose task hangs, exceeds its memory limit or
+crashes is killed and replaced.
 
     with Pool(load, (model,), workers=2, seconds=60, memory_bytes=2 << 30) as pool:
-        future = pool.submit(work, path, name="in.jpg")    # in the worker: work(load(model), tell, path)
+        future = pool.submit(work, path, name="in.jpg")    # calls work(load(model), on_progress, path) in a worker
         future.result()
 
-Functions and arguments are pickled, so functions stand at the top of a module. Processes are spawned: nothing of the
-parent's threads, locks or open files gets into them. A script that makes a pool needs `if __name__ == "__main__":`.
+Functions and arguments are pickled, so functions must be defined at the top level of a module. Processes are spawned
+and inherit no threads, locks or open files. A script that creates a pool needs `if __name__ == "__main__":`.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition, Lock, Thread, current_thread
 from types import TracebackType
@@ -26,38 +28,33 @@ from typing import Any, Literal
 
 import psutil
 
-from deeplens_dof.runtime.worker_process import Traceback, serve
+from deeplens_dof.runtime.interrupt import interrupts_blocked
+from deeplens_dof.runtime.worker_errors import (
+    MemoryLimitError,
+    NotBegunError,
+    PoolFullError,
+    PoolStoppedError,
+    TimeLimitError,
+    WorkerDiedError,
+    WorkerError,
+)
+from deeplens_dof.runtime.worker_process import RemoteTraceback, worker_main
 
-_TICK_S = 0.05  # how often a running task is held against its limits
-Tell = Callable[[str], None]
+# How often a running task is checked against its limits.
+_TICK_S = 0.05
 
+OnProgress = Callable[[str], None]
 
-class WorkerError(Exception):
-    """A task was not done, for no reason of its own. One sentence that starts with the task's name."""
-
-
-class TimeLimitError(WorkerError):
-    """The task took longer than it may; its worker was killed."""
-
-
-class MemoryLimitError(WorkerError):
-    """The task's worker took more memory than it may, and was killed."""
-
-
-class WorkerDiedError(WorkerError):
-    """The worker ended in the middle of the task: a crash in compiled code, or somebody killed it."""
-
-
-class _NotBegunError(WorkerDiedError):
-    """The worker had ended before it took the task up."""
-
-
-class PoolFullError(WorkerError):
-    """As many tasks wait as may; try again later."""
-
-
-class PoolStoppedError(WorkerError):
-    """The pool was stopped before the task was done."""
+__all__ = [
+    "MemoryLimitError",
+    "OnProgress",
+    "Pool",
+    "PoolFullError",
+    "PoolStoppedError",
+    "TimeLimitError",
+    "WorkerDiedError",
+    "WorkerError",
+]
 
 
 @dataclass(slots=True)
@@ -65,19 +62,24 @@ class _Task:
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     name: str
-    home: int | None  # the worker that has to do it; None is any
+    worker: int | None  # the worker that must run it; None is any
     seconds: float | None
     memory_bytes: int | None
-    progress: Tell | None
+    progress: OnProgress | None
     future: Future[Any] = field(default_factory=Future)
 
 
 class Pool:
-    """So many workers, and tasks waiting for them in order.
+    """A fixed number of workers and a queue of tasks, run in order. Thread-safe.
 
-    start(*arguments) runs once in every new worker and returns its state. seconds, memory_bytes: what one task may
-    take (memory is that of its whole process), unless `submit` says otherwise. waiting: how many tasks may wait
-    beyond those that run; None is any number. start_seconds: what loading the state may take. Thread-safe.
+    Args:
+        start: `start(*arguments)` runs once in each new worker and returns its state.
+        arguments: picklable.
+        workers: number of processes, at least 1.
+        waiting: how many tasks may wait besides those that run; None is any number.
+        seconds: default time limit of a task; None is no limit.
+        memory_bytes: default memory limit of a task, for its whole process; None is no limit.
+        start_seconds: time limit of `start`.
     """
 
     def __init__(
@@ -96,10 +98,10 @@ class Pool:
         self._most = None if waiting is None else workers + waiting
         self._limits = (seconds, memory_bytes)
         self._state: Literal["open", "ending", "stopped"] = "open"
-        self._changed = Condition()  # guards all that follows
+        self._changed = Condition()  # guards everything below
         self._waiting: deque[_Task] = deque()
         self._unfinished = 0
-        self._homes: dict[Hashable, int] = {}
+        self._worker_of_key: dict[Hashable, int] = {}
         self._slots = [_Slot(self, number, start, arguments, start_seconds) for number in range(workers)]
         for slot in self._slots:
             slot.thread.start()
@@ -112,28 +114,41 @@ class Pool:
         key: Hashable = None,
         seconds: float | None = None,
         memory_bytes: int | None = None,
-        progress: Tell | None = None,
+        progress: OnProgress | None = None,
     ) -> Future[Any]:
-        """The future of `work(state, tell, *arguments)` in a worker; an exception there is raised by the future.
+        """Queue `work(state, on_progress, *arguments)` and return its future.
 
-        key: tasks of one key are done by one worker, in order, until `forget`; what it kept for them in its state is
-        gone when it was replaced meanwhile. progress: called with what the worker `tell`s, in a thread of the pool.
-        The future fails with TimeLimitError, MemoryLimitError, WorkerDiedError or PoolStoppedError when the worker
-        is killed or dies. Raises PoolFullError at once when too many tasks wait, PoolStoppedError after `stop`.
+        Args:
+            work: a function at the top level of a module.
+            arguments: picklable.
+            name: of the task, for error messages.
+            key: tasks of one key run in one worker, in order, until `forget`. State kept for them is lost if the worker
+                is replaced.
+            seconds: time limit; None is the pool's.
+            memory_bytes: memory limit; None is the pool's.
+            progress: receives each text the worker passes to `on_progress`, in a thread of the pool.
+
+        Returns:
+            A future with the result or the exception of `work`. It fails with TimeLimitError, MemoryLimitError,
+            WorkerDiedError or PoolStoppedError if the worker is killed or dies.
+
+        Raises:
+            PoolFullError: the queue is full.
+            PoolStoppedError: the pool has been stopped.
         """
-        usual_seconds, usual_bytes = self._limits
-        seconds = usual_seconds if seconds is None else seconds
-        memory_bytes = usual_bytes if memory_bytes is None else memory_bytes
+        default_seconds, default_bytes = self._limits
+        seconds = default_seconds if seconds is None else seconds
+        memory_bytes = default_bytes if memory_bytes is None else memory_bytes
         with self._changed:
             if self._state != "open":
                 raise PoolStoppedError(f"{name} was not started: the workers have been stopped")
             if self._most is not None and self._unfinished >= self._most:
                 raise PoolFullError(
-                    f"{name} was not started: {self._unfinished} tasks run and wait, which is as many as may; "
+                    f"{name} was not started: {self._unfinished} tasks run and wait, which is the limit; "
                     "try again later"
                 )
-            home = None if key is None else self._home(key)
-            task = _Task(work, arguments, name, home, seconds, memory_bytes, progress)
+            worker = None if key is None else self._worker_for(key)
+            task = _Task(work, arguments, name, worker, seconds, memory_bytes, progress)
             task.future.add_done_callback(self._count_down)
             self._unfinished += 1
             self._waiting.append(task)
@@ -141,12 +156,22 @@ class Pool:
         return task.future
 
     def forget(self, key: Hashable) -> None:
-        """Tasks of this key may go to another worker from now on."""
+        """Release the key: its next tasks may run in any worker."""
         with self._changed:
-            self._homes.pop(key, None)
+            self._worker_of_key.pop(key, None)
 
     def wait_ready(self, seconds: float | None = None) -> bool:
-        """Waits until every worker has loaded its state; whether it has. Raises what `start` raised."""
+        """Wait until every worker has loaded its state.
+
+        Args:
+            seconds: how long to wait; None is without limit.
+
+        Returns:
+            Whether every worker is ready.
+
+        Raises:
+            Exception: whatever `start` raised in a worker.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._state != "open" or all(slot.tried for slot in self._slots), seconds
@@ -157,14 +182,15 @@ class Pool:
             return all(slot.ready for slot in self._slots)
 
     def pids(self) -> list[int]:
-        """The processes that there are now."""
+        """The ids of the running worker processes."""
         with self._changed:
             return [pid for slot in self._slots if (pid := slot.pid) is not None]
 
     def stop(self, at_once: bool = False) -> None:
-        """Ends the workers: after all that was submitted, or at once (what runs fails, what waits is cancelled).
+        """End the workers and return once every process is gone. May be called repeatedly, also from another thread.
 
-        Returns when every process is gone. May be called again, `at_once` too while a slow stop is under way.
+        Args:
+            at_once: False finishes all submitted tasks first; True kills running tasks and cancels waiting ones.
         """
         with self._changed:
             self._state = "stopped" if at_once or self._state == "stopped" else "ending"
@@ -185,24 +211,25 @@ class Pool:
     def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
         self.stop(at_once=kind is not None)
 
-    def _home(self, key: Hashable) -> int:
-        if key not in self._homes:
-            keys = Counter(self._homes.values())
-            self._homes[key] = min(range(len(self._slots)), key=lambda number: keys[number])
-        return self._homes[key]
+    def _worker_for(self, key: Hashable) -> int:
+        """The key's worker; for a new key the one with the fewest keys."""
+        if key not in self._worker_of_key:
+            keys = Counter(self._worker_of_key.values())
+            self._worker_of_key[key] = min(range(len(self._slots)), key=lambda number: keys[number])
+        return self._worker_of_key[key]
 
     def _count_down(self, _: Future[Any]) -> None:
         with self._changed:
             self._unfinished -= 1
 
     def _next(self, number: int) -> _Task | None:
-        """The next task for that worker, once there is one; None when it shall end."""
+        """Wait for the worker's next task; None when the worker should end."""
         with self._changed:
             while True:
-                mine = next((task for task in self._waiting if task.home in (None, number)), None)
-                if mine:
-                    self._waiting.remove(mine)
-                    return mine
+                task = next((task for task in self._waiting if task.worker in (None, number)), None)
+                if task:
+                    self._waiting.remove(task)
+                    return task
                 if self._state != "open":
                     return None
                 self._changed.wait()
@@ -212,7 +239,7 @@ class Pool:
 
 
 class _Slot:
-    """The place of one worker: a thread that feeds it, watches it, kills it and replaces it."""
+    """One worker's slot: a thread that sends it tasks, enforces their limits, and kills and replaces it."""
 
     def __init__(
         self, pool: Pool, number: int, start: Callable[..., Any], arguments: tuple[Any, ...], seconds: float
@@ -227,7 +254,7 @@ class _Slot:
 
     @property
     def tried(self) -> bool:
-        """Whether its state has been loaded, or could not be."""
+        """Whether loading the state has succeeded or failed."""
         return self.ready or self.start_error is not None
 
     def _run(self) -> None:
@@ -255,38 +282,40 @@ class _Slot:
             except ConnectionError:
                 raise self._died(task.name, begun=False) from None
             return self._answer(task)
-        except _NotBegunError:  # it had died while it had nothing to do
+        except NotBegunError:  # it died while idle
             self._launch()
             self.connection.send(message)
             return self._answer(task)
 
     def _answer(self, task: _Task) -> Any:
-        """What the worker makes of the task that it was sent; within the task's limits."""
+        """Wait for the result of the task that was sent, while enforcing its limits."""
         started = time.monotonic()
         begun = False
         while True:
-            try:
-                answer: tuple[str, Any] = (
-                    self.connection.recv() if self.connection.poll(_TICK_S) else ("", None)
-                )
-            except (EOFError, OSError):
-                raise self._died(task.name, begun) from None
-            except Exception:  # an answer that cannot be unpickled
-                self._end(kill=True)
-                raise
-            kind, value = answer
+            kind, value = self._receive(task.name, begun)
             begun = begun or kind == "begun"
             if kind == "done":
                 return value
             if kind == "failed":
                 error, text = value
-                error.__cause__ = Traceback(text)
+                error.__cause__ = RemoteTraceback(text)
                 raise error
-            if kind == "tells" and task.progress:
+            if kind == "progress" and task.progress:
                 task.progress(value)
             if problem := self._beyond_limits(task, time.monotonic() - started):
                 self._end(kill=True)
                 raise problem
+
+    def _receive(self, name: str, begun: bool) -> tuple[str, Any]:
+        """The worker's next message, or ("", None) if there is none within one tick."""
+        try:
+            message: tuple[str, Any] = self.connection.recv() if self.connection.poll(_TICK_S) else ("", None)
+        except (EOFError, OSError):
+            raise self._died(name, begun) from None
+        except Exception:  # an answer that cannot be unpickled
+            self._end(kill=True)
+            raise
+        return message
 
     def _beyond_limits(self, task: _Task, seconds: float) -> WorkerError | None:
         if self.pool._must_stop():
@@ -294,34 +323,34 @@ class _Slot:
         if task.seconds is not None and seconds > task.seconds:
             return TimeLimitError(
                 f"{task.name} took longer than the time limit of {task.seconds:g} s and was stopped; "
-                "raise the limit or make it smaller"
+                "raise the limit or use a smaller picture"
             )
         if task.memory_bytes is not None and _resident_bytes(self.pid) > task.memory_bytes:
             return MemoryLimitError(
                 f"{task.name} took more than the memory limit of {task.memory_bytes / 1e6:,.0f} MB and was stopped; "
-                "raise the limit or make it smaller"
+                "raise the limit or use a smaller picture"
             )
         return None
 
     def _launch_quietly(self) -> None:
-        """Starts the worker if it can be; the next task tries again and is told why it cannot."""
+        """Start the worker; if that fails, the next task tries again and reports why."""
         if not self.pool._must_stop():
             with suppress(Exception):  # kept in start_error
                 self._launch()
 
     def _launch(self) -> None:
-        """Starts the worker and waits until its state is loaded. Raises what went wrong."""
+        """Start the worker and wait until its state is loaded. Raises the error of whichever step fails."""
         context = multiprocessing.get_context("spawn")
         try:
-            self.connection, theirs = context.Pipe()
-            arguments = (theirs, self.start, self.start_arguments)
-            process = context.Process(target=serve, args=arguments, name=self.thread.name, daemon=True)
-            with _process_table, _interrupts_held_back():
+            self.connection, worker_end = context.Pipe()
+            arguments = (worker_end, self.start, self.start_arguments)
+            process = context.Process(target=worker_main, args=arguments, name=self.thread.name, daemon=True)
+            with _process_table, interrupts_blocked():
                 process.start()
-            theirs.close()
+            worker_end.close()
             self._set(process=process, pid=process.pid)
             name = "loading a worker"
-            self._answer(_Task(serve, (), name, None, self.start_seconds, None, None))
+            self._answer(_Task(worker_main, (), name, None, self.start_seconds, None, None))
         except Exception as error:
             self._end(kill=True)
             self._set(start_error=error)
@@ -335,16 +364,16 @@ class _Slot:
         how = f"with exit code {code}"
         if code is not None and code < 0:
             how = f"by signal {-code} ({signal.Signals(-code).name}); it crashed or ran out of memory"
-        kind = WorkerDiedError if begun else _NotBegunError
+        kind = WorkerDiedError if begun else NotBegunError
         return kind(f"{name} was not done: its worker ended {how}")
 
     def _end(self, kill: bool = False) -> None:
-        """Ends the process, if there is one, and waits for its end; nothing is left of it."""
+        """End the process, if there is one, and wait until it is gone."""
         process = self.process
         if process is None:
             return
         self._set(process=None, pid=None, ready=False)
-        self.connection.close()  # which ends an idle worker
+        self.connection.close()  # ends an idle worker
         if kill:
             process.kill()
         with _process_table:
@@ -360,24 +389,12 @@ class _Slot:
             self.pool._changed.notify_all()
 
 
-_process_table = Lock()  # multiprocessing's list of children is not made for several threads
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """A Ctrl-C goes to every process of a terminal; a new one is born deaf to it, as the parent decides what ends."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+# multiprocessing's list of child processes is not thread-safe.
+_process_table = Lock()
 
 
 def _resident_bytes(pid: int | None) -> int:
     try:
         return int(psutil.Process(pid or os.getpid()).memory_info().rss) if pid else 0
-    except psutil.Error:  # it has just ended, which the connection will tell
+    except psutil.Error:  # it has just ended; the connection will report that
         return 0

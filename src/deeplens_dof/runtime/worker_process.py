@@ -1,4 +1,4 @@
-"""The inside of a worker process: loads its state, does what it is sent, answers, and ends with its parent."""
+"""The main loop of a worker process: load the state, run tasks, send results, exit with the parent."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from threading import Lock, Thread
 from typing import Any
 
 
-class Traceback(Exception):
-    """The cause of an exception that came from a worker: its traceback there, as text."""
+class RemoteTraceback(Exception):
+    """The traceback of an exception in a worker, as text; set as the exception's cause."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 class UnsendableError(Exception):
-    """What a worker raised or returned cannot be sent to its parent; this says it in words."""
+    """A worker's result or exception cannot be pickled; the message describes it."""
 
 
-def serve(connection: Connection, start: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Answers ("done", value) or ("failed", (exception, traceback)), first for `start`, then for every task; until
-    the parent hangs up. A task that came is first answered ("begun", None); whatever it tells on the way is sent as
-    ("tells", text).
+def worker_main(connection: Connection, start: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Run `start`, then every task received, until the parent closes the connection.
+
+    Messages to the parent: ("begun", None) when a task is received, ("progress", text) for each progress text, then
+    ("done", value) or ("failed", (exception, traceback)). `start` is answered by the last kind only.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
@@ -38,23 +39,23 @@ def serve(connection: Connection, start: Callable[..., Any], arguments: tuple[An
         with sending:
             connection.send((kind, value))
 
-    def tell(text: str) -> None:
-        send("tells", text)
+    def on_progress(text: str) -> None:
+        send("progress", text)
 
-    def attempt(work: Callable[[], Any], answers: bool) -> Any:
-        """The value, after the answer was sent; `answers`: with the value in it."""
+    def attempt(work: Callable[[], Any], send_value: bool) -> Any:
+        """The value of `work`, after its outcome was sent; `send_value`: with the value."""
         try:
             value = work()
         except BaseException as error:
             send("failed", (_sendable(error), traceback.format_exc()))
             return None
         try:
-            send("done", value if answers else None)
+            send("done", value if send_value else None)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            send("failed", (UnsendableError(f"what the task returned cannot be sent: {error}"), ""))
+            send("failed", (UnsendableError(f"the task's result cannot be sent: {error}"), ""))
         return value
 
-    state = attempt(partial(start, *arguments), answers=False)
+    state = attempt(partial(start, *arguments), send_value=False)
     while True:
         try:
             work, given = connection.recv()
@@ -64,12 +65,12 @@ def serve(connection: Connection, start: Callable[..., Any], arguments: tuple[An
             send("failed", (_sendable(error), traceback.format_exc()))
             continue
         send("begun", None)
-        attempt(partial(work, state, tell, *given), answers=True)
-        del work, given  # large arguments go before the next task comes
+        attempt(partial(work, state, on_progress, *given), send_value=True)
+        del work, given  # free large arguments before waiting for the next task
 
 
 def _end_with_parent() -> None:
-    """A killed parent does not stop its workers; they stop themselves, in mid-task too."""
+    """Exit when the parent ends, even in the middle of a task: a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -77,9 +78,9 @@ def _end_with_parent() -> None:
 
 
 def _sendable(error: BaseException) -> Exception:
-    """The exception itself if it survives pickling, else its kind and text."""
+    """The exception itself if it survives pickling, otherwise one with its type and message."""
     try:
-        copy = pickle.loads(pickle.dumps(error))  # of our own making a moment ago
+        copy = pickle.loads(pickle.dumps(error))  # data from this process
     except Exception:
         copy = None
     if isinstance(copy, Exception) and str(copy) == str(error):

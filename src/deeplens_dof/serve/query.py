@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic import Field as Parameter
 
-from deeplens_dof.optics.aperture_spec import parse_shape
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.settings import Settings, setting_fields
 
@@ -55,14 +54,15 @@ def settings_of(query: Any) -> Settings:
     """The settings in a checked query. Raises Problem 422 for a point outside the picture and what is no shape."""
     values = {each.name: getattr(query, each.name) for each in setting_fields()}
     try:
-        if parse_shape(values["shape"]) is None:
+        settings = Settings(**values)
+        if settings.shape_file:
             raise ValueError(
                 f"shape is {values['shape']!r}, the name of a file, which is not read here; name a shape"
             )
-        return Settings(**values)
     except ValueError as error:
         name = str(error).split(" ", 1)[0]
         raise Problem(422, str(error), errors=[{"parameter": name, "detail": str(error)}]) from None
+    return settings
 
 
 def declared() -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from deeplens_dof.learn.scenes.render.raster import Drawing, Rasteriser
 from deeplens_dof.learn.scenes.stages import closeups, nearby, outdoors, portraits, rooms
 from deeplens_dof.learn.scenes.stages.stage import Stage
 from deeplens_dof.runtime.atomic_write import SUFFIX
-from deeplens_dof.runtime.interrupt import leave_interrupts_to_the_parent
+from deeplens_dof.runtime.interrupt import ignore_interrupts
 
 LONG_SIDE, SHORT_SIDE = 448, 336
 UPRIGHT_SHARE = 0.3
@@ -71,7 +71,7 @@ def _made(out: Path, seed: int, missing: list[int], workers: int) -> Iterator[in
     if workers == 1 or len(jobs) < 2:
         yield from map(_write_one, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, leave_interrupts_to_the_parent) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, ignore_interrupts) as pool:
         yield from pool.imap_unordered(_write_one, jobs, chunksize=4)
 
 

@@ -19,7 +19,7 @@ from deeplens_dof.lens_blur.network_tiles import padded_batch, tile_window
 from deeplens_dof.lens_blur.optical import SHARP_PX
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 from deeplens_dof.types import Image, Plane
 
 NETWORK_LARGEST_PX = 7.5  # CoC that the network can blur by; it was trained up to 7
@@ -54,7 +54,7 @@ def render_paper(
     height, width = coc_px.shape
     doublings = max(0, math.ceil(math.log2(largest_px / NETWORK_LARGEST_PX)))
     sizes = [_padded(np.clip(rgb, 0, 1), coc_px, 2**doublings)]
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    with ThreadPoolExecutor(threads or thread_count()) as pool:
         for _ in range(doublings):
             sizes.append(halved(*sizes[-1], pool))
         blurred = _by_network(*sizes[-1], threads)

@@ -32,7 +32,7 @@ from deeplens_dof.lens_blur.tiles.coc_band import BAND_RATIO, CocBand, bands_for
 from deeplens_dof.lens_blur.tiles.tile_renderer import POINTS_FOR_SPOTS
 from deeplens_dof.models import Model, Session, open_session
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.runtime.threads import cores
+from deeplens_dof.runtime.threads import thread_count
 from deeplens_dof.types import Array, Image, Marks, Plane, Planes
 
 COARSE_PX = 32.0  # of the small picture: with a larger CoC its band is rendered at a quarter of its size
@@ -60,7 +60,7 @@ def render_guided(
             f"doublings is {doublings}, expected at least 1; render_optical renders at full size"
         )
     sizes = [(rgb, coc_px)]
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    with ThreadPoolExecutor(threads or thread_count()) as pool:
         for _ in range(doublings):
             sizes.append(halved(*sizes[-1], pool))
         blurred = _render_small(*sizes[-1], aperture, threads, lens_points)

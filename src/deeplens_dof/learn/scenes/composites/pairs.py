@@ -13,7 +13,7 @@ from deeplens_dof.datasets.pairs import VERSION, pair_path, write_pair
 from deeplens_dof.evaluate.bokeh.composed import COUNT, SEED
 from deeplens_dof.learn.scenes.composites.compose import make_pair
 from deeplens_dof.learn.scenes.composites.materials import load_materials
-from deeplens_dof.runtime.interrupt import leave_interrupts_to_the_parent
+from deeplens_dof.runtime.interrupt import ignore_interrupts
 
 Job = TypeVar("Job")
 
@@ -64,7 +64,7 @@ def made_by(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Ite
     if workers == 1 or len(jobs) < 2:
         yield from map(make, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, leave_interrupts_to_the_parent) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, ignore_interrupts) as pool:
         yield from pool.imap_unordered(make, jobs, chunksize=4)
 
 

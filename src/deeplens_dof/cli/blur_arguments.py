@@ -1,0 +1,111 @@
+"""The options of `deeplens blur` besides the settings, which `Settings` declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deeplens_dof.cli.options import Debug
+
+
+def _option(panel: str, *names: str, help: str, **facts: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **facts)
+
+
+_FILES, _MANY, _SEQUENCE = "Files", "Many photos", "Sequences"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurArguments:
+    """The options of `deeplens blur` as they were given, unchecked."""
+
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT", help="Photos, folders, patterns such as 'in/**/*.jpg', or @LIST of names."
+        ),
+    ] = None
+    out: Annotated[
+        str | None,
+        _option(_FILES, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
+    ] = None
+    depth: Annotated[
+        str,
+        _option(
+            _FILES,
+            metavar="auto|embedded|predict|FILE",
+            help="Depth source: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
+            "auto uses embedded depth if it is detailed enough, and predicts otherwise.",
+        ),
+    ] = "auto"
+    depth_out: Annotated[
+        Path | None, _option(_FILES, help="Also write the depth (png, tiff, exr, npz, ply).")
+    ] = None
+    overlay: Annotated[
+        Path | None,
+        _option(_FILES, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
+    ] = None
+    strip_metadata: Annotated[
+        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
+    ] = False
+    embed_depth: Annotated[
+        bool,
+        _option(
+            _FILES,
+            "--embed-depth",
+            help="Embed depth and the original photo in the JPEG, for refocusing later.",
+        ),
+    ] = False
+    names_from: Annotated[
+        list[str] | None,
+        _option(
+            _MANY, "--from", metavar="FILE|-", help="Read names of photos from a file or standard input."
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        _option(
+            _MANY,
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Photos to process in parallel (default: 1; with Ray: one per core).",
+        ),
+    ] = None
+    engine_name: Annotated[
+        str, _option(_MANY, "--engine", metavar="local|ray", help="Run on this machine or on a Ray cluster.")
+    ] = "local"
+    resume: Annotated[
+        bool, _option(_MANY, "--resume", help="Skip photos that the manifest in OUT lists as done.")
+    ] = False
+    shard: Annotated[
+        str | None, _option(_MANY, metavar="I/N", help="Process share I of N only, one per machine.")
+    ] = None
+    watch: Annotated[
+        bool, _option(_MANY, "--watch", help="Keep processing photos that arrive in INPUT, until Ctrl-C.")
+    ] = False
+    time_limit: Annotated[
+        float | None, _option(_MANY, min=0.1, metavar="S", help="Abandon a photo after S seconds.")
+    ] = None
+    memory_limit: Annotated[
+        float | None, _option(_MANY, min=1, metavar="MB", help="Abandon a photo that needs more memory.")
+    ] = None
+    sequence: Annotated[
+        bool,
+        _option(
+            _SEQUENCE,
+            "--sequence",
+            help="INPUT holds the frames of a film: a folder, or a pattern such as shot.####.png.",
+        ),
+    ] = False
+    focus_pull: Annotated[
+        str | None,
+        _option(_SEQUENCE, metavar="'FRAME:X,Y FRAME:X,Y'", help="Pull the focus from key to key."),
+    ] = None
+    json_report: Annotated[
+        bool, typer.Option("--json", help="Print a report as JSON on standard output.")
+    ] = False
+    debug: Debug = False
