@@ -16,11 +16,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import GoneError, Problem, response
-from deeplens_dof.serve.telemetry import Journal, log
+from deeplens_dof.serve.problems import ClientDisconnectedError, Problem, response
+from deeplens_dof.serve.telemetry import Metrics, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-OPEN_PATHS = ("/healthz", "/readyz")  # and the page; all else asks for the token, if there is one
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -73,27 +72,27 @@ class Access:
 
 
 class Guard:
-    """ASGI middleware: checks, bounded bodies, request ids, headers of safety, the journal."""
+    """ASGI middleware: checks, bounded bodies, request ids, security headers, metrics."""
 
-    def __init__(self, app: ASGIApp, access: Access, limits: ServiceLimits, journal: Journal) -> None:
-        self.app, self.access, self.limits, self.journal = app, access, limits, journal
+    def __init__(self, app: ASGIApp, access: Access, limits: ServiceLimits, metrics: Metrics) -> None:
+        self.app, self.access, self.limits, self.metrics = app, access, limits, metrics
         self.open = self.bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        visit = _Visit(self, scope, receive, send)
+        exchange = _Exchange(self, scope, receive, send)
         self.open += 1
-        self.journal.open.set(self.open)
+        self.metrics.open.set(self.open)
         try:
-            await visit.run()
+            await exchange.run()
         finally:
             self.open -= 1
-            self.journal.open.set(self.open)
+            self.metrics.open.set(self.open)
 
 
-class _Visit:
+class _Exchange:
     """One request."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +122,7 @@ class _Visit:
         finally:
             if counted:
                 guard.bodies -= 1
-            self._write_down()
+            self._record()
 
     def _check_length(self) -> None:
         length = self.headers.get("content-length", "0")
@@ -168,7 +167,7 @@ class _Visit:
 
     async def _answer(self, error: Exception) -> None:
         """The problem, or 500 for an error of ours, unless an answer is under way already."""
-        if isinstance(error, GoneError):
+        if isinstance(error, ClientDisconnectedError):
             return
         problem = error if isinstance(error, Problem) else _cause(error)
         if problem is None:
@@ -179,13 +178,13 @@ class _Visit:
         if not self.status:
             await response(problem)(self.scope, self._receive, self.send)
 
-    def _write_down(self) -> None:
+    def _record(self) -> None:
         route: Any = self.scope.get("route")
         path = getattr(route, "path", None) or "none"
         seconds = time.monotonic() - self.started
         facts = {"request": self.id, "in": self.came, "out": self.sent}
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
-        self.guard.journal.request(method, path, self.status or 499, seconds, **facts)
+        self.guard.metrics.request(method, path, self.status or 499, seconds, **facts)
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}

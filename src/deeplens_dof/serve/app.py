@@ -19,10 +19,10 @@ from deeplens_dof import __version__
 from deeplens_dof.serve import problems, worker
 from deeplens_dof.serve.access import Access, Guard
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import Problem, described, invalid_parameters
-from deeplens_dof.serve.query import BlurQuery, Rendering, declared, settings_of
+from deeplens_dof.serve.problems import Problem, invalid_parameters, problem_responses
+from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_from
 from deeplens_dof.serve.service import Service
-from deeplens_dof.serve.telemetry import Journal
+from deeplens_dof.serve.telemetry import Metrics
 
 PAGE = Path(__file__).parent / "page"
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -31,13 +31,30 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 DEPTH: dict[int | str, dict[str, Any]] = {
     200: {"description": "16-bit grey, near is bright.", "content": {"image/png": {}}}
 }
-PNG_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 EVERYWHERE = (400, 401, 403, 421, 422, 429, 503)
+
+
+def _body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a required request body."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+def _file(**more: str) -> dict[str, str]:
+    return {"type": "string", "format": "binary", **more}
+
+
+PNG_BODY = _body("image/png", _file())
+PHOTO_FORM = _body(
+    "multipart/form-data",
+    {
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "file": _file(description="The photo."),
+            "depth": _file(description="A depth file, or auto, embedded, predict."),
+        },
+    },
+)
 
 Size = Literal["preview", "full"]
 api = APIRouter(prefix="/v1")
@@ -45,11 +62,11 @@ api = APIRouter(prefix="/v1")
 
 def create_app(limits: ServiceLimits | None = None, access: Access | None = None) -> FastAPI:
     """The ASGI application; its workers start with it and end with it."""
-    limits, journal = limits or ServiceLimits(), Journal()
+    limits, metrics = limits or ServiceLimits(), Metrics()
 
     @asynccontextmanager
     async def alive(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(limits, journal)
+        service = app.state.service = Service(limits, metrics)
         watch = asyncio.create_task(service.watch())
         try:
             yield
@@ -68,7 +85,7 @@ def create_app(limits: ServiceLimits | None = None, access: Access | None = None
     app.include_router(health)
     for route in _page():
         app.router.routes.append(route)
-    app.add_middleware(Guard, access=access or Access(), limits=limits, journal=journal)
+    app.add_middleware(Guard, access=access or Access(), limits=limits, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -82,12 +99,8 @@ def service_of(request: Request) -> Service:
     "/photos",
     status_code=201,
     summary="Send a photo; its depth is found at once",
-    responses=described(*EVERYWHERE, 413, 415),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file"], "properties": {
-            "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
-        }}}}}},
+    responses=problem_responses(*EVERYWHERE, 413, 415),
+    openapi_extra=PHOTO_FORM,
 )  # fmt: skip
 async def send_photo(request: Request) -> dict[str, Any]:
     service = service_of(request)
@@ -103,11 +116,11 @@ async def send_photo(request: Request) -> dict[str, Any]:
 @api.get(
     "/photos/{id}/blur",
     summary="The photo, refocused",
-    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
-    settings, rendering = settings_of(query), _rendering(query)
+    settings, rendering = settings_from(query), _rendering(query)
     service = service_of(request)
     with service.store.use(id) as stored:
         data, headers = await service.blur(request, stored, settings, rendering)
@@ -117,19 +130,19 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
 @api.get(
     "/photos/{id}/depth",
     summary="Its inverse depth, 16-bit PNG, near is bright",
-    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.depth_picture, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.depth_picture, stored.files, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
 @api.put(
     "/photos/{id}/depth", status_code=204, summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
-    responses=described(*EVERYWHERE, 404, 413, 415), openapi_extra=PNG_BODY,
+    responses=problem_responses(*EVERYWHERE, 404, 413, 415), openapi_extra=PNG_BODY,
 )  # fmt: skip
 async def put_depth(request: Request, id: str) -> Response:
     service = service_of(request)
@@ -150,27 +163,27 @@ async def put_depth(request: Request, id: str) -> Response:
 @api.get(
     "/photos/{id}/overlay",
     summary="The parts in focus under these settings, as a PNG: green sharp, blue nearer, red farther",
-    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
-    settings, size = settings_of(query), query.size
+    settings, size = settings_from(query), query.size
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.overlay, stored.place, settings, size, full=size == "full")
+        data = await service.job(request, worker.overlay, stored.files, settings, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
 @api.get(
     "/photos/{id}/original",
     summary="The photo as it came, upright",
-    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_original(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.original, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.original, stored.files, size, full=size == "full")
     return Response(data, media_type="image/jpeg")
 
 
@@ -178,7 +191,7 @@ async def get_original(request: Request, id: str, size: Size = "full") -> Respon
     "/photos/{id}",
     status_code=204,
     summary="Forget a photo",
-    responses=described(400, 401, 403, 404, 421, 422),
+    responses=problem_responses(400, 401, 403, 404, 421, 422),
 )
 async def delete_photo(request: Request, id: str) -> Response:
     store = service_of(request).store
@@ -190,12 +203,8 @@ async def delete_photo(request: Request, id: str) -> Response:
 
 @api.post(
     "/blur", summary="One shot: send a photo, get it refocused; settings as query or form fields",
-    responses={**PICTURE, **described(*EVERYWHERE, 413, 415)}, response_class=Response,
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file"], "properties": {
-            "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
-        }}}}}},
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 413, 415)}, response_class=Response,
+    openapi_extra=PHOTO_FORM,
 )  # fmt: skip
 async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> Response:
     service = service_of(request)
@@ -205,7 +214,7 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
         query = BlurQuery.model_validate(query.model_dump(exclude_unset=True) | others)
     except ValidationError as error:
         raise invalid_parameters(error.errors()) from None
-    settings, rendering = settings_of(query), _rendering(query)
+    settings, rendering = settings_from(query), _rendering(query)
     stored = await service.add_photo(request, file, depth)
     try:
         data, headers = await service.blur(request, stored, settings, rendering)
@@ -214,40 +223,48 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
     return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
 
 
-@api.get("/limits", summary="What the service takes, and for how long", responses=described(401, 403, 421))
+@api.get(
+    "/limits", summary="What the service takes, and for how long", responses=problem_responses(401, 403, 421)
+)
 async def get_limits(request: Request) -> dict[str, int]:
     return service_of(request).limits.as_dict()
 
 
 @api.get(
-    "/settings", summary="Every setting: help, unit, limits, default", responses=described(401, 403, 421)
+    "/settings",
+    summary="Every setting: help, unit, limits, default",
+    responses=problem_responses(401, 403, 421),
 )
 async def get_settings() -> list[dict[str, Any]]:
-    return declared()
+    return describe_settings()
 
 
 health = APIRouter()
 
 
-@health.get("/healthz", summary="Alive", responses=described(400, 403, 421))
+@health.get("/healthz", summary="Alive", responses=problem_responses(400, 403, 421))
 async def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
 @health.get(
-    "/readyz", summary="Weights loaded and inner loops compiled", responses=described(400, 403, 421, 503)
+    "/readyz",
+    summary="Weights loaded and inner loops compiled",
+    responses=problem_responses(400, 403, 421, 503),
 )
 async def ready(request: Request) -> dict[str, str]:
     service_of(request).check_ready()
     return {"status": "ready"}
 
 
-@health.get("/metrics", summary="For Prometheus", responses=described(401, 403, 421), response_class=Response)
+@health.get(
+    "/metrics", summary="For Prometheus", responses=problem_responses(401, 403, 421), response_class=Response
+)
 async def metrics(request: Request) -> Response:
     service = service_of(request)
-    service.journal.photos.set(len(service.store.photos))
-    service.journal.bytes.set(service.store.bytes)
-    return Response(service.journal.exposed(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    service.metrics.photos.set(len(service.store.photos))
+    service.metrics.bytes.set(service.store.bytes)
+    return Response(service.metrics.as_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _page() -> list[Route]:

@@ -19,7 +19,7 @@ _REPAIRED = 650  # of 65,535 codes: depth that was changed by more was painted o
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PhotoFiles:
     """A photo's folder. version: counts the changes of its depth, so that no worker uses an old one."""
 
     id: str

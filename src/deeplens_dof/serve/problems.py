@@ -25,11 +25,11 @@ class Problem(Exception):
         self.status, self.detail, self.headers, self.more = status, detail, dict(headers or {}), more
 
 
-class GoneError(Exception):
+class ClientDisconnectedError(Exception):
     """Whoever asked has hung up."""
 
 
-def body_of(status: int, detail: str, **more: Any) -> dict[str, Any]:
+def problem_body(status: int, detail: str, **more: Any) -> dict[str, Any]:
     """The members of a problem."""
     title = HTTPStatus(status).phrase
     return {
@@ -43,11 +43,11 @@ def body_of(status: int, detail: str, **more: Any) -> dict[str, Any]:
 
 def response(problem: Problem) -> Response:
     """The problem as an answer."""
-    content = body_of(problem.status, problem.detail, **problem.more)
+    content = problem_body(problem.status, problem.detail, **problem.more)
     return JSONResponse(content, problem.status, problem.headers, MEDIA_TYPE)
 
 
-def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of these errors."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

@@ -51,7 +51,7 @@ BlurQuery: Any = create_model(
 )
 
 
-def settings_of(query: Any) -> Settings:
+def settings_from(query: Any) -> Settings:
     """The settings in a checked query. Raises Problem 422 for a point outside the picture and what is no shape."""
     values = {each.name: getattr(query, each.name) for each in setting_fields()}
     try:
@@ -65,12 +65,12 @@ def settings_of(query: Any) -> Settings:
         raise Problem(422, str(error), errors=[{"parameter": name, "detail": str(error)}]) from None
 
 
-def declared() -> list[dict[str, Any]]:
+def describe_settings() -> list[dict[str, Any]]:
     """Every setting with its help, unit, limits, choices and default: what a page draws its controls from."""
-    return [_declared(each) for each in setting_fields()]
+    return [_describe(each) for each in setting_fields()]
 
 
-def _declared(setting: Field[Any]) -> dict[str, Any]:
+def _describe(setting: Field[Any]) -> dict[str, Any]:
     facts: Mapping[str, Any] = setting.metadata
     names = ("help", "unit", "low", "high", "choices")
     return {"name": setting.name, "default": setting.default} | {name: facts[name] for name in names}

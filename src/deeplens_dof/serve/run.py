@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from deeplens_dof.serve.access import LOOPBACK, Access
 from deeplens_dof.serve.app import create_app
 from deeplens_dof.serve.limits import ServiceLimits, limits_from
-from deeplens_dof.serve.problems import MEDIA_TYPE, body_of
+from deeplens_dof.serve.problems import MEDIA_TYPE, problem_body
 from deeplens_dof.serve.telemetry import start_logging
 
 _LONGEST_HEAD = 32 * 1024
@@ -42,7 +42,7 @@ def serve(
     )
     config = uvicorn.Config(
         create_app(limits, access),
-        http=patient_protocol(limits),
+        http=timed_protocol(limits),
         ws="none",
         loop="asyncio",
         access_log=False,
@@ -56,10 +56,10 @@ def serve(
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
+def timed_protocol(limits: ServiceLimits) -> type[H11Protocol]:
     """HTTP/1.1 whose patience with a request's head ends, and whose own errors are problems."""
 
-    class PatientProtocol(H11Protocol):
+    class TimedProtocol(H11Protocol):
         head_timer: TimerHandle | None = None
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -80,7 +80,9 @@ def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
                 self._stop_timer()
 
         def send_400_response(self, msg: str) -> None:
-            body = json.dumps(body_of(400, f"this is no HTTP request ({msg.rstrip('.')}); check the client"))
+            body = json.dumps(
+                problem_body(400, f"this is no HTTP request ({msg.rstrip('.')}); check the client")
+            )
             head = (
                 f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
             )
@@ -97,7 +99,7 @@ def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
             if not self.transport.is_closing():
                 self.transport.close()
 
-    return PatientProtocol
+    return TimedProtocol
 
 
 def _token(file: Path | None) -> str | None:

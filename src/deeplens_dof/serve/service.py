@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from deeplens_dof.runtime.worker_pool import (
 )
 from deeplens_dof.serve import worker
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import GoneError, Problem
-from deeplens_dof.serve.store import Store, Stored
-from deeplens_dof.serve.telemetry import Journal, log
+from deeplens_dof.serve.photo_files import PhotoFiles
+from deeplens_dof.serve.problems import ClientDisconnectedError, Problem
+from deeplens_dof.serve.store import Store, StoredPhoto
+from deeplens_dof.serve.telemetry import Metrics, log
 from deeplens_dof.settings import Settings
 
 _STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
@@ -41,11 +43,11 @@ _DEPTH_FILES |= {b"\x76\x2f\x31\x01": ".exr", b"PK\x03\x04": ".npz"}
 class Service:
     """Workers and stored photos. Made and used in one event loop."""
 
-    def __init__(self, limits: ServiceLimits, journal: Journal | None = None) -> None:
-        self.limits, self.journal = limits, journal or Journal()
+    def __init__(self, limits: ServiceLimits, metrics: Metrics | None = None) -> None:
+        self.limits, self.metrics = limits, metrics or Metrics()
         self.store = Store(limits, self._forget)
         self.pool = Pool(
-            worker.open_darkroom,
+            worker.load_state,
             (limits,),
             workers=limits.workers,
             waiting=limits.queue,
@@ -63,7 +65,7 @@ class Service:
         except Exception as error:
             raise Problem(503, f"the workers cannot start: {error}; see deeplens doctor") from None
         ready = self.started and not self.stopping
-        self.journal.ready.set(ready)
+        self.metrics.ready.set(ready)
         if not ready:
             raise Problem(
                 503, "the service is stopping" if self.stopping else _STARTING, {"Retry-After": "2"}
@@ -80,36 +82,38 @@ class Service:
         await asyncio.to_thread(self.pool.stop, True)
         self.store.close()
 
-    async def add_photo(self, request: Request, file: UploadFile, depth: UploadFile | str | None) -> Stored:
+    async def add_photo(
+        self, request: Request, file: UploadFile, depth: UploadFile | str | None
+    ) -> StoredPhoto:
         """Stores a photo and finds its depth, or takes it from a depth file or as the word says."""
         with self.store.new() as stored:
-            await asyncio.to_thread(_write, file, stored.place.photo)
+            await asyncio.to_thread(_write, file, stored.files.photo)
             given = await self._depth_file(stored, depth)
             seconds = self.limits.decode_seconds
-            width, height = await self.job(request, worker.open_photo, stored.place, seconds=seconds)
-            facts = await self.job(request, worker.analyse_photo, stored.place, given)
+            width, height = await self.job(request, worker.open_photo, stored.files, seconds=seconds)
+            facts = await self.job(request, worker.analyse_photo, stored.files, given)
             if isinstance(given, Path):
                 given.unlink()
             stored.facts = {"id": stored.id, "width": width, "height": height, **facts}
         return stored
 
     async def blur(
-        self, request: Request, stored: Stored, settings: Settings, rendering: dict[str, Any]
+        self, request: Request, stored: StoredPhoto, settings: Settings, rendering: dict[str, Any]
     ) -> tuple[bytes, dict[str, str]]:
         """A picture's file and headers. Full pictures have a worker of their own, where there are two."""
         full = rendering["size"] == "full"
         picture: tuple[bytes, dict[str, str]] = await self.job(
-            request, worker.blur, stored.place, settings, rendering, full=full
+            request, worker.blur, stored.files, settings, rendering, full=full
         )
         return picture
 
-    async def repair_depth(self, request: Request, stored: Stored, file: UploadFile | bytes) -> None:
+    async def repair_depth(self, request: Request, stored: StoredPhoto, file: UploadFile | bytes) -> None:
         """Takes a repaired depth picture in place of the depth."""
         upload = stored.folder / f"repair-{secrets.token_hex(4)}.png"
         await asyncio.to_thread(_write, file, upload)
-        place = stored.place
+        files = stored.files
         try:
-            newer = type(place)(place.id, place.folder, place.version + 1)
+            newer = replace(files, version=files.version + 1)
             stored.facts |= await self.job(request, worker.repair_depth, newer, upload)
             stored.version += 1
         finally:
@@ -120,20 +124,20 @@ class Service:
         self,
         request: Request,
         work: Callable[..., Any],
-        place: Any,
+        files: PhotoFiles,
         *given: Any,
         full: bool = False,
         seconds: float | None = None,
     ) -> Any:
-        """What a worker makes of it. Raises Problem for what goes wrong, GoneError when nobody waits any more."""
+        """A worker's result. Raises Problem for a failure, ClientDisconnectedError when nobody waits any more."""
         self.check_ready()
         name = work.__name__
         try:
             future = self.pool.submit(
-                work, place, *given, name="the job", key=(place.id, full), seconds=seconds
+                work, files, *given, name="the job", key=(files.id, full), seconds=seconds
             )
         except PoolFullError:
-            self.journal.failed.labels("full").inc()
+            self.metrics.failed.labels("full").inc()
             wait = math.ceil(self.usual_seconds * (self.unfinished + 1) / self.limits.workers)
             raise Problem(
                 429,
@@ -144,8 +148,8 @@ class Service:
         self._count(+1)
         try:
             answer = await _answer(request, future)
-        except GoneError:
-            self.journal.failed.labels("gone").inc()
+        except ClientDisconnectedError:
+            self.metrics.failed.labels("gone").inc()
             raise
         except Exception as error:
             raise self._problem(error, name) from error
@@ -153,16 +157,16 @@ class Service:
             self._count(-1)
         took = time.monotonic() - started
         self.usual_seconds += 0.1 * (took - self.usual_seconds)
-        self.journal.jobs.labels(name).observe(took)
+        self.metrics.jobs.labels(name).observe(took)
         return answer
 
     def _count(self, more: int) -> None:
         self.unfinished += more
-        self.journal.busy.set(self.unfinished)
+        self.metrics.busy.set(self.unfinished)
 
     def _problem(self, error: Exception, name: str) -> Exception:
         """What a job's failure is to the caller; errors of ours stay what they are."""
-        self.journal.failed.labels(type(error).__name__).inc()
+        self.metrics.failed.labels(type(error).__name__).inc()
         retry = {"Retry-After": "1"}
         if isinstance(error, TimeLimitError) and name == "open_photo":
             return Problem(422, "the photo takes too long to open; export it again as JPEG or PNG")
@@ -185,7 +189,7 @@ class Service:
             return Problem(422, str(error))
         return error
 
-    async def _depth_file(self, stored: Stored, depth: UploadFile | str | None) -> Path | str:
+    async def _depth_file(self, stored: StoredPhoto, depth: UploadFile | str | None) -> Path | str:
         if depth is None or isinstance(depth, str):
             return depth or "auto"
         head = await depth.read(4)
@@ -210,12 +214,12 @@ class Service:
 async def _answer(request: Request, future: Future[Any]) -> Any:
     """The future's result; cancels it if it is not begun when whoever asked hangs up."""
     result = asyncio.wrap_future(future)
-    gone = asyncio.ensure_future(_hangs_up(request))
+    gone = asyncio.ensure_future(_disconnects(request))
     try:
         await asyncio.wait((result, gone), return_when=asyncio.FIRST_COMPLETED)
         if not result.done():
             future.cancel()
-            raise GoneError
+            raise ClientDisconnectedError
         return result.result()
     finally:
         gone.cancel()
@@ -225,7 +229,7 @@ async def _answer(request: Request, future: Future[Any]) -> Any:
             result.exception()  # it was looked at
 
 
-async def _hangs_up(request: Request) -> None:
+async def _disconnects(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

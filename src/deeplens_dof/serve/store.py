@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.photo_files import Place
+from deeplens_dof.serve.photo_files import PhotoFiles
 from deeplens_dof.serve.problems import Problem
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 @dataclass(eq=False)
-class Stored:
+class StoredPhoto:
     """A photo. facts: what callers are told of it, empty until it is analysed. users: requests at work on it."""
 
     id: str
@@ -33,8 +33,8 @@ class Stored:
     users: int = 0
 
     @property
-    def place(self) -> Place:
-        return Place(self.id, self.folder, self.version)
+    def files(self) -> PhotoFiles:
+        return PhotoFiles(self.id, self.folder, self.version)
 
 
 class Store:
@@ -48,14 +48,14 @@ class Store:
     ) -> None:
         self.limits, self.on_delete, self.clock = limits, on_delete, clock
         self.folder = Path(tempfile.mkdtemp(prefix="deeplens-"))  # mode 0700
-        self.photos: dict[str, Stored] = {}
+        self.photos: dict[str, StoredPhoto] = {}
 
     @property
     def bytes(self) -> int:
         return sum(each.bytes for each in self.photos.values())
 
     @contextmanager
-    def new(self) -> Iterator[Stored]:
+    def new(self) -> Iterator[StoredPhoto]:
         """A new photo, while it is filled; it stays if that succeeds. Raises Problem 429 when all others are in use."""
         self.expire()
         while len(self.photos) >= self.limits.stored_photos:
@@ -64,7 +64,7 @@ class Store:
                     429, "as many photos are being worked on as may be; try again", {"Retry-After": "5"}
                 )
         id = secrets.token_urlsafe(16)
-        stored = Stored(id, self.folder / id, self.clock(), users=1)
+        stored = StoredPhoto(id, self.folder / id, self.clock(), users=1)
         stored.folder.mkdir(mode=0o700)
         self.photos[id] = stored
         try:
@@ -77,7 +77,7 @@ class Store:
         self.measure(stored)
 
     @contextmanager
-    def use(self, id: str) -> Iterator[Stored]:
+    def use(self, id: str) -> Iterator[StoredPhoto]:
         """The photo of this id, which does not go while it is used. Raises Problem 404."""
         self.expire()
         stored = self.photos.get(id) if _ID.fullmatch(id) else None
@@ -90,7 +90,7 @@ class Store:
             stored.users -= 1
             stored.last_used = self.clock()
 
-    def measure(self, stored: Stored) -> None:
+    def measure(self, stored: StoredPhoto) -> None:
         """Counts what a photo takes on the disk, and makes room for it."""
         stored.bytes = 0
         for file in stored.folder.iterdir():
@@ -115,7 +115,7 @@ class Store:
         self.photos.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _drop_oldest(self, but: Stored | None = None) -> bool:
+    def _drop_oldest(self, but: StoredPhoto | None = None) -> bool:
         idle = [each for each in self.photos.values() if not each.users and each is not but]
         if idle:
             self.delete(min(idle, key=lambda each: each.last_used).id)

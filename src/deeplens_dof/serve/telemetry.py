@@ -15,7 +15,7 @@ _UNLOGGED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
 log = logging.getLogger("deeplens.serve")
 
 
-class Journal:
+class Metrics:
     """Metrics of one service, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Journal:
     def _gauge(self, name: str, help_: str) -> Gauge:
         return Gauge(name, help_, registry=self.registry)
 
-    def exposed(self) -> bytes:
+    def as_text(self) -> bytes:
         return generate_latest(self.registry)
 
     def request(self, method: str, route: str, status: int, seconds: float, **facts: Any) -> None:
