@@ -1,4 +1,4 @@
-"""The addresses of the service: /v1/..., health, metrics, OpenAPI, and the page."""
+"""The routes of the service: /v1/..., health, metrics, OpenAPI and the page."""
 
 from __future__ import annotations
 
@@ -61,7 +61,15 @@ api = APIRouter(prefix="/v1")
 
 
 def create_app(limits: ServiceLimits | None = None, access: Access | None = None) -> FastAPI:
-    """The ASGI application; its workers start with it and end with it."""
+    """The ASGI application, which starts its workers at startup and stops them at shutdown.
+
+    Args:
+        limits: sizes, times and counts; None for the defaults.
+        access: hosts and token; None allows this machine only, without a token.
+
+    Returns:
+        The FastAPI application.
+    """
     limits, metrics = limits or ServiceLimits(), Metrics()
 
     @asynccontextmanager
@@ -77,9 +85,14 @@ def create_app(limits: ServiceLimits | None = None, access: Access | None = None
             await service.stop()
 
     app = FastAPI(
-        title="DeepLens", version=__version__, description=_ABOUT, lifespan=alive, docs_url=None, redoc_url=None,
+        title="DeepLens",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=alive,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
-    )  # fmt: skip
+    )
     problems.install(app)
     app.include_router(api)
     app.include_router(health)
@@ -98,17 +111,17 @@ def service_of(request: Request) -> Service:
 @api.post(
     "/photos",
     status_code=201,
-    summary="Send a photo; its depth is found at once",
+    summary="Upload a photo and estimate its depth",
     responses=problem_responses(*EVERYWHERE, 413, 415),
     openapi_extra=PHOTO_FORM,
-)  # fmt: skip
+)
 async def send_photo(request: Request) -> dict[str, Any]:
     service = service_of(request)
     service.check_ready()
     file, depth, others = await _form(request)
     if others:
         name = next(iter(others))
-        raise Problem(422, f"there is no form field {name!r} here, expected file and depth")
+        raise Problem(422, f"unknown form field {name!r}, expected file and depth")
     stored = await service.add_photo(request, file, depth)
     return stored.facts
 
@@ -129,7 +142,7 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
 
 @api.get(
     "/photos/{id}/depth",
-    summary="Its inverse depth, 16-bit PNG, near is bright",
+    summary="The inverse depth as a 16-bit PNG, near is bright",
     responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
@@ -141,9 +154,12 @@ async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
 
 
 @api.put(
-    "/photos/{id}/depth", status_code=204, summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
-    responses=problem_responses(*EVERYWHERE, 404, 413, 415), openapi_extra=PNG_BODY,
-)  # fmt: skip
+    "/photos/{id}/depth",
+    status_code=204,
+    summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
+    responses=problem_responses(*EVERYWHERE, 404, 413, 415),
+    openapi_extra=PNG_BODY,
+)
 async def put_depth(request: Request, id: str) -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
@@ -154,7 +170,7 @@ async def put_depth(request: Request, id: str) -> Response:
             body = await request.body()
         if not body.startswith(b"\x89PNG\r\n\x1a\n"):
             raise Problem(
-                415, "the depth is not a PNG; send the 16-bit PNG that this address gives, repaired"
+                415, "the depth is not a PNG; send the 16-bit PNG from GET at this address, repaired"
             )
         await service.repair_depth(request, stored, body)
     return Response(status_code=204)
@@ -176,7 +192,7 @@ async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Que
 
 @api.get(
     "/photos/{id}/original",
-    summary="The photo as it came, upright",
+    summary="The uploaded photo, upright",
     responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
@@ -190,7 +206,7 @@ async def get_original(request: Request, id: str, size: Size = "full") -> Respon
 @api.delete(
     "/photos/{id}",
     status_code=204,
-    summary="Forget a photo",
+    summary="Delete a photo",
     responses=problem_responses(400, 401, 403, 404, 421, 422),
 )
 async def delete_photo(request: Request, id: str) -> Response:
@@ -202,10 +218,12 @@ async def delete_photo(request: Request, id: str) -> Response:
 
 
 @api.post(
-    "/blur", summary="One shot: send a photo, get it refocused; settings as query or form fields",
-    responses={**PICTURE, **problem_responses(*EVERYWHERE, 413, 415)}, response_class=Response,
+    "/blur",
+    summary="Upload and refocus in one request; settings as query or form fields",
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 413, 415)},
+    response_class=Response,
     openapi_extra=PHOTO_FORM,
-)  # fmt: skip
+)
 async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> Response:
     service = service_of(request)
     service.check_ready()
@@ -223,16 +241,14 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
     return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
 
 
-@api.get(
-    "/limits", summary="What the service takes, and for how long", responses=problem_responses(401, 403, 421)
-)
+@api.get("/limits", summary="Every limit of the service", responses=problem_responses(401, 403, 421))
 async def get_limits(request: Request) -> dict[str, int]:
     return service_of(request).limits.as_dict()
 
 
 @api.get(
     "/settings",
-    summary="Every setting: help, unit, limits, default",
+    summary="Every setting: help, unit, range, default",
     responses=problem_responses(401, 403, 421),
 )
 async def get_settings() -> list[dict[str, Any]]:
@@ -249,7 +265,7 @@ async def alive() -> dict[str, str]:
 
 @health.get(
     "/readyz",
-    summary="Weights loaded and inner loops compiled",
+    summary="Ready: weights loaded, kernels compiled",
     responses=problem_responses(400, 403, 421, 503),
 )
 async def ready(request: Request) -> dict[str, str]:
@@ -258,7 +274,10 @@ async def ready(request: Request) -> dict[str, str]:
 
 
 @health.get(
-    "/metrics", summary="For Prometheus", responses=problem_responses(401, 403, 421), response_class=Response
+    "/metrics",
+    summary="Prometheus metrics",
+    responses=problem_responses(401, 403, 421),
+    response_class=Response,
 )
 async def metrics(request: Request) -> Response:
     service = service_of(request)
@@ -268,31 +287,31 @@ async def metrics(request: Request) -> Response:
 
 
 def _page() -> list[Route]:
-    """An address for every file of the page, and no other: nothing that is asked for becomes a path."""
+    """One fixed route per file of the page: no request path is ever used as a file path."""
 
-    def address(file: Path, path: str) -> Route:
-        async def give(_: Request) -> Response:
+    def route(file: Path, path: str) -> Route:
+        async def send(_: Request) -> Response:
             return FileResponse(file)
 
-        return Route(path, give, methods=["GET"])
+        return Route(path, send, methods=["GET"])
 
     files = [file for file in sorted(PAGE.rglob("*")) if file.is_file() and file.suffix != ".md"]
     return [
-        address(PAGE / "index.html", "/"),
-        *(address(file, f"/{file.relative_to(PAGE).as_posix()}") for file in files),
+        route(PAGE / "index.html", "/"),
+        *(route(file, f"/{file.relative_to(PAGE).as_posix()}") for file in files),
     ]
 
 
 async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, dict[str, str]]:
-    """The photo, the depth, and the other fields of a multipart form. Raises Problem."""
+    """The photo, the depth and the other fields of a multipart form. Raises Problem 415 or 422."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem(
-            415, "the body is no multipart form, expected multipart/form-data with the photo as file"
+            415, "the body is not a multipart form; send multipart/form-data with the photo as file"
         )
     form = await request.form(max_files=2, max_fields=32, max_part_size=10_000)
     fields = form.multi_items()
     if len({name for name, _ in fields}) < len(fields):
-        raise Problem(422, "a form field came twice; send each once")
+        raise Problem(422, "a form field occurs twice; send each once")
     file, depth = form.get("file"), form.get("depth")
     if not isinstance(file, UploadFile):
         errors = [{"parameter": "file", "detail": "missing"}]
@@ -311,7 +330,7 @@ def _rendering(query: Any) -> dict[str, Any]:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the form of problems in it."""
+    """The OpenAPI description, with the Problem schema and the bearer token added."""
     if not app.openapi_schema:
         made = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -322,6 +341,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-_ABOUT = """Shallow depth of field for one photo. Send a photo once (`POST /v1/photos`), then refocus it as often as you like
-(`GET /v1/photos/{id}/blur?focus=0.4,0.6&f_number=1.8`). Points are x,y from 0 to 1 of the upright picture, from its top left.
+_ABOUT = """Shallow depth of field for one photo. Upload it once (`POST /v1/photos`), then refocus it as often as you like
+(`GET /v1/photos/{id}/blur?focus=0.4,0.6&f_number=1.8`). Points are x,y from 0 to 1, from the top left of the upright picture.
 Every error is `application/problem+json` (RFC 9457)."""

@@ -1,4 +1,4 @@
-"""The service without its addresses: photos are stored, and jobs go to workers and come back as answers."""
+"""The service behind the routes: stores photos, submits jobs to workers, and turns their failures into problems."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from deeplens_dof.serve.store import Store, StoredPhoto
 from deeplens_dof.serve.telemetry import Metrics, log
 from deeplens_dof.settings import Settings
 
-_STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
-_BUSY_SECONDS = 1.0  # a job's time, where none was done yet
+_STARTING = "the service is loading its weights and compiling its kernels; try again in a moment"
+_FIRST_JOB_SECONDS = 1.0  # assumed until a job has been timed
 _DEPTH_FILES = {b"\x89PNG": ".png", b"II*\0": ".tif", b"MM\0*": ".tif", b"\xff\xd8\xff": ".jpg"}
 _DEPTH_FILES |= {b"\x76\x2f\x31\x01": ".exr", b"PK\x03\x04": ".npz"}
 
 
 class Service:
-    """Workers and stored photos. Made and used in one event loop."""
+    """Workers and stored photos. Create and use it in one event loop."""
 
     def __init__(self, limits: ServiceLimits, metrics: Metrics | None = None) -> None:
         self.limits, self.metrics = limits, metrics or Metrics()
@@ -55,11 +55,11 @@ class Service:
             memory_bytes=limits.worker_memory_bytes,
             start_seconds=900,
         )
-        self.unfinished, self.usual_seconds = 0, _BUSY_SECONDS
+        self.unfinished, self.usual_seconds = 0, _FIRST_JOB_SECONDS
         self.started = self.stopping = False
 
     def check_ready(self) -> None:
-        """Raises Problem 503 until every worker was ready for its first photo once, and again when the service stops."""
+        """Raises Problem 503 until every worker has been ready once, and again while the service stops."""
         try:
             self.started = self.started or self.pool.wait_ready(0)
         except Exception as error:
@@ -72,7 +72,7 @@ class Service:
             )
 
     async def watch(self) -> None:
-        """Deletes what has expired, for as long as the service runs."""
+        """Deletes expired photos, for as long as the service runs."""
         while True:
             await asyncio.sleep(min(5.0, self.limits.stored_seconds / 4))
             self.store.expire()
@@ -85,7 +85,16 @@ class Service:
     async def add_photo(
         self, request: Request, file: UploadFile, depth: UploadFile | str | None
     ) -> StoredPhoto:
-        """Stores a photo and finds its depth, or takes it from a depth file or as the word says."""
+        """Stores a photo and its depth.
+
+        Args:
+            request: aborts the work when its client disconnects.
+            file: the photo.
+            depth: a depth file, or "auto", "embedded", "predict"; None is "auto".
+
+        Raises:
+            Problem: for a photo or depth that cannot be read, and a service that is full.
+        """
         with self.store.new() as stored:
             await asyncio.to_thread(_write, file, stored.files.photo)
             given = await self._depth_file(stored, depth)
@@ -100,7 +109,8 @@ class Service:
     async def blur(
         self, request: Request, stored: StoredPhoto, settings: Settings, rendering: dict[str, Any]
     ) -> tuple[bytes, dict[str, str]]:
-        """A picture's file and headers. Full pictures have a worker of their own, where there are two."""
+        """The refocused picture as a file, and its headers. With two workers or more, full pictures use another worker
+        than previews, which therefore stay quick."""
         full = rendering["size"] == "full"
         picture: tuple[bytes, dict[str, str]] = await self.job(
             request, worker.blur, stored.files, settings, rendering, full=full
@@ -108,7 +118,7 @@ class Service:
         return picture
 
     async def repair_depth(self, request: Request, stored: StoredPhoto, file: UploadFile | bytes) -> None:
-        """Takes a repaired depth picture in place of the depth."""
+        """Replaces the depth by a repaired 16-bit PNG, see `worker.repair_depth`."""
         upload = stored.folder / f"repair-{secrets.token_hex(4)}.png"
         await asyncio.to_thread(_write, file, upload)
         files = stored.files
@@ -129,7 +139,20 @@ class Service:
         full: bool = False,
         seconds: float | None = None,
     ) -> Any:
-        """A worker's result. Raises Problem for a failure, ClientDisconnectedError when nobody waits any more."""
+        """The result of `work(state, on_progress, files, *given)` in a worker.
+
+        Args:
+            request: aborts the work when its client disconnects.
+            work: a function of `worker`.
+            files: the photo; its jobs run in order, in one worker.
+            given: further arguments.
+            full: use the photo's worker for full pictures.
+            seconds: time limit; None for that of any job.
+
+        Raises:
+            Problem: for a full queue, and a job that fails.
+            ClientDisconnectedError: when the client has disconnected.
+        """
         self.check_ready()
         name = work.__name__
         try:
@@ -141,7 +164,7 @@ class Service:
             wait = math.ceil(self.usual_seconds * (self.unfinished + 1) / self.limits.workers)
             raise Problem(
                 429,
-                f"{self.unfinished} jobs are waiting or at work; try again later",
+                f"{self.unfinished} jobs are running or waiting; try again later",
                 {"Retry-After": str(min(max(wait, 1), 60))},
             ) from None
         started = time.monotonic()
@@ -165,7 +188,7 @@ class Service:
         self.metrics.busy.set(self.unfinished)
 
     def _problem(self, error: Exception, name: str) -> Exception:
-        """What a job's failure is to the caller; errors of ours stay what they are."""
+        """The problem that tells the caller of a failed job; internal errors are returned unchanged."""
         self.metrics.failed.labels(type(error).__name__).inc()
         retry = {"Retry-After": "1"}
         if isinstance(error, TimeLimitError) and name == "open_photo":
@@ -174,7 +197,7 @@ class Service:
             return Problem(503, f"{error}", retry)
         if isinstance(error, WorkerDiedError):
             log.error("worker died", extra={"facts": {"job": name, "error": str(error)}})
-            return Problem(503, "the worker that was at this job ended; try again", retry)
+            return Problem(503, "the worker process of this job died; try again", retry)
         if isinstance(error, WorkerError):
             return Problem(503, str(error), retry)
         if isinstance(error, MemoryError):
@@ -204,7 +227,7 @@ class Service:
         return path
 
     def _forget(self, id: str) -> None:
-        """A deleted photo leaves the workers' memory too."""
+        """Removes a deleted photo from the workers' caches."""
         for full in (False, True):
             with suppress(WorkerError):
                 self.pool.submit(worker.forget, id, key=(id, full))
@@ -212,7 +235,7 @@ class Service:
 
 
 async def _answer(request: Request, future: Future[Any]) -> Any:
-    """The future's result; cancels it if it is not begun when whoever asked hangs up."""
+    """The future's result. Cancels a job that has not begun when the client disconnects."""
     result = asyncio.wrap_future(future)
     gone = asyncio.ensure_future(_disconnects(request))
     try:
@@ -226,7 +249,7 @@ async def _answer(request: Request, future: Future[Any]) -> Any:
         if not result.done():
             result.cancel()
         elif not result.cancelled():
-            result.exception()  # it was looked at
+            result.exception()  # marks it as retrieved
 
 
 async def _disconnects(request: Request) -> None:
