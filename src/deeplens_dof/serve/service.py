@@ -109,8 +109,11 @@ class Service:
     async def blur(
         self, request: Request, stored: StoredPhoto, settings: Settings, rendering: dict[str, Any]
     ) -> tuple[bytes, dict[str, str]]:
-        """The refocused picture as a file, and its headers. With two workers or more, full pictures use another worker
-        than previews, which therefore stay quick."""
+        """The refocused picture as a file, and its headers.
+
+        With two workers or more, full pictures use another worker than previews,
+        which stay quick.
+        """
         full = rendering["size"] == "full"
         picture: tuple[bytes, dict[str, str]] = await self.job(
             request, worker.blur, stored.files, settings, rendering, full=full
