@@ -178,13 +178,13 @@ def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
 
 def test_the_service_says_where_the_depth_came_from(phone_file: Path, tmp_path: Path) -> None:
     from deeplens_dof.serve.limits import ServiceLimits
-    from deeplens_dof.serve.photo_files import Place
-    from deeplens_dof.serve.worker import Darkroom, analyse_photo
+    from deeplens_dof.serve.photo_files import PhotoFiles
+    from deeplens_dof.serve.worker import WorkerState, analyse_photo
 
-    room, place = Darkroom(ServiceLimits()), Place("a", tmp_path)
-    place.photo.write_bytes(phone_file.read_bytes())
+    state, files = WorkerState(ServiceLimits()), PhotoFiles("a", tmp_path)
+    files.photo.write_bytes(phone_file.read_bytes())
     for asked, said in {"auto": "embedded", "embedded": "embedded", "predict": "predicted"}.items():
-        assert analyse_photo(room, lambda _: None, place, asked)["depth_source"] == said
-    place.photo.write_bytes(dl.Photo(samples.picture()).to_bytes(format="HEIF"))
+        assert analyse_photo(state, lambda _: None, files, asked)["depth_source"] == said
+    files.photo.write_bytes(dl.Photo(samples.picture()).to_bytes(format="HEIF"))
     with pytest.raises(ValueError, match="holds no depth"):
-        analyse_photo(room, lambda _: None, place, "embedded")
+        analyse_photo(state, lambda _: None, files, "embedded")

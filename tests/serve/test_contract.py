@@ -1,4 +1,4 @@
-"""What OpenAPI says of the service holds: schemathesis makes requests of its own and checks every answer."""
+"""The service keeps to its OpenAPI description: schemathesis generates requests and checks every response."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The page in a real browser (Debian's Chromium, headless): what a person does, measured on the pixels."""
+"""The page in a real browser (Debian's Chromium, headless): the actions of a person, measured in pixels."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -53,7 +54,7 @@ class Watch:
 
 @pytest.fixture
 def expected_errors() -> list[str]:
-    """What a test lets the console say: parts of it."""
+    """Parts of console messages that a test expects."""
     return []
 
 
@@ -63,6 +64,7 @@ def page(browser, server, expected_errors) -> Iterator[sync_api.Page]:
         viewport={"width": 1200, "height": 760}, permissions=["clipboard-read", "clipboard-write"]
     )
     made = context.new_page()
+    made.set_default_timeout(90_000)  # a busy machine takes its time
     watch = Watch(made, server.url)
     made.goto(server.url)
     made.wait_for_selector("body[data-service=ready]")
@@ -176,6 +178,36 @@ def test_sharpness_goes_where_one_clicks(stripes) -> None:
     assert stripes.locator("#focus-text").inner_text().startswith("At 75 %")
     changed(stripes, lambda: stripes.click("#subject"))
     assert stripes.locator("#focus-text").inner_text() == "On the subject"
+
+
+def ring(page: sync_api.Page) -> tuple[float, float]:
+    """The centre of the focus ring, once it is shown, as a point of 0..1 of the photo."""
+    page.wait_for_function("getComputedStyle(document.getElementById('reticle')).opacity === '1'")
+    frame, box = (page.locator(name).bounding_box() for name in ("#frame", "#reticle"))
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return (x - frame["x"]) / frame["width"], (y - frame["y"]) / frame["height"]
+
+
+def test_the_focus_ring_is_where_the_focus_is(page, expected_errors) -> None:
+    expected_errors.append("429")  # clicks that wait for no picture can fill the queue of a busy machine
+    with page.expect_response("**/v1/photos") as answer:
+        open_photo(page, PORTRAIT)
+    subject = pytest.approx(answer.value.json()["subject"], abs=0.005)
+    background = pytest.approx((0.9, 0.1), abs=0.005)
+    page.hover("#view")  # which keeps the ring in sight
+    assert ring(page) == subject
+    for refocus_on_subject in (lambda: page.keyboard.press("s"), lambda: page.click("#subject")):
+        click(page, 0.9, 0.1)
+        assert ring(page) == background
+        refocus_on_subject()
+        assert ring(page) == subject
+    click(page, 0.9, 0.1)
+    with page.expect_response("**/v1/photos") as answer:
+        page.set_input_files("#files", CUP)
+    page.locator("#view[aria-label*='coffee']").wait_for()
+    assert ring(page) == pytest.approx(answer.value.json()["subject"], abs=0.005)
+    page.locator("#film button").first.click()
+    assert ring(page) == background  # each photo keeps its own focus
 
 
 def test_blur_grows_as_the_aperture_opens(stripes) -> None:
@@ -342,6 +374,13 @@ def test_views_and_keys(page) -> None:
     page.keyboard.press("Escape")
 
 
+def test_the_help_lists_every_key(page) -> None:
+    keys = page.evaluate("import('/shortcuts.js').then((module) => module.SHORTCUTS.map(({ key }) => key))")
+    listed = set(re.split(r", | and ", ", ".join(page.locator("#help dt").all_text_contents())))
+    names = {"Arrow keys" if key.startswith("Arrow") else key[:-1] + key[-1].upper() for key in keys}
+    assert names <= listed
+
+
 def test_a_dropped_and_a_pasted_photo_are_opened(page) -> None:
     for kind, name in (("drop", "dataTransfer"), ("paste", "clipboardData")):
         page.evaluate(
@@ -358,7 +397,7 @@ def test_a_dropped_and_a_pasted_photo_are_opened(page) -> None:
 
 
 def test_a_phone_s_photo_is_shown_though_the_browser_cannot_read_it(page) -> None:
-    """HEIC: the browser shows what the service makes of it, and the result is saved as HEIC."""
+    """HEIC: the browser shows the picture from the service, and the result is saved as HEIC."""
     pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif (extra [heif])")
     heic = dl.read(PORTRAIT).to_bytes(format="HEIF")
     open_photo(page, {"name": "IMG_0001.HEIC", "mimeType": "image/heic", "buffer": heic})

@@ -1,4 +1,4 @@
-"""Stored photos are bounded, expire, and lie in a folder of their owner's; the gate and the limits without a server."""
+"""StoredPhoto photos are bounded, expire, and lie in a folder of their owner's; the gate and the limits without a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deeplens_dof.serve.limits import ServiceLimits, limits_from
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.serve.run import serve
 from deeplens_dof.serve.store import Store
-from deeplens_dof.serve.telemetry import Journal
+from deeplens_dof.serve.telemetry import Metrics
 
 LIMITS = ServiceLimits(stored_photos=3, stored_bytes=1000, stored_seconds=10)
 
@@ -139,7 +139,7 @@ def asked(access: Access, path: str = "/v1/limits", **headers: str) -> int:
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "GET", "path": path, "headers": raw}
-    asyncio.run(Guard(app, access, LIMITS, Journal())(scope, receive, send))
+    asyncio.run(Guard(app, access, LIMITS, Metrics())(scope, receive, send))
     return sent[0]["status"]
 
 

@@ -1,1 +1,1 @@
-"""`deeplens serve`: the page to click on and the HTTP API behind it, for one's own machine unless told otherwise."""
+"""`deeplens serve`: a web page and its HTTP API, for this machine only unless `--host` says otherwise."""

@@ -1,4 +1,4 @@
-"""The gate that every request goes through: who may ask, what may come in, and what is said of the answer."""
+"""Access control for every request: host, origin and token; size and time of bodies; security headers; the log."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import GoneError, Problem, response
-from deeplens_dof.serve.telemetry import Journal, log
+from deeplens_dof.serve.problems import ClientDisconnectedError, Problem, response
+from deeplens_dof.serve.telemetry import Metrics, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SECURITY_HEADERS = {
@@ -29,39 +29,41 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_CROSS_SITE = "the request comes from a page of another site, which may not use this service"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask. hosts: names under which the service is known, without port. token: None asks for none."""
+    """Who may use the service.
+
+    hosts: names under which it is reached, without the port.
+    token: the bearer token that the API requires; None requires none.
+    """
 
     hosts: Sequence[str] = LOOPBACK
     token: str | None = None
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Raises Problem 400, 401, 403 or 421."""
+        """Raises Problem 400 (Host), 401 (token), 403 (another site) or 421 (unknown host)."""
         if len(headers.getlist("host")) != 1:
             raise Problem(400, "the request has no Host header, or several; send one")
         host = headers["host"]
-        if _without_port(host) not in {each.lower() for each in self.hosts}:
+        if _without_port(host) not in {name.lower() for name in self.hosts}:
             raise Problem(
-                421, "this service is not known by that name; start it with --allow-host NAME if it is meant"
+                421, "this service does not answer to that host name; allow it with --allow-host NAME"
             )
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            raise Problem(
-                403, "the request comes from a page of another site, which may not use this service"
-            )
+            raise Problem(403, _CROSS_SITE)
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and scope["path"] != "/":
-            raise Problem(
-                403, "the request comes from a page of another site, which may not use this service"
-            )
+            raise Problem(403, _CROSS_SITE)
         guarded = scope["path"].startswith("/v1/") or scope["path"] in ("/metrics", "/openapi.json")
         if self.token is not None and guarded and not self._has_token(headers.get("authorization", "")):
             raise Problem(
                 401,
-                "this service asks for its token: Authorization: Bearer TOKEN",
+                "this service requires a token; send the header Authorization: Bearer TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
 
@@ -72,28 +74,28 @@ class Access:
 
 
 class Guard:
-    """ASGI middleware: checks, bounded bodies, request ids, headers of safety, the journal."""
+    """ASGI middleware: access checks, bounded bodies, request ids, security headers, metrics."""
 
-    def __init__(self, app: ASGIApp, access: Access, limits: ServiceLimits, journal: Journal) -> None:
-        self.app, self.access, self.limits, self.journal = app, access, limits, journal
+    def __init__(self, app: ASGIApp, access: Access, limits: ServiceLimits, metrics: Metrics) -> None:
+        self.app, self.access, self.limits, self.metrics = app, access, limits, metrics
         self.open = self.bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        visit = _Visit(self, scope, receive, send)
+        exchange = _Exchange(self, scope, receive, send)
         self.open += 1
-        self.journal.open.set(self.open)
+        self.metrics.open.set(self.open)
         try:
-            await visit.run()
+            await exchange.run()
         finally:
             self.open -= 1
-            self.journal.open.set(self.open)
+            self.metrics.open.set(self.open)
 
 
-class _Visit:
-    """One request."""
+class _Exchange:
+    """One request and its response."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
         self.guard, self.scope, self._receive, self._send = guard, scope, receive, send
@@ -101,8 +103,8 @@ class _Visit:
         given = self.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.started = time.monotonic()
-        self.status, self.sent, self.came = 0, 0, 0
-        self.whole = False  # the body is in
+        self.status, self.sent_bytes, self.received_bytes = 0, 0, 0
+        self.body_complete = False
 
     async def run(self) -> None:
         guard, counted = self.guard, False
@@ -122,12 +124,12 @@ class _Visit:
         finally:
             if counted:
                 guard.bodies -= 1
-            self._write_down()
+            self._record()
 
     def _check_length(self) -> None:
         length = self.headers.get("content-length", "0")
         if not length.isdigit():
-            raise Problem(400, "Content-Length is no number; send the size of the body in bytes")
+            raise Problem(400, "Content-Length is not a number; send the size of the body in bytes")
         if int(length) > self.guard.limits.max_body_bytes:
             raise self._too_large()
 
@@ -138,8 +140,8 @@ class _Visit:
         )
 
     async def receive(self) -> Message:
-        """The next part of the body, within its time and size."""
-        if self.whole:
+        """The next part of the body. Raises Problem 408 (too slow) or 413 (too large)."""
+        if self.body_complete:
             return await self._receive()
         left = self.started + self.guard.limits.read_seconds - time.monotonic()
         try:
@@ -147,13 +149,13 @@ class _Visit:
         except TimeoutError:
             raise Problem(
                 408,
-                f"the request was not whole after {self.guard.limits.read_seconds} s; send it faster",
+                f"the request was not complete after {self.guard.limits.read_seconds} s; send it faster",
                 {"Connection": "close"},
             ) from None
-        self.came += len(message.get("body", b""))
-        if self.came > self.guard.limits.max_body_bytes:
+        self.received_bytes += len(message.get("body", b""))
+        if self.received_bytes > self.guard.limits.max_body_bytes:
             raise self._too_large()
-        self.whole = not message.get("more_body", False)
+        self.body_complete = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
@@ -162,36 +164,33 @@ class _Visit:
             headers = MutableHeaders(scope=message)
             headers.update(SECURITY_HEADERS | {"X-Request-ID": self.id})
             headers.setdefault("Cache-Control", "no-store")
-        self.sent += len(message.get("body", b""))
+        self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
 
     async def _answer(self, error: Exception) -> None:
-        """The problem, or 500 for an error of ours, unless an answer is under way already."""
-        if isinstance(error, GoneError):
+        """Sends the problem, or 500 for an internal error, unless a response has already begun."""
+        if isinstance(error, ClientDisconnectedError):
             return
         problem = error if isinstance(error, Problem) else _cause(error)
         if problem is None:
             log.error("failed", exc_info=error, extra={"facts": {"request": self.id}})
             problem = Problem(
-                500, "an error inside DeepLens; its log has it under this answer's X-Request-ID"
+                500, "an internal error; the server log has it under the X-Request-ID of this response"
             )
         if not self.status:
             await response(problem)(self.scope, self._receive, self.send)
 
-    def _write_down(self) -> None:
+    def _record(self) -> None:
         route: Any = self.scope.get("route")
         path = getattr(route, "path", None) or "none"
         seconds = time.monotonic() - self.started
-        facts = {"request": self.id, "in": self.came, "out": self.sent}
+        facts = {"request": self.id, "in": self.received_bytes, "out": self.sent_bytes}
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
-        self.guard.journal.request(method, path, self.status or 499, seconds, **facts)
-
-
-_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+        self.guard.metrics.request(method, path, self.status or 499, seconds, **facts)
 
 
 def _cause(error: BaseException | None) -> Problem | None:
-    """The problem that was raised while a body was read, if that is what the framework wrapped."""
+    """The Problem inside an error of the framework, if one was raised while a body was read."""
     while error is not None and not isinstance(error, Problem):
         error = error.__cause__ or error.__context__
     return error

@@ -1,4 +1,4 @@
-"""The addresses of the service: /v1/..., health, metrics, OpenAPI, and the page."""
+"""The routes of the service: /v1/..., health, metrics, OpenAPI and the page."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.serve import problems, worker
 from deeplens_dof.serve.access import Access, Guard
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import Problem, described, invalid_parameters
-from deeplens_dof.serve.query import BlurQuery, Rendering, declared, settings_of
+from deeplens_dof.serve.problems import Problem, invalid_parameters, problem_responses
+from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_from
 from deeplens_dof.serve.service import Service
-from deeplens_dof.serve.telemetry import Journal
+from deeplens_dof.serve.telemetry import Metrics
 
 PAGE = Path(__file__).parent / "page"
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -32,25 +32,50 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 DEPTH: dict[int | str, dict[str, Any]] = {
     200: {"description": "16-bit grey, near is bright.", "content": {"image/png": {}}}
 }
-PNG_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 EVERYWHERE = (400, 401, 403, 421, 422, 429, 503)
+
+
+def _body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a required request body."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+def _file(**more: str) -> dict[str, str]:
+    return {"type": "string", "format": "binary", **more}
+
+
+PNG_BODY = _body("image/png", _file())
+PHOTO_FORM = _body(
+    "multipart/form-data",
+    {
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "file": _file(description="The photo."),
+            "depth": _file(description="A depth file, or auto, embedded, predict."),
+        },
+    },
+)
 
 Size = Literal["preview", "full"]
 api = APIRouter(prefix="/v1")
 
 
 def create_app(limits: ServiceLimits | None = None, access: Access | None = None) -> FastAPI:
-    """The ASGI application; its workers start with it and end with it."""
-    limits, journal = limits or ServiceLimits(), Journal()
+    """The ASGI application, which starts its workers at startup and stops them at shutdown.
+
+    Args:
+        limits: sizes, times and counts; None for the defaults.
+        access: hosts and token; None allows this machine only, without a token.
+
+    Returns:
+        The FastAPI application.
+    """
+    limits, metrics = limits or ServiceLimits(), Metrics()
 
     @asynccontextmanager
     async def alive(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(limits, journal)
+        service = app.state.service = Service(limits, metrics)
         watch = asyncio.create_task(service.watch())
         try:
             yield
@@ -61,15 +86,20 @@ def create_app(limits: ServiceLimits | None = None, access: Access | None = None
             await service.stop()
 
     app = FastAPI(
-        title="DeepLens", version=__version__, description=_ABOUT, lifespan=alive, docs_url=None, redoc_url=None,
+        title="DeepLens",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=alive,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
-    )  # fmt: skip
+    )
     problems.install(app)
     app.include_router(api)
     app.include_router(health)
     for route in _page():
         app.router.routes.append(route)
-    app.add_middleware(Guard, access=access or Access(), limits=limits, journal=journal)
+    app.add_middleware(Guard, access=access or Access(), limits=limits, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -82,21 +112,17 @@ def service_of(request: Request) -> Service:
 @api.post(
     "/photos",
     status_code=201,
-    summary="Send a photo; its depth is found at once",
-    responses=described(*EVERYWHERE, 413, 415),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file"], "properties": {
-            "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
-        }}}}}},
-)  # fmt: skip
+    summary="Upload a photo and estimate its depth",
+    responses=problem_responses(*EVERYWHERE, 413, 415),
+    openapi_extra=PHOTO_FORM,
+)
 async def send_photo(request: Request) -> dict[str, Any]:
     service = service_of(request)
     service.check_ready()
     file, depth, others = await _form(request)
     if others:
         name = next(iter(others))
-        raise Problem(422, f"there is no form field {name!r} here, expected file and depth")
+        raise Problem(422, f"unknown form field {name!r}, expected file and depth")
     stored = await service.add_photo(request, file, depth)
     return stored.facts
 
@@ -104,11 +130,11 @@ async def send_photo(request: Request) -> dict[str, Any]:
 @api.get(
     "/photos/{id}/blur",
     summary="The photo, refocused",
-    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
-    settings, rendering = settings_of(query), _rendering(query)
+    settings, rendering = settings_from(query), _rendering(query)
     service = service_of(request)
     with service.store.use(id) as stored:
         data, headers = await service.blur(request, stored, settings, rendering)
@@ -117,21 +143,24 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
 
 @api.get(
     "/photos/{id}/depth",
-    summary="Its inverse depth, 16-bit PNG, near is bright",
-    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    summary="The inverse depth as a 16-bit PNG, near is bright",
+    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.depth_picture, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.depth_picture, stored.files, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
 @api.put(
-    "/photos/{id}/depth", status_code=204, summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
-    responses=described(*EVERYWHERE, 404, 413, 415), openapi_extra=PNG_BODY,
-)  # fmt: skip
+    "/photos/{id}/depth",
+    status_code=204,
+    summary="The repaired depth, as a 16-bit PNG of the photo's or the preview's size",
+    responses=problem_responses(*EVERYWHERE, 404, 413, 415),
+    openapi_extra=PNG_BODY,
+)
 async def put_depth(request: Request, id: str) -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
@@ -142,7 +171,7 @@ async def put_depth(request: Request, id: str) -> Response:
             body = await request.body()
         if not body.startswith(SIGNATURES["PNG"]):
             raise Problem(
-                415, "the depth is not a PNG; send the 16-bit PNG that this address gives, repaired"
+                415, "the depth is not a PNG; send the 16-bit PNG from GET at this address, repaired"
             )
         await service.repair_depth(request, stored, body)
     return Response(status_code=204)
@@ -151,35 +180,35 @@ async def put_depth(request: Request, id: str) -> Response:
 @api.get(
     "/photos/{id}/overlay",
     summary="The parts in focus under these settings, as a PNG: green sharp, blue nearer, red farther",
-    responses={**DEPTH, **described(*EVERYWHERE, 404)},
+    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
-    settings, size = settings_of(query), query.size
+    settings, size = settings_from(query), query.size
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.overlay, stored.place, settings, size, full=size == "full")
+        data = await service.job(request, worker.overlay, stored.files, settings, size, full=size == "full")
     return Response(data, media_type="image/png")
 
 
 @api.get(
     "/photos/{id}/original",
-    summary="The photo as it came, upright",
-    responses={**PICTURE, **described(*EVERYWHERE, 404)},
+    summary="The uploaded photo, upright",
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
     response_class=Response,
 )
 async def get_original(request: Request, id: str, size: Size = "full") -> Response:
     service = service_of(request)
     with service.store.use(id) as stored:
-        data = await service.job(request, worker.original, stored.place, size, full=size == "full")
+        data = await service.job(request, worker.original, stored.files, size, full=size == "full")
     return Response(data, media_type="image/jpeg")
 
 
 @api.delete(
     "/photos/{id}",
     status_code=204,
-    summary="Forget a photo",
-    responses=described(400, 401, 403, 404, 421, 422),
+    summary="Delete a photo",
+    responses=problem_responses(400, 401, 403, 404, 421, 422),
 )
 async def delete_photo(request: Request, id: str) -> Response:
     store = service_of(request).store
@@ -190,14 +219,12 @@ async def delete_photo(request: Request, id: str) -> Response:
 
 
 @api.post(
-    "/blur", summary="One shot: send a photo, get it refocused; settings as query or form fields",
-    responses={**PICTURE, **described(*EVERYWHERE, 413, 415)}, response_class=Response,
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file"], "properties": {
-            "file": {"type": "string", "format": "binary", "description": "The photo."},
-            "depth": {"type": "string", "format": "binary", "description": "A depth file, or auto, embedded, predict."},
-        }}}}}},
-)  # fmt: skip
+    "/blur",
+    summary="Upload and refocus in one request; settings as query or form fields",
+    responses={**PICTURE, **problem_responses(*EVERYWHERE, 413, 415)},
+    response_class=Response,
+    openapi_extra=PHOTO_FORM,
+)
 async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> Response:
     service = service_of(request)
     service.check_ready()
@@ -206,7 +233,7 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
         query = BlurQuery.model_validate(query.model_dump(exclude_unset=True) | others)
     except ValidationError as error:
         raise invalid_parameters(error.errors()) from None
-    settings, rendering = settings_of(query), _rendering(query)
+    settings, rendering = settings_from(query), _rendering(query)
     stored = await service.add_photo(request, file, depth)
     try:
         data, headers = await service.blur(request, stored, settings, rendering)
@@ -215,68 +242,77 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
     return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
 
 
-@api.get("/limits", summary="What the service takes, and for how long", responses=described(401, 403, 421))
+@api.get("/limits", summary="Every limit of the service", responses=problem_responses(401, 403, 421))
 async def get_limits(request: Request) -> dict[str, int]:
     return service_of(request).limits.as_dict()
 
 
 @api.get(
-    "/settings", summary="Every setting: help, unit, limits, default", responses=described(401, 403, 421)
+    "/settings",
+    summary="Every setting: help, unit, range, default",
+    responses=problem_responses(401, 403, 421),
 )
 async def get_settings() -> list[dict[str, Any]]:
-    return declared()
+    return describe_settings()
 
 
 health = APIRouter()
 
 
-@health.get("/healthz", summary="Alive", responses=described(400, 403, 421))
+@health.get("/healthz", summary="Alive", responses=problem_responses(400, 403, 421))
 async def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
 @health.get(
-    "/readyz", summary="Weights loaded and inner loops compiled", responses=described(400, 403, 421, 503)
+    "/readyz",
+    summary="Ready: weights loaded, kernels compiled",
+    responses=problem_responses(400, 403, 421, 503),
 )
 async def ready(request: Request) -> dict[str, str]:
     service_of(request).check_ready()
     return {"status": "ready"}
 
 
-@health.get("/metrics", summary="For Prometheus", responses=described(401, 403, 421), response_class=Response)
+@health.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    responses=problem_responses(401, 403, 421),
+    response_class=Response,
+)
 async def metrics(request: Request) -> Response:
     service = service_of(request)
-    service.journal.photos.set(len(service.store.photos))
-    service.journal.bytes.set(service.store.bytes)
-    return Response(service.journal.exposed(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    service.metrics.photos.set(len(service.store.photos))
+    service.metrics.bytes.set(service.store.bytes)
+    return Response(service.metrics.as_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _page() -> list[Route]:
-    """An address for every file of the page, and no other: nothing that is asked for becomes a path."""
+    """One fixed route per file of the page: no request path is ever used as a file path."""
 
-    def address(file: Path, path: str) -> Route:
-        async def give(_: Request) -> Response:
+    def route(file: Path, path: str) -> Route:
+        async def send(_: Request) -> Response:
             return FileResponse(file)
 
-        return Route(path, give, methods=["GET"])
+        return Route(path, send, methods=["GET"])
 
     files = [file for file in sorted(PAGE.rglob("*")) if file.is_file() and file.suffix != ".md"]
     return [
-        address(PAGE / "index.html", "/"),
-        *(address(file, f"/{file.relative_to(PAGE).as_posix()}") for file in files),
+        route(PAGE / "index.html", "/"),
+        *(route(file, f"/{file.relative_to(PAGE).as_posix()}") for file in files),
     ]
 
 
 async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, dict[str, str]]:
-    """The photo, the depth, and the other fields of a multipart form. Raises Problem."""
+    """The photo, the depth and the other fields of a multipart form. Raises Problem 415 or 422."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem(
-            415, "the body is no multipart form, expected multipart/form-data with the photo as file"
+            415, "the body is not a multipart form; send multipart/form-data with the photo as file"
         )
     form = await request.form(max_files=2, max_fields=32, max_part_size=10_000)
     fields = form.multi_items()
     if len({name for name, _ in fields}) < len(fields):
-        raise Problem(422, "a form field came twice; send each once")
+        raise Problem(422, "a form field occurs twice; send each once")
     file, depth = form.get("file"), form.get("depth")
     if not isinstance(file, UploadFile):
         errors = [{"parameter": "file", "detail": "missing"}]
@@ -295,7 +331,7 @@ def _rendering(query: Any) -> dict[str, Any]:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the form of problems in it."""
+    """The OpenAPI description, with the Problem schema and the bearer token added."""
     if not app.openapi_schema:
         made = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -306,6 +342,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-_ABOUT = """Shallow depth of field for one photo. Send a photo once (`POST /v1/photos`), then refocus it as often as you like
-(`GET /v1/photos/{id}/blur?focus=0.4,0.6&f_number=1.8`). Points are x,y from 0 to 1 of the upright picture, from its top left.
+_ABOUT = """Shallow depth of field for one photo. Upload it once (`POST /v1/photos`), then refocus it as often as you like
+(`GET /v1/photos/{id}/blur?focus=0.4,0.6&f_number=1.8`). Points are x,y from 0 to 1, from the top left of the upright picture.
 Every error is `application/problem+json` (RFC 9457)."""

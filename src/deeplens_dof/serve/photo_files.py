@@ -1,4 +1,4 @@
-"""Where a stored photo lies, as workers see it: its file as it came, its depth, and what was found out about it."""
+"""The files of a stored photo, as workers use them: the upload, its depth, its matte, and facts about it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from deeplens_dof.depth.files import Scale, grey_codes, scale_of
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.runtime.atomic_write import write_atomically
 
-_REPAIRED = 650  # of 65,535 codes: depth that was changed by more was painted on purpose
+# Of 65,535 codes. Depth that differs by more was painted by the user.
+_REPAIRED = 650
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A photo's folder. version: counts the changes of its depth, so that no worker uses an old one."""
+class PhotoFiles:
+    """The folder of a stored photo.
+
+    version: the number of depth changes so far, so that no worker uses outdated depth.
+    """
 
     id: str
     folder: Path
@@ -33,9 +37,16 @@ class Place:
     def write_depth(
         self, depth: InverseDepth, facts: Mapping[str, Any], scale: Scale | None = None
     ) -> InverseDepth:
-        """Stores depth at 16 bits, and gives back what will be read.
+        """Stores depth at 16 bits.
 
-        scale: that of the depth which this one is a repair of; None makes it what repairs start from.
+        Args:
+            depth: inverse depth (H, W).
+            facts: subject, subject_confidence and depth_source.
+            scale: the scale of the depth that this one repairs; None stores it as the first depth, which
+                later repairs are compared with.
+
+        Returns:
+            The depth as it will be read back, rounded to 16 bits.
         """
         unit, black, white = scale or scale_of(depth)
         codes = grey_codes(depth.values, black, white)
@@ -55,7 +66,7 @@ class Place:
         write_atomically(file, lambda stream: np.save(stream, codes, allow_pickle=False))
 
     def matte(self) -> npt.NDArray[np.float32] | None:
-        """The subject's matte, 0 where the depth was repaired, whose relief is meant; None where there is none."""
+        """The subject's matte, 0..1 (H, W), or None. It is 0 where the depth was repaired: there the painted depth counts."""
         file = self.folder / "matte.npy"
         if not file.exists():
             return None
@@ -74,7 +85,7 @@ class Place:
         return unit, black, white
 
     def depth(self, first: bool = False) -> InverseDepth:
-        """Inverse depth as it is now, or as it was before all repairs."""
+        """The current inverse depth (H, W). first: the depth before all repairs."""
         unit, black, white = self.scale()
         codes = np.load(self.folder / ("first.npy" if first else "depth.npy"), allow_pickle=False)
         values = codes.astype(np.float32) * np.float32((white - black) / 65535) + np.float32(black)

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 `application/problem+json`: what came, what was expected, what to do."""
+"""Errors as RFC 9457 `application/problem+json`: the cause, the expectation and the remedy in one sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ _LONGEST_DETAIL = 600
 
 
 class Problem(Exception):
-    """A request that is not answered. detail: one sentence for the caller. more: further members, such as `errors`."""
+    """A refused request.
+
+    status: the HTTP status. detail: one sentence for the caller. headers: further response headers.
+    more: further members of the problem, such as `errors`.
+    """
 
     def __init__(
         self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
@@ -25,12 +29,12 @@ class Problem(Exception):
         self.status, self.detail, self.headers, self.more = status, detail, dict(headers or {}), more
 
 
-class GoneError(Exception):
-    """Whoever asked has hung up."""
+class ClientDisconnectedError(Exception):
+    """The client has closed its connection."""
 
 
-def body_of(status: int, detail: str, **more: Any) -> dict[str, Any]:
-    """The members of a problem."""
+def problem_body(status: int, detail: str, **more: Any) -> dict[str, Any]:
+    """The members of a problem document."""
     title = HTTPStatus(status).phrase
     return {
         "type": "about:blank",
@@ -42,13 +46,13 @@ def body_of(status: int, detail: str, **more: Any) -> dict[str, Any]:
 
 
 def response(problem: Problem) -> Response:
-    """The problem as an answer."""
-    content = body_of(problem.status, problem.detail, **problem.more)
+    """The problem as an HTTP response."""
+    content = problem_body(problem.status, problem.detail, **problem.more)
     return JSONResponse(content, problem.status, problem.headers, MEDIA_TYPE)
 
 
-def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of these errors."""
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI descriptions of the responses with these statuses."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -58,7 +62,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 SCHEMA: dict[str, Any] = {
     "title": "Problem",
-    "description": "RFC 9457. `errors`, where there is one, names the parameters that are wrong.",
+    "description": "RFC 9457. `errors`, if present, names the wrong parameters.",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -78,33 +82,35 @@ SCHEMA: dict[str, Any] = {
 
 
 def install(app: FastAPI) -> None:
-    """Turns what the framework raises into problems, too."""
+    """Makes the application answer every error, the framework's included, with a problem."""
 
-    async def own(_: Request, error: Exception) -> Response:
+    async def own_problem(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         return response(error)
 
-    async def of_framework(_: Request, error: Exception) -> Response:
+    async def framework_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return response(Problem(error.status_code, _sentence(error), error.headers))
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def validation_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return response(invalid_parameters(error.errors()))
 
-    app.add_exception_handler(Problem, own)
-    app.add_exception_handler(HTTPException, of_framework)
-    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Problem, own_problem)
+    app.add_exception_handler(HTTPException, framework_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
 
 
 def invalid_parameters(errors: Any) -> Problem:
     """A 422 that names every wrong parameter. errors: as pydantic lists them."""
     found = [
         {
-            "parameter": ".".join(str(part) for part in each["loc"] if part not in ("query", "body", "path")),
-            "detail": each["msg"],
+            "parameter": ".".join(
+                str(part) for part in error["loc"] if part not in ("query", "body", "path")
+            ),
+            "detail": error["msg"],
         }
-        for each in errors
+        for error in errors
     ]
     first = found[0]
     name = first["parameter"] or "the request"
@@ -115,5 +121,5 @@ def _sentence(error: HTTPException) -> str:
     if error.status_code == 404:
         return "there is nothing at this address; see /openapi.json"
     if error.status_code == 405:
-        return "this address does not take that method; see /openapi.json"
+        return "this address does not support that method; see /openapi.json"
     return str(error.detail)

@@ -1,4 +1,4 @@
-"""The query of a blurred picture, generated from `Settings`: names, help, limits and defaults are declared there."""
+"""The query parameters of a blurred picture, derived from `Settings`, which declares names, help, ranges and defaults."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ _EXAMPLES = {"focus": ["subject", "0.4,0.6"], "shape": ["disc", "blades:7:0.3"],
 
 
 class Rendering(BaseModel):
-    """How the picture is delivered."""
+    """Size and format of the response."""
 
     model_config = ConfigDict(extra="forbid")
 
     size: Annotated[
         Literal["preview", "full"],
-        Parameter(description="preview: about 1 MP, or the photo if it is smaller, without metadata."),
+        Parameter(description="preview: about 1 MP, or the photo's size if smaller; no metadata."),
     ] = "full"
     format: Annotated[
         Literal["jpeg", "png"], Parameter(description="png keeps 16 bits of a 16-bit photo.")
     ] = "jpeg"
     lens_points: Annotated[
         int | None,
-        Parameter(ge=1, le=4096, description="At most so many points of the lens: 32 while a hand moves."),
+        Parameter(
+            ge=1, le=4096, description="Maximum number of lens samples; 32 suits previews while dragging."
+        ),
     ] = None
-    keep_gps: Annotated[bool, Parameter(description="Leave the place in the picture's metadata.")] = False
+    keep_gps: Annotated[bool, Parameter(description="Keep the GPS location in the metadata.")] = False
 
 
 def _parameter(setting: Field[Any]) -> Any:
@@ -46,18 +48,18 @@ def _parameter(setting: Field[Any]) -> Any:
 
 
 BlurQuery: Any = create_model(
-    "BlurQuery", __base__=Rendering, **{each.name: _parameter(each) for each in setting_fields()}
+    "BlurQuery", __base__=Rendering, **{setting.name: _parameter(setting) for setting in setting_fields()}
 )
 
 
-def settings_of(query: Any) -> Settings:
-    """The settings in a checked query. Raises Problem 422 for a point outside the picture and what is no shape."""
-    values = {each.name: getattr(query, each.name) for each in setting_fields()}
+def settings_from(query: Any) -> Settings:
+    """The settings in a validated query. Raises Problem 422 for a point outside the picture or an unknown shape."""
+    values = {setting.name: getattr(query, setting.name) for setting in setting_fields()}
     try:
         settings = Settings(**values)
         if settings.shape_file:
             raise ValueError(
-                f"shape is {values['shape']!r}, the name of a file, which is not read here; name a shape"
+                f"shape is {values['shape']!r}, a file name; the service reads no files, so name a shape"
             )
     except ValueError as error:
         name = str(error).split(" ", 1)[0]
@@ -65,12 +67,12 @@ def settings_of(query: Any) -> Settings:
     return settings
 
 
-def declared() -> list[dict[str, Any]]:
-    """Every setting with its help, unit, limits, choices and default: what a page draws its controls from."""
-    return [_declared(each) for each in setting_fields()]
+def describe_settings() -> list[dict[str, Any]]:
+    """Name, help, unit, range, choices and default of every setting; the page builds its controls from them."""
+    return [_describe(setting) for setting in setting_fields()]
 
 
-def _declared(setting: Field[Any]) -> dict[str, Any]:
+def _describe(setting: Field[Any]) -> dict[str, Any]:
     facts: Mapping[str, Any] = setting.metadata
     names = ("help", "unit", "low", "high", "choices")
     return {"name": setting.name, "default": setting.default} | {name: facts[name] for name in names}

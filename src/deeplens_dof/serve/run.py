@@ -1,4 +1,4 @@
-"""Starts the service: uvicorn with bounded heads, slow senders cut off, and a graceful end."""
+"""Runs the service: uvicorn with bounded request heads, a time limit for slow clients, and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from deeplens_dof.serve.access import LOOPBACK, Access
 from deeplens_dof.serve.app import create_app
 from deeplens_dof.serve.limits import ServiceLimits, limits_from
-from deeplens_dof.serve.problems import MEDIA_TYPE, body_of
+from deeplens_dof.serve.problems import MEDIA_TYPE, problem_body
 from deeplens_dof.serve.telemetry import start_logging
 
 _LONGEST_HEAD = 32 * 1024
@@ -26,23 +26,36 @@ _SHORTEST_TOKEN = 16
 def serve(
     host: str, port: int, token_file: Path | None, allow_hosts: Sequence[str], changed_limits: Sequence[str]
 ) -> None:
-    """Serves until it is told to stop. Raises ValueError and OSError for what cannot be."""
+    """Serves until stopped by SIGINT or SIGTERM.
+
+    Args:
+        host: address to listen on; 0.0.0.0 or :: for every address.
+        port: port to listen on; 0 for any free one.
+        token_file: file with the bearer token to require; None requires none.
+        allow_hosts: further host names that the service answers to.
+        changed_limits: "name=value" each, see `limits_from`.
+
+    Raises:
+        ValueError: for an unknown limit and a weak token.
+        OSError: when the port cannot be opened or the token file cannot be read.
+    """
     limits = limits_from(changed_limits)
     access = Access((*LOOPBACK, *_names_of(host), *allow_hosts), _token(token_file))
     start_logging()
     if not _is_loopback(host) and access.token is None:
         print(
-            f"deeplens: {host} lets other machines in, and no --token-file asks who they are", file=sys.stderr
+            f"deeplens: {host} accepts connections from other machines without a token; set --token-file",
+            file=sys.stderr,
         )
     listening = _listening(host, port)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(
-        f"DeepLens is at http://{_bracketed(shown)}:{listening.getsockname()[1]} (Ctrl-C ends it)",
+        f"DeepLens is running at http://{_bracketed(shown)}:{listening.getsockname()[1]} (press Ctrl-C to stop)",
         file=sys.stderr,
     )
     config = uvicorn.Config(
         create_app(limits, access),
-        http=patient_protocol(limits),
+        http=timed_protocol(limits),
         ws="none",
         loop="asyncio",
         access_log=False,
@@ -56,10 +69,10 @@ def serve(
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
-    """HTTP/1.1 whose patience with a request's head ends, and whose own errors are problems."""
+def timed_protocol(limits: ServiceLimits) -> type[H11Protocol]:
+    """HTTP/1.1 with a time limit for request heads (`read_seconds`), whose own errors are problems."""
 
-    class PatientProtocol(H11Protocol):
+    class TimedProtocol(H11Protocol):
         head_timer: TimerHandle | None = None
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -71,7 +84,7 @@ def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            """A request's head is timed from its first byte on; `scope` changes once it is whole."""
+            """Times a request's head from its first byte; `scope` changes once the head is complete."""
             if self.head_timer is None and (self.cycle is None or self.cycle.response_complete):
                 self.head_timer = self.loop.call_later(limits.read_seconds, self._too_slow)
             before = self.scope
@@ -80,7 +93,9 @@ def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
                 self._stop_timer()
 
         def send_400_response(self, msg: str) -> None:
-            body = json.dumps(body_of(400, f"this is no HTTP request ({msg.rstrip('.')}); check the client"))
+            body = json.dumps(
+                problem_body(400, f"this is not an HTTP request ({msg.rstrip('.')}); check the client")
+            )
             head = (
                 f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
             )
@@ -97,7 +112,7 @@ def patient_protocol(limits: ServiceLimits) -> type[H11Protocol]:
             if not self.transport.is_closing():
                 self.transport.close()
 
-    return PatientProtocol
+    return TimedProtocol
 
 
 def _token(file: Path | None) -> str | None:
@@ -113,7 +128,7 @@ def _token(file: Path | None) -> str | None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises OSError, one sentence."""
+    """A bound socket. Raises OSError with the address, the reason and the remedy."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -128,7 +143,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _names_of(host: str) -> list[str]:
-    """The address as a browser would name it; none where it stands for every address."""
+    """The host as a browser names it; empty for the wildcard addresses."""
     return [] if host in ("0.0.0.0", "::") else [_bracketed(host)]
 
 

@@ -1,4 +1,4 @@
-"""The service without its addresses: photos are stored, and jobs go to workers and come back as answers."""
+"""The service behind the routes: stores photos, submits jobs to workers, and turns their failures into problems."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,24 @@ from deeplens_dof.runtime.worker_pool import (
 )
 from deeplens_dof.serve import worker
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.problems import GoneError, Problem
-from deeplens_dof.serve.store import Store, Stored
-from deeplens_dof.serve.telemetry import Journal, log
+from deeplens_dof.serve.photo_files import PhotoFiles
+from deeplens_dof.serve.problems import ClientDisconnectedError, Problem
+from deeplens_dof.serve.store import Store, StoredPhoto
+from deeplens_dof.serve.telemetry import Metrics, log
 from deeplens_dof.settings import Settings
 
-_STARTING = "the service is loading its weights and compiling its inner loops; try again in a moment"
-_BUSY_SECONDS = 1.0  # a job's time, where none was done yet
+_STARTING = "the service is loading its weights and compiling its kernels; try again in a moment"
+_FIRST_JOB_SECONDS = 1.0  # assumed until a job has been timed
 
 
 class Service:
-    """Workers and stored photos. Made and used in one event loop."""
+    """Workers and stored photos. Create and use it in one event loop."""
 
-    def __init__(self, limits: ServiceLimits, journal: Journal | None = None) -> None:
-        self.limits, self.journal = limits, journal or Journal()
+    def __init__(self, limits: ServiceLimits, metrics: Metrics | None = None) -> None:
+        self.limits, self.metrics = limits, metrics or Metrics()
         self.store = Store(limits, self._forget)
         self.pool = Pool(
-            worker.open_darkroom,
+            worker.load_state,
             (limits,),
             workers=limits.workers,
             waiting=limits.queue,
@@ -53,24 +55,24 @@ class Service:
             memory_bytes=limits.worker_memory_bytes,
             start_seconds=900,
         )
-        self.unfinished, self.usual_seconds = 0, _BUSY_SECONDS
+        self.unfinished, self.usual_seconds = 0, _FIRST_JOB_SECONDS
         self.started = self.stopping = False
 
     def check_ready(self) -> None:
-        """Raises Problem 503 until every worker was ready for its first photo once, and again when the service stops."""
+        """Raises Problem 503 until every worker has been ready once, and again while the service stops."""
         try:
             self.started = self.started or self.pool.wait_ready(0)
         except Exception as error:
             raise Problem(503, f"the workers cannot start: {error}; see deeplens doctor") from None
         ready = self.started and not self.stopping
-        self.journal.ready.set(ready)
+        self.metrics.ready.set(ready)
         if not ready:
             raise Problem(
                 503, "the service is stopping" if self.stopping else _STARTING, {"Retry-After": "2"}
             )
 
     async def watch(self) -> None:
-        """Deletes what has expired, for as long as the service runs."""
+        """Deletes expired photos, for as long as the service runs."""
         while True:
             await asyncio.sleep(min(5.0, self.limits.stored_seconds / 4))
             self.store.expire()
@@ -80,36 +82,51 @@ class Service:
         await asyncio.to_thread(self.pool.stop, True)
         self.store.close()
 
-    async def add_photo(self, request: Request, file: UploadFile, depth: UploadFile | str | None) -> Stored:
-        """Stores a photo and finds its depth, or takes it from a depth file or as the word says."""
+    async def add_photo(
+        self, request: Request, file: UploadFile, depth: UploadFile | str | None
+    ) -> StoredPhoto:
+        """Stores a photo and its depth.
+
+        Args:
+            request: aborts the work when its client disconnects.
+            file: the photo.
+            depth: a depth file, or "auto", "embedded", "predict"; None is "auto".
+
+        Raises:
+            Problem: for a photo or depth that cannot be read, and a service that is full.
+        """
         with self.store.new() as stored:
-            await asyncio.to_thread(_write, file, stored.place.photo)
+            await asyncio.to_thread(_write, file, stored.files.photo)
             given = await self._depth_file(stored, depth)
             seconds = self.limits.decode_seconds
-            width, height = await self.job(request, worker.open_photo, stored.place, seconds=seconds)
-            facts = await self.job(request, worker.analyse_photo, stored.place, given)
+            width, height = await self.job(request, worker.open_photo, stored.files, seconds=seconds)
+            facts = await self.job(request, worker.analyse_photo, stored.files, given)
             if isinstance(given, Path):
                 given.unlink()
             stored.facts = {"id": stored.id, "width": width, "height": height, **facts}
         return stored
 
     async def blur(
-        self, request: Request, stored: Stored, settings: Settings, rendering: dict[str, Any]
+        self, request: Request, stored: StoredPhoto, settings: Settings, rendering: dict[str, Any]
     ) -> tuple[bytes, dict[str, str]]:
-        """A picture's file and headers. Full pictures have a worker of their own, where there are two."""
+        """The refocused picture as a file, and its headers.
+
+        With two workers or more, full pictures use another worker than previews,
+        which stay quick.
+        """
         full = rendering["size"] == "full"
         picture: tuple[bytes, dict[str, str]] = await self.job(
-            request, worker.blur, stored.place, settings, rendering, full=full
+            request, worker.blur, stored.files, settings, rendering, full=full
         )
         return picture
 
-    async def repair_depth(self, request: Request, stored: Stored, file: UploadFile | bytes) -> None:
-        """Takes a repaired depth picture in place of the depth."""
+    async def repair_depth(self, request: Request, stored: StoredPhoto, file: UploadFile | bytes) -> None:
+        """Replaces the depth by a repaired 16-bit PNG, see `worker.repair_depth`."""
         upload = stored.folder / f"repair-{secrets.token_hex(4)}.png"
         await asyncio.to_thread(_write, file, upload)
-        place = stored.place
+        files = stored.files
         try:
-            newer = type(place)(place.id, place.folder, place.version + 1)
+            newer = replace(files, version=files.version + 1)
             stored.facts |= await self.job(request, worker.repair_depth, newer, upload)
             stored.version += 1
         finally:
@@ -120,32 +137,45 @@ class Service:
         self,
         request: Request,
         work: Callable[..., Any],
-        place: Any,
+        files: PhotoFiles,
         *given: Any,
         full: bool = False,
         seconds: float | None = None,
     ) -> Any:
-        """What a worker makes of it. Raises Problem for what goes wrong, GoneError when nobody waits any more."""
+        """The result of `work(state, on_progress, files, *given)` in a worker.
+
+        Args:
+            request: aborts the work when its client disconnects.
+            work: a function of `worker`.
+            files: the photo; its jobs run in order, in one worker.
+            given: further arguments.
+            full: use the photo's worker for full pictures.
+            seconds: time limit; None for that of any job.
+
+        Raises:
+            Problem: for a full queue, and a job that fails.
+            ClientDisconnectedError: when the client has disconnected.
+        """
         self.check_ready()
         name = work.__name__
         try:
             future = self.pool.submit(
-                work, place, *given, name="the job", key=(place.id, full), seconds=seconds
+                work, files, *given, name="the job", key=(files.id, full), seconds=seconds
             )
         except PoolFullError:
-            self.journal.failed.labels("full").inc()
+            self.metrics.failed.labels("full").inc()
             wait = math.ceil(self.usual_seconds * (self.unfinished + 1) / self.limits.workers)
             raise Problem(
                 429,
-                f"{self.unfinished} jobs are waiting or at work; try again later",
+                f"{self.unfinished} jobs are running or waiting; try again later",
                 {"Retry-After": str(min(max(wait, 1), 60))},
             ) from None
         started = time.monotonic()
         self._count(+1)
         try:
             answer = await _answer(request, future)
-        except GoneError:
-            self.journal.failed.labels("gone").inc()
+        except ClientDisconnectedError:
+            self.metrics.failed.labels("gone").inc()
             raise
         except Exception as error:
             raise self._problem(error, name) from error
@@ -153,16 +183,16 @@ class Service:
             self._count(-1)
         took = time.monotonic() - started
         self.usual_seconds += 0.1 * (took - self.usual_seconds)
-        self.journal.jobs.labels(name).observe(took)
+        self.metrics.jobs.labels(name).observe(took)
         return answer
 
     def _count(self, more: int) -> None:
         self.unfinished += more
-        self.journal.busy.set(self.unfinished)
+        self.metrics.busy.set(self.unfinished)
 
     def _problem(self, error: Exception, name: str) -> Exception:
-        """What a job's failure is to the caller; errors of ours stay what they are."""
-        self.journal.failed.labels(type(error).__name__).inc()
+        """The problem that tells the caller of a failed job; internal errors are returned unchanged."""
+        self.metrics.failed.labels(type(error).__name__).inc()
         retry = {"Retry-After": "1"}
         if isinstance(error, TimeLimitError) and name == "open_photo":
             return Problem(422, "the photo takes too long to open; export it again as JPEG or PNG")
@@ -170,7 +200,7 @@ class Service:
             return Problem(503, f"{error}", retry)
         if isinstance(error, WorkerDiedError):
             log.error("worker died", extra={"facts": {"job": name, "error": str(error)}})
-            return Problem(503, "the worker that was at this job ended; try again", retry)
+            return Problem(503, "the worker process of this job died; try again", retry)
         if isinstance(error, WorkerError):
             return Problem(503, str(error), retry)
         if isinstance(error, MemoryError):
@@ -185,7 +215,7 @@ class Service:
             return Problem(422, str(error))
         return error
 
-    async def _depth_file(self, stored: Stored, depth: UploadFile | str | None) -> Path | str:
+    async def _depth_file(self, stored: StoredPhoto, depth: UploadFile | str | None) -> Path | str:
         if depth is None or isinstance(depth, str):
             return depth or "auto"
         head = await depth.read(SIGNATURE_BYTES)
@@ -200,7 +230,7 @@ class Service:
         return path
 
     def _forget(self, id: str) -> None:
-        """A deleted photo leaves the workers' memory too."""
+        """Removes a deleted photo from the workers' caches."""
         for full in (False, True):
             with suppress(WorkerError):
                 self.pool.submit(worker.forget, id, key=(id, full))
@@ -208,24 +238,24 @@ class Service:
 
 
 async def _answer(request: Request, future: Future[Any]) -> Any:
-    """The future's result; cancels it if it is not begun when whoever asked hangs up."""
+    """The future's result. Cancels a job that has not begun when the client disconnects."""
     result = asyncio.wrap_future(future)
-    gone = asyncio.ensure_future(_hangs_up(request))
+    gone = asyncio.ensure_future(_disconnects(request))
     try:
         await asyncio.wait((result, gone), return_when=asyncio.FIRST_COMPLETED)
         if not result.done():
             future.cancel()
-            raise GoneError
+            raise ClientDisconnectedError
         return result.result()
     finally:
         gone.cancel()
         if not result.done():
             result.cancel()
         elif not result.cancelled():
-            result.exception()  # it was looked at
+            result.exception()  # marks it as retrieved
 
 
-async def _hangs_up(request: Request) -> None:
+async def _disconnects(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

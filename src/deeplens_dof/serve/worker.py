@@ -1,7 +1,7 @@
-"""What is done in a worker process: photos are opened, their depth found and repaired, pictures made.
+"""The jobs of a worker process: open a photo, estimate and repair its depth, render pictures.
 
-A worker keeps the photos that it worked on last; what it does not have, it reads from the photo's folder again, so that
-nothing is lost when it is killed.
+A worker caches the photos it used last and reads others from their folder again, so nothing is lost when it is killed.
+Each job takes the worker's state and `on_progress`, as `runtime.worker_pool` passes them; none of them reports progress.
 """
 
 from __future__ import annotations
@@ -24,158 +24,197 @@ from deeplens_dof.photo.remove_gps import without_gps
 from deeplens_dof.pipeline import Scene, Settings, analyse, focus_overlay, preview, refocus
 from deeplens_dof.scene import NETWORKS
 from deeplens_dof.serve.limits import ServiceLimits
-from deeplens_dof.serve.photo_files import Place
+from deeplens_dof.serve.photo_files import PhotoFiles
 from deeplens_dof.warmup import warm_up
 
 Size = Literal["preview", "full"]
-Tell = Callable[[str], None]
-PREVIEW_QUALITY, FULL_QUALITY = 85, None  # of JPEG; None is about the photo's own
-BYTES_PER_PIXEL = 3 + 12 + 12 + 4 + 12  # pixels, linear and recovered light, depth, and what comes and goes
+OnProgress = Callable[[str], None]
+PREVIEW_QUALITY, FULL_QUALITY = 85, None  # JPEG quality; None matches that of the photo
+# Pixels, linear light, reconstructed light, depth, temporary arrays.
+BYTES_PER_PIXEL = 3 + 12 + 12 + 4 + 12
 
 
 @dataclass
-class Darkroom:
-    """A worker's state: its limits, and the scenes it keeps by photo, version and size, the oldest first."""
+class WorkerState:
+    """The state of a worker process.
+
+    limits: those of the service.
+    scenes: cached scenes by id, version and size, the least recently used first.
+    opened: id and pixels of a photo that has been opened, but not yet analysed.
+    """
 
     limits: ServiceLimits
     scenes: OrderedDict[tuple[str, int, Size], Scene] = field(default_factory=OrderedDict)
-    opened: tuple[str, Photo] | None = None  # between opening and analysing it
+    opened: tuple[str, Photo] | None = None
 
-    def keep(self, place: Place, size: Size, scene: Scene) -> Scene:
-        """Keeps a scene, and lets go of old versions and of the oldest scenes where they are too many."""
-        for key in [key for key in self.scenes if key[0] == place.id and key[2] == size]:
+    def keep(self, files: PhotoFiles, size: Size, scene: Scene) -> Scene:
+        """Caches a scene. Drops its old versions, and the least recently used scenes beyond `worker_cache_bytes`."""
+        for key in [key for key in self.scenes if key[0] == files.id and key[2] == size]:
             del self.scenes[key]
-        self.scenes[place.id, place.version, size] = scene
-        held = {key: each.photo.pixels.size // 3 * BYTES_PER_PIXEL for key, each in self.scenes.items()}
+        self.scenes[files.id, files.version, size] = scene
+        held = {key: kept.photo.pixels.size // 3 * BYTES_PER_PIXEL for key, kept in self.scenes.items()}
         for key in list(self.scenes)[:-1]:
             if sum(held.values()) <= self.limits.worker_cache_bytes:
                 break
             del self.scenes[key], held[key]
         return scene
 
-    def scene(self, place: Place, size: Size) -> Scene:
-        """The scene of a stored photo, kept or read again."""
-        key = place.id, place.version, size
+    def scene(self, files: PhotoFiles, size: Size) -> Scene:
+        """The scene of a stored photo, from the cache or its files."""
+        key = files.id, files.version, size
         if key in self.scenes:
             self.scenes.move_to_end(key)
             return self.scenes[key]
-        full = self.scenes.get((place.id, place.version, "full"))
+        full = self.scenes.get((files.id, files.version, "full"))
         if full is None:
-            facts = place.facts()
+            facts = files.facts()
             subject = (float(facts["subject"][0]), float(facts["subject"][1]))
             source, confidence = facts["depth_source"], facts["subject_confidence"]
-            full = Scene(self.photo(place), place.depth(), subject, source, place.matte(), confidence)
+            full = Scene(self.photo(files), files.depth(), subject, source, files.matte(), confidence)
         scene = full if size == "full" else preview(full, self.limits.preview_pixels)
-        return self.keep(place, size, scene)
+        return self.keep(files, size, scene)
 
-    def photo(self, place: Place) -> Photo:
-        if self.opened and self.opened[0] == place.id:
+    def photo(self, files: PhotoFiles) -> Photo:
+        if self.opened and self.opened[0] == files.id:
             return self.opened[1]
-        return read(place.photo.read_bytes(), limits=self.limits.for_photos())
+        return read(files.photo.read_bytes(), limits=self.limits.for_photos())
 
 
-def open_darkroom(limits: ServiceLimits) -> Darkroom:
-    """Loads the weights and compiles every inner loop; raises what the failing part raises."""
+def load_state(limits: ServiceLimits) -> WorkerState:
+    """Loads the weights and compiles every kernel; errors propagate to the pool."""
     warm_up()
-    return Darkroom(limits)
+    return WorkerState(limits)
 
 
-def open_photo(room: Darkroom, tell: Tell, place: Place) -> tuple[int, int]:
-    """Decodes a photo that has come in: (width, height). Raises PhotoError."""
-    room.opened = None
-    photo = room.photo(place)
-    room.opened = place.id, photo
+def open_photo(state: WorkerState, on_progress: OnProgress, files: PhotoFiles) -> tuple[int, int]:
+    """Decodes an uploaded photo; returns (width, height) in px. Raises PhotoError."""
+    state.opened = None
+    photo = state.photo(files)
+    state.opened = files.id, photo
     return photo.width, photo.height
 
 
-def analyse_photo(room: Darkroom, tell: Tell, place: Place, depth: str | Path) -> dict[str, Any]:
-    """Depth and subject of a photo, stored beside it. depth: as `analyse` takes it."""
-    photo = room.photo(place)
-    room.opened = None
+def analyse_photo(
+    state: WorkerState, on_progress: OnProgress, files: PhotoFiles, depth: str | Path
+) -> dict[str, Any]:
+    """Estimates and stores the depth and the subject of a photo.
+
+    Args:
+        state: of the worker.
+        on_progress: unused.
+        files: the photo.
+        depth: a depth file, or "auto", "embedded", "predict".
+
+    Returns:
+        subject, subject_confidence and depth_source.
+
+    Raises:
+        ValueError: for a depth file that cannot be read, and a photo without embedded depth if that was asked for.
+    """
+    photo = state.photo(files)
+    state.opened = None
     found = analyse(photo, _read_depth(depth, photo) if isinstance(depth, Path) else depth)
     facts = {
         "subject": found.subject,
         "subject_confidence": round(found.subject_confidence, 3),
         "depth_source": found.depth_source,
     }
-    place.write_matte(found.matte)
-    stored = place.write_depth(found.inverse_depth, facts)
-    room.keep(place, "preview", preview(replace(found, inverse_depth=stored), room.limits.preview_pixels))
+    files.write_matte(found.matte)
+    stored = files.write_depth(found.inverse_depth, facts)
+    state.keep(files, "preview", preview(replace(found, inverse_depth=stored), state.limits.preview_pixels))
     return facts
 
 
 def blur(
-    room: Darkroom, tell: Tell, place: Place, settings: Settings, rendering: dict[str, Any]
+    state: WorkerState,
+    on_progress: OnProgress,
+    files: PhotoFiles,
+    settings: Settings,
+    rendering: dict[str, Any],
 ) -> tuple[bytes, dict[str, str]]:
-    """The picture's file, and as headers where the focus lies: the point, and its depth as a share of white."""
-    scene = room.scene(place, rendering["size"])
+    """The refocused picture as a file, and its headers.
+
+    The headers give the focus: the point x,y in 0..1, and its inverse depth, 0 at black to 1 at white of the depth picture.
+    """
+    scene = state.scene(files, rendering["size"])
     result = refocus(scene, settings, lens_points=rendering["lens_points"])
     photo = result.photo.with_pixels(result.image)
     picture = _file(photo, rendering["size"], rendering["format"], settings.as_dict(), rendering["keep_gps"])
-    _, black, white = place.scale()
+    _, black, white = files.scale()
     x, y = scene.focus_point(settings)
     near = (scene.focus_depth(settings) - black) / (white - black)
     return picture, {"DeepLens-Focus": f"{x:.6g},{y:.6g}", "DeepLens-Focus-Depth": f"{near:.5f}"}
 
 
-def overlay(room: Darkroom, tell: Tell, place: Place, settings: Settings, size: Size) -> bytes:
-    """What is in focus under these settings, as a PNG."""
-    scene, stream = room.scene(place, size), io.BytesIO()
+def overlay(
+    state: WorkerState, on_progress: OnProgress, files: PhotoFiles, settings: Settings, size: Size
+) -> bytes:
+    """The parts in focus under these settings, as a PNG: green sharp, blue nearer, red farther."""
+    scene, stream = state.scene(files, size), io.BytesIO()
     shown = focus_overlay(scene.photo, scene.coc_px(settings))
     Image.fromarray(shown).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
-def original(room: Darkroom, tell: Tell, place: Place, size: Size) -> bytes:
-    """The photo as it came, upright, as a JPEG without metadata."""
-    photo = room.scene(place, size).photo
+def original(state: WorkerState, on_progress: OnProgress, files: PhotoFiles, size: Size) -> bytes:
+    """The uploaded photo, upright, as a JPEG without metadata."""
+    photo = state.scene(files, size).photo
     return photo.to_bytes(strip_metadata=True, format="JPEG", quality=PREVIEW_QUALITY)
 
 
-def depth_picture(room: Darkroom, tell: Tell, place: Place, size: Size) -> bytes:
-    """Inverse depth as a 16-bit grey PNG, near is bright."""
-    scene, stream = room.scene(place, size), io.BytesIO()
-    write_grey(stream, scene.inverse_depth, ".png", place.scale())
+def depth_picture(state: WorkerState, on_progress: OnProgress, files: PhotoFiles, size: Size) -> bytes:
+    """The inverse depth as a 16-bit grey PNG, near is bright."""
+    scene, stream = state.scene(files, size), io.BytesIO()
+    write_grey(stream, scene.inverse_depth, ".png", files.scale())
     return stream.getvalue()
 
 
-def repair_depth(room: Darkroom, tell: Tell, place: Place, file: Path) -> dict[str, Any]:
-    """Takes a repaired depth picture, and stores it under the place's new version.
+def repair_depth(
+    state: WorkerState, on_progress: OnProgress, files: PhotoFiles, file: Path
+) -> dict[str, Any]:
+    """Stores a repaired depth picture as version `files.version`.
 
-    Of the photo's size, it replaces the depth. Of the preview's size, what differs from the first depth there is
-    changed in full size too, and the rest stays as fine as it was. Any other size is fitted to the photo.
+    A picture of the photo's size replaces the depth. One of the preview's size is compared with the first depth at
+    that size, and only the difference is applied at full size, so the rest keeps its detail. Any other size is
+    resampled to the photo.
+
+    Returns:
+        The facts of the photo, with depth_source "repaired".
+
+    Raises:
+        ValueError: for a file that is not a depth picture of the photo's shape.
     """
-    before = replace(place, version=place.version - 1)
-    scene = room.scene(before, "preview")
-    first = place.depth(first=True)
-    given = read_depth_file(file, max_pixels=first.values.size, untagged=place.scale())
+    before = replace(files, version=files.version - 1)
+    scene = state.scene(before, "preview")
+    first = files.depth(first=True)
+    given = read_depth_file(file, max_pixels=first.values.size, untagged=files.scale())
     small, scale = scene.inverse_depth.shape, None
     if given.shape != first.shape and given.shape == small and given.unit == first.unit:
-        scale = place.scale()
+        scale = files.scale()
         given = _repaired(first, given, scale)
     elif given.shape != first.shape:
-        given = fit_to(given, *first.shape, room.photo(place).srgb8())
-    if scene.depth_source not in NETWORKS:  # a repair of measured depth is no guess of a network's
-        place.write_matte(None)
-    facts = place.facts() | {"depth_source": "repaired"}
-    stored = place.write_depth(given, facts, scale)
-    matte = place.matte()
+        given = fit_to(given, *first.shape, state.photo(files).srgb8())
+    if scene.depth_source not in NETWORKS:  # the matte belongs to predicted depth only
+        files.write_matte(None)
+    facts = files.facts() | {"depth_source": "repaired"}
+    stored = files.write_depth(given, facts, scale)
+    matte = files.matte()
     repaired = replace(
         scene,
         inverse_depth=stored.sampled(*small),
         depth_source="repaired",
         matte=None if matte is None else resize(matte, *small),
     )
-    room.keep(place, "preview", repaired)
+    state.keep(files, "preview", repaired)
     return facts
 
 
-def forget(room: Darkroom, tell: Tell, id: str) -> None:
-    """Lets go of all that is kept of a deleted photo."""
-    for key in [key for key in room.scenes if key[0] == id]:
-        del room.scenes[key]
-    if room.opened and room.opened[0] == id:
-        room.opened = None
+def forget(state: WorkerState, on_progress: OnProgress, id: str) -> None:
+    """Drops a deleted photo from the cache."""
+    for key in [key for key in state.scenes if key[0] == id]:
+        del state.scenes[key]
+    if state.opened and state.opened[0] == id:
+        state.opened = None
 
 
 def _read_depth(file: Path, photo: Photo) -> InverseDepth:
@@ -183,10 +222,10 @@ def _read_depth(file: Path, photo: Photo) -> InverseDepth:
 
 
 def _repaired(first: InverseDepth, given: InverseDepth, scale: Scale) -> InverseDepth:
-    """The first depth with what was changed in a smaller copy of it."""
+    """The first depth with the changes that were made in a smaller copy of it."""
     _, black, white = scale
     change = given.values - first.sampled(*given.shape).values
-    change[np.abs(change) < (white - black) / 65535] = 0  # no more than the rounding of the file
+    change[np.abs(change) < (white - black) / 65535] = 0  # rounding of the file
     values = first.values + resize(change, *first.shape)
     return InverseDepth(np.clip(values, black, white), first.unit)
 

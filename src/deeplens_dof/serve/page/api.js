@@ -1,28 +1,33 @@
-// The HTTP API: every answer that is no success becomes a Problem with a sentence for people.
+// Calls of the HTTP API. Every response that is not a success becomes a Problem with a sentence for people.
 
 export class Problem extends Error {
   constructor(status, detail, retryAfterS = 0) {
     super(detail);
-    this.status = status; // 0: no answer at all
+    this.status = status; // 0: no response
     this.retryAfterS = retryAfterS;
+  }
+
+  /** Whether the same request may succeed later. */
+  get busy() {
+    return this.status === 429 || (this.status === 503 && this.retryAfterS > 0);
   }
 }
 
 const STORAGE = "deeplens-token";
 let askForToken = async () => null;
 
-/** ask: resolves to the token that a person types in, or null. */
+/** ask(): resolves to the token that a person enters, or null. */
 export function onTokenNeeded(ask) {
   askForToken = ask;
 }
 
-/** Fetches a path. progress(share) is called while the body comes in, when its length is known. */
+/** Fetches a path. progress(share): called as the body arrives, if its length is known. Rejects with a Problem. */
 export async function call(path, { method = "GET", body, headers = {}, signal, progress } = {}) {
   const token = sessionStorage.getItem(STORAGE);
-  const given = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
+  const sent = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
   let response;
   try {
-    response = await fetch(path, { method, body, headers: given, signal, cache: "no-store" });
+    response = await fetch(path, { method, body, headers: sent, signal, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "DeepLens does not answer. Is “deeplens serve” still running?");
@@ -43,12 +48,12 @@ export const json = async (path, options) => (await call(path, options)).json();
 
 function watched(response, progress) {
   const total = Number(response.headers.get("content-length"));
-  let come = 0;
+  let received = 0;
   return response.body.pipeThrough(
     new TransformStream({
       transform(part, controller) {
-        come += part.byteLength;
-        if (total) progress(come / total);
+        received += part.byteLength;
+        if (total) progress(received / total);
         controller.enqueue(part);
       },
     }),
@@ -56,13 +61,13 @@ function watched(response, progress) {
 }
 
 async function problemOf(response) {
-  const said = await response.json().catch(() => ({}));
-  const sentence = String(said.detail || response.statusText || "The request failed.");
+  const body = await response.json().catch(() => ({}));
+  const sentence = String(body.detail || response.statusText || "The request failed.");
   const retry = Number(response.headers.get("retry-after")) || 0;
   return new Problem(response.status, sentence[0].toUpperCase() + sentence.slice(1), retry);
 }
 
-/** Resolves once the service is ready; waiting(sentence) is called meanwhile. */
+/** Resolves once the service is ready. waiting(problem): called after each attempt until then. */
 export async function ready(waiting) {
   for (;;) {
     try {

@@ -1,5 +1,5 @@
-// Controls drawn from /v1/settings. What has stops on real lenses moves along them; what is unknown here still gets a
-// plain control, so that a new setting appears by itself.
+// Controls built from /v1/settings. Settings with stops on real lenses move in those stops; a setting that is unknown
+// here gets a plain control, so a new one appears by itself.
 
 const STOPS = {
   f_number: [1, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.5, 4, 4.5, 5, 5.6, 6.3, 7.1, 8, 9, 10, 11, 13, 14, 16, 18, 20, 22],
@@ -8,10 +8,10 @@ const STOPS = {
 };
 const TICKS = { f_number: [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22] };
 const NAMES = {
-  f_number: "f-number", focus_range: "Focus range", subject_sharp: "Subject sharp", lens_mm: "Lens length", nearest_m: "Nearest thing", shape: "Shape of the aperture",
-  highlights: "Highlights recovered", grain: "Grain put back", renderer: "Renderer",
+  f_number: "f-number", focus_range: "Focus range", subject_sharp: "Subject sharpness", lens_mm: "Focal length", nearest_m: "Nearest distance", shape: "Aperture shape",
+  highlights: "Highlight recovery", grain: "Film grain", renderer: "Renderer",
 };
-const PLACES = { f_number: "c-aperture", focus_range: "c-focus", subject_sharp: "c-focus" };
+const SECTIONS = { f_number: "c-aperture", focus_range: "c-focus", subject_sharp: "c-focus" };
 const SHAPES = [
   ["disc", "Disc", '<circle cx="12" cy="12" r="9"/>'],
   ["blades:6", "Six blades", '<path d="M12 3 20 7.5v9L12 21 4 16.5v-9Z"/>'],
@@ -22,7 +22,7 @@ const SHAPES = [
 ];
 
 export class Controls {
-  /** fields: as /v1/settings gives them. changed(name, value, final): final is false while a hand moves. */
+  /** fields: the list from /v1/settings. changed(final): called after a change; final is false while dragging. */
   constructor(fields, changed) {
     this.changed = changed;
     this.values = Object.fromEntries(fields.map((field) => [field.name, field.default]));
@@ -34,7 +34,7 @@ export class Controls {
   draw(field) {
     const { name } = field;
     if (field.choices.length === 1) return;
-    const place = document.getElementById(PLACES[name] || "c-lens");
+    const place = document.getElementById(SECTIONS[name] || "c-lens");
     const control = element("div", { className: `control${name === "f_number" ? " big" : ""}`, title: field.help });
     if (name === "shape") this.drawShapes(control, field);
     else if (field.choices.length) this.drawChoices(control, field);
@@ -60,8 +60,8 @@ export class Controls {
       range.style.setProperty("--fill", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
     };
     const read = () => (stops ? stops[range.value] : Number(range.value));
-    range.addEventListener("input", () => this.set(name, read(), false));
-    range.addEventListener("change", () => this.set(name, read(), true));
+    range.addEventListener("input", () => this.change(name, read(), false));
+    range.addEventListener("change", () => this.change(name, read(), true));
     this.shown[name](field.default);
   }
 
@@ -69,7 +69,7 @@ export class Controls {
     const select = element("select", { id: field.name });
     for (const choice of field.choices) select.append(new Option(choice, choice));
     control.append(element("label", { htmlFor: field.name, textContent: NAMES[field.name] || field.name }), select);
-    select.addEventListener("change", () => this.set(field.name, select.value, true));
+    select.addEventListener("change", () => this.change(field.name, select.value, true));
     this.shown[field.name] = (value) => (select.value = value);
     this.shown[field.name](field.default);
   }
@@ -84,8 +84,8 @@ export class Controls {
       group.append(label);
     }
     const output = element("output", {});
-    control.append(element("span", { textContent: "Shape of the aperture" }), output, group);
-    group.addEventListener("change", (event) => this.set("shape", event.target.value, true));
+    control.append(element("span", { textContent: NAMES.shape }), output, group);
+    group.addEventListener("change", (event) => this.change("shape", event.target.value, true));
     this.shown.shape = (value) => {
       for (const input of group.querySelectorAll("input")) input.checked = input.value === value;
       output.textContent = SHAPES.find((shape) => shape[0] === value)?.[1] ?? value;
@@ -93,18 +93,23 @@ export class Controls {
     this.shown.shape(field.default);
   }
 
-  /** Changes a setting and tells of it. */
-  set(name, value, final) {
+  /** Changes a setting and its control. */
+  set(name, value) {
     this.values[name] = value;
     this.shown[name]?.(value);
-    this.changed(name, value, final);
   }
 
-  /** Opens or closes the aperture by so many stops of the slider. */
+  /** Changes a setting and reports it. */
+  change(name, value, final) {
+    this.set(name, value);
+    this.changed(final);
+  }
+
+  /** Moves a setting by so many stops of its slider. */
   step(name, by) {
     const stops = STOPS[name];
     const at = nearest(stops, this.values[name]) + by;
-    this.set(name, stops[Math.min(stops.length - 1, Math.max(0, at))], true);
+    this.change(name, stops[Math.min(stops.length - 1, Math.max(0, at))], true);
   }
 }
 

@@ -1,10 +1,10 @@
-// Depth maps as the service gives and takes them: 16-bit grey PNG, near is bright. Read and written here, because a
-// canvas would cut them to 8 bits.
+// Depth maps as 16-bit grey PNG files, near is bright. Decoded and encoded here, because a canvas has 8 bits only.
 
+const GRID = 48; // samples along each side of a rectangle
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 export class DepthMap {
-  /** codes: Uint16Array, row by row, 0 far .. 65535 near. description: the text that says what they mean. */
+  /** codes: Uint16Array, row by row, 0 far .. 65535 near. description: the PNG's text with their unit and scale. */
   constructor(width, height, codes, description = "") {
     Object.assign(this, { width, height, codes, description });
   }
@@ -20,28 +20,52 @@ export class DepthMap {
     return row * this.width + column;
   }
 
-  /** How many pixels lie in each of so many equal steps of depth. */
+  /** The number of pixels in each of so many equal steps of depth. */
   histogram(steps) {
     const counts = new Array(steps).fill(0);
     for (const code of this.codes) counts[Math.min(steps - 1, Math.floor((code / 65536) * steps))] += 1;
     return counts;
   }
 
-  /** Which share of black to white the focus range 1 covers. */
+  /** The share of black to white that a focus range of 1 covers. */
   get fullRange() {
-    const [, unit, , white] = /unit (\S+), black (\S+), white (\S+)/.exec(this.description) || [];
-    const black = Number((/black ([^,\s]+)/.exec(this.description) || [0, 0])[1]);
-    if (unit !== "1/m") return white ? 1 / (Number(white) - black) : 1;
+    const scale = /unit (\S+), black (\S+), white (\S+)/.exec(this.description);
+    if (!scale) return 1;
+    const [, unit, black, white] = scale;
+    if (unit !== "1/m") return 1 / (Number(white) - parseFloat(black));
     const sorted = Uint16Array.from(this.codes.filter((_, i) => i % 31 === 0)).sort();
     return (sorted[Math.floor(sorted.length * 0.995)] - sorted[Math.floor(sorted.length * 0.005)]) / 65535;
   }
+
+  /**
+   * The focus that keeps a rectangle sharp: { point, depth, range }. The depth is the middle of those in the rectangle,
+   * without the nearest and farthest tenth; the point is one of that depth, close to the rectangle's centre.
+   */
+  focusFor(left, top, right, bottom) {
+    const centre = [(left + right) / 2, (top + bottom) / 2];
+    const samples = this.samplesIn(left, top, right, bottom).sort((a, b) => a.depth - b.depth);
+    const far = samples[Math.floor(samples.length * 0.1)].depth, near = samples[Math.floor(samples.length * 0.9)].depth;
+    const cost = ({ depth, point: [x, y] }) => Math.abs(depth - (near + far) / 2) + 0.05 * Math.hypot(x - centre[0], y - centre[1]);
+    const { point, depth } = samples.reduce((a, b) => (cost(a) <= cost(b) ? a : b));
+    const widest = 2 * Math.max(near - depth, depth - far); // the range is centred on the focus
+    const range = Math.max(0.04, widest / this.fullRange + 0.02);
+    return { point, depth, range: Math.min(1, Math.round(range * 100) / 100) };
+  }
+
+  samplesIn(left, top, right, bottom) {
+    return Array.from({ length: GRID * GRID }, (_, n) => {
+      const x = left + (((n % GRID) + 0.5) / GRID) * (right - left);
+      const y = top + ((Math.floor(n / GRID) + 0.5) / GRID) * (bottom - top);
+      return { point: [x, y], depth: this.at(x, y) };
+    });
+  }
 }
 
-/** A 16-bit grey PNG to a DepthMap. Throws for anything else. */
+/** Decodes a 16-bit grey PNG into a DepthMap. Throws for anything else. */
 export async function readDepth(buffer) {
   const bytes = new Uint8Array(buffer);
   const view = new DataView(buffer);
-  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new Error("The depth is no PNG.");
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new Error("The depth is not a PNG file.");
   let width = 0, height = 0, description = "";
   const parts = [];
   for (let at = 8; at + 8 <= bytes.length; ) {
@@ -51,7 +75,7 @@ export async function readDepth(buffer) {
     if (kind === "IHDR") {
       width = view.getUint32(at + 8);
       height = view.getUint32(at + 12);
-      if (body[8] !== 16 || body[9] !== 0 || body[12]) throw new Error("The depth is no 16-bit grey PNG.");
+      if (body[8] !== 16 || body[9] !== 0 || body[12]) throw new Error("The depth is not a 16-bit grey PNG file.");
     } else if (kind === "IDAT") parts.push(body);
     else if (kind === "tEXt") {
       const text = new TextDecoder("latin1").decode(body);
@@ -63,7 +87,7 @@ export async function readDepth(buffer) {
   return new DepthMap(width, height, unfiltered(rows, width, height), description);
 }
 
-/** A DepthMap as the bytes of a 16-bit grey PNG. */
+/** Encodes a DepthMap as a 16-bit grey PNG. */
 export async function writeDepth(map) {
   const stride = map.width * 2 + 1;
   const rows = new Uint8Array(stride * map.height);
@@ -89,7 +113,7 @@ async function through(stream, blob) {
   return new Uint8Array(await new Response(blob.stream().pipeThrough(stream)).arrayBuffer());
 }
 
-/** Undoes the five filters of PNG (ISO/IEC 15948, 9.2) for two bytes a pixel. */
+/** Reverses the five PNG filters (ISO/IEC 15948, 9.2), for two bytes per pixel. */
 function unfiltered(rows, width, height) {
   const size = width * 2;
   const codes = new Uint16Array(width * height);

@@ -1,10 +1,10 @@
-// Pictures over the photo: its depth, the parts in focus; and the histogram of depth behind the focus range.
+// The layers over the photo, its depth and the parts in focus, and the depth histogram behind the focus range.
 
-import { call } from "./api.js";
+import * as requests from "./requests.js";
 
-const NEAR = [247, 214, 160], MIDDLE = [191, 84, 71], FAR = [22, 24, 58]; // the map's colours, dark far to light near
+const NEAR = [247, 214, 160], MIDDLE = [191, 84, 71], FAR = [22, 24, 58]; // colours of the depth, from light near to dark far
 
-/** Paints depth, near is light, into a canvas of its size. */
+/** Paints the depth into a canvas, which takes the map's size. */
 export function paintDepth(canvas, map) {
   paint(canvas, map, (depth, out, i) => {
     const [from, to, share] = depth < 0.5 ? [FAR, MIDDLE, depth * 2] : [MIDDLE, NEAR, depth * 2 - 1];
@@ -13,17 +13,19 @@ export function paintDepth(canvas, map) {
   });
 }
 
-/** Green where sharp, blue nearer, red farther, as `deeplens blur --overlay` makes it: the service draws it, since the
- * held subject is known there. One request at a time, and always the newest. */
+/**
+ * The parts in focus: green sharp, blue nearer, red farther, as from `deeplens blur --overlay`. The service draws them,
+ * because it knows the subject that is kept sharp. One request at a time; of those waiting, only the newest is made.
+ */
 export class FocusOverlay {
-  /** address(photo): of the picture under the present settings. failed(problem): hears of what went wrong. */
-  constructor(canvas, address, failed) {
-    Object.assign(this, { canvas, address, failed });
+  /** query(photo): its settings as a query. failed(problem, again): called when a request fails. */
+  constructor(canvas, query, failed) {
+    Object.assign(this, { canvas, query, failed });
     this.wanted = null;
     this.busy = false;
   }
 
-  /** Draws the overlay of a photo once it has come, if `still()` holds then. */
+  /** Requests the overlay of a photo, and draws it if `still()` holds by then. */
   async draw(photo, still) {
     this.wanted = { photo, still };
     if (this.busy) return;
@@ -32,15 +34,15 @@ export class FocusOverlay {
       while (this.wanted) {
         const { photo, still } = this.wanted;
         this.wanted = null;
-        const answer = await call(this.address(photo));
-        const picture = await createImageBitmap(await answer.blob());
+        const blob = await requests.focusOverlay(photo, `${this.query(photo)}&size=preview`);
+        const picture = await createImageBitmap(blob);
         if (!still()) continue;
         this.canvas.width = picture.width;
         this.canvas.height = picture.height;
         this.canvas.getContext("2d").drawImage(picture, 0, 0);
       }
     } catch (problem) {
-      if (![404, 429, 503].includes(problem.status)) this.failed(problem, () => this.draw(photo, still)); // those the picture's own request tells of
+      if (![404, 429, 503].includes(problem.status)) this.failed(problem, () => this.draw(photo, still)); // reported with the picture
     } finally {
       this.busy = false;
     }
@@ -56,7 +58,7 @@ function paint(canvas, map, colour) {
   context.putImageData(picture, 0, 0);
 }
 
-/** The histogram, with the band that stays sharp lit up. */
+/** Paints the histogram of depth, with the sharp range highlighted. */
 export function paintHistogram(canvas, map, focusDepth, range) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;

@@ -1,15 +1,17 @@
-// When which picture is asked for: quick previews while a hand moves, one at a time and always the newest; the full
-// picture once it rests. What nobody waits for any more is called off.
+// Requests the rendered pictures: quick previews while settings change, one at a time and always the newest, and the full
+// picture once they rest. Requests that are out of date are cancelled.
 
-import { call, pause, Problem } from "./api.js";
+import { pause, Problem } from "./api.js";
+import { blurred } from "./requests.js";
 
 const REST_MS = 220;
 const QUICK_LENS_POINTS = 32;
 
 export class Renderer {
   /**
-   * query(photo): the settings in the address. show(photo, blob, facts): a picture has come.
-   * progress(share): of the full picture; null for none at work, undefined for an unknown share.
+   * query(photo): its settings as a query. show(photo, blob, { size, depth }): called with each picture.
+   * progress(share): 0..1 of the full picture, undefined for an unknown share, null when none is being rendered.
+   * failed(problem, again): called when a request fails. lost(photo, again): when the service has deleted the photo.
    */
   constructor({ query, show, progress, failed, lost }) {
     Object.assign(this, { query, show, progress, failed, lost });
@@ -19,7 +21,7 @@ export class Renderer {
     this.timer = 0;
   }
 
-  /** A preview now; final: and the full picture when no other change comes. */
+  /** Requests a preview now and, if final, the full picture unless another change follows. */
   refresh(photo, final) {
     this.cancel();
     this.wanted = photo;
@@ -27,7 +29,7 @@ export class Renderer {
     if (final) this.timer = setTimeout(() => this.finish(photo), REST_MS);
   }
 
-  /** Calls off the full picture that is being made or waited for. */
+  /** Cancels the full picture, whether scheduled or being rendered. */
   cancel() {
     clearTimeout(this.timer);
     this.full?.abort();
@@ -62,18 +64,16 @@ export class Renderer {
   }
 
   async draw(photo, size, more, signal, progress) {
-    const path = `v1/photos/${photo.id}/blur?${this.query(photo)}&size=${size}${more}`;
-    const answer = await call(path, { signal, progress });
+    const answer = await blurred(photo, `${this.query(photo)}&size=${size}${more}`, { signal, progress });
     const blob = await answer.blob();
     const depth = Number(answer.headers.get("deeplens-focus-depth"));
-    const point = (answer.headers.get("deeplens-focus") || "").split(",").map(Number);
-    if (!signal?.aborted) await this.show(photo, blob, { size, depth, point });
+    if (!signal?.aborted) await this.show(photo, blob, { size, depth });
   }
 
-  /** Waits where the service is busy, sends the photo again where it was forgotten, else says what is wrong. */
+  /** Waits for a busy service, has a deleted photo sent again, and reports any other problem. */
   async recover(photo, problem, again) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.status === 429 || (problem.status === 503 && problem.retryAfterS)) {
+    if (problem.busy) {
       this.failed(new Problem(problem.status, `The service is busy; trying again in ${Math.max(1, problem.retryAfterS)} s.`), null);
       await pause(1000 * Math.max(1, problem.retryAfterS));
       again();

@@ -1,10 +1,10 @@
-// The brush that repairs depth, and its history.
+// Brush strokes that repair a depth map, and their history.
 
-const STEP = 0.12; // how far one stroke of Nearer or Farther moves what is under it, of the whole depth
-const MOST_STEPS = 60;
+const STEP = 0.12; // change of depth by one stroke of Nearer or Farther, of the range 0..1
+const MOST_STEPS = 60; // that can be undone
 
 export class Repair {
-  /** map: the DepthMap that strokes change. */
+  /** map: the DepthMap to change, in place. */
   constructor(map) {
     this.map = map;
     this.done = [];
@@ -15,21 +15,21 @@ export class Repair {
     return this.done.length > 0;
   }
 
-  /** Begins a stroke. kind: nearer, farther or same. radius: in pixels of the map. soft: 0..1 of the radius. */
+  /** Begins a stroke at a point of 0..1. kind: nearer, farther or same. radius: px of the map. soft: 0..1 of the radius. */
   begin(kind, x, y, radius, soft) {
     this.stroke = { kind, radius, soft, before: this.map.codes.slice(), weight: new Float32Array(this.map.codes.length), target: this.map.codes[this.map.index(x, y)], last: null };
     this.to(x, y);
   }
 
-  /** Leads the stroke to a point of 0..1. */
+  /** Continues the stroke to a point of 0..1. */
   to(x, y) {
     const { last, radius } = this.stroke;
-    const there = [x * this.map.width, y * this.map.height];
-    const from = last || there;
-    const way = Math.hypot(there[0] - from[0], there[1] - from[1]);
-    const dabs = Math.max(1, Math.ceil(way / Math.max(1, radius / 4)));
-    for (let n = 1; n <= dabs; n++) this.dab(from[0] + ((there[0] - from[0]) * n) / dabs, from[1] + ((there[1] - from[1]) * n) / dabs);
-    this.stroke.last = there;
+    const end = [x * this.map.width, y * this.map.height];
+    const from = last || end;
+    const distance = Math.hypot(end[0] - from[0], end[1] - from[1]);
+    const dabs = Math.max(1, Math.ceil(distance / Math.max(1, radius / 4)));
+    for (let n = 1; n <= dabs; n++) this.dab(from[0] + ((end[0] - from[0]) * n) / dabs, from[1] + ((end[1] - from[1]) * n) / dabs);
+    this.stroke.last = end;
   }
 
   dab(x, y) {
@@ -54,14 +54,14 @@ export class Repair {
     this.map.codes[i] = Math.min(65535, Math.max(0, Math.round(before[i] + weight * move)));
   }
 
-  /** Ends the stroke, which can then be undone. */
+  /** Ends the stroke. Returns whether it changed the depth. */
   end() {
     const { before } = this.stroke;
-    const places = [];
-    for (let i = 0; i < before.length; i++) if (before[i] !== this.map.codes[i]) places.push(i);
-    const step = { places: Uint32Array.from(places), before: Uint16Array.from(places, (i) => before[i]), after: Uint16Array.from(places, (i) => this.map.codes[i]) };
+    const indices = [];
+    for (let i = 0; i < before.length; i++) if (before[i] !== this.map.codes[i]) indices.push(i);
+    const step = { indices: Uint32Array.from(indices), before: Uint16Array.from(indices, (i) => before[i]), after: Uint16Array.from(indices, (i) => this.map.codes[i]) };
     this.stroke = null;
-    if (!places.length) return false;
+    if (!indices.length) return false;
     this.done.push(step);
     if (this.done.length > MOST_STEPS) this.done.shift();
     this.undone = [];
@@ -79,7 +79,7 @@ export class Repair {
   move(from, to, side) {
     const step = from.pop();
     if (!step) return false;
-    step.places.forEach((i, n) => (this.map.codes[i] = step[side][n]));
+    step.indices.forEach((i, n) => (this.map.codes[i] = step[side][n]));
     to.push(step);
     return true;
   }

@@ -1,13 +1,13 @@
-// The photo on the stage: how large and where it is shown, and what pointers do to it.
+// The photo on stage: its zoom and position, and the gestures of mouse and fingers on it.
 
 import { element } from "./controls.js";
 
 const CLICK_PX = 6; // a pointer that moves less is a click
 
 export class View {
-  /** hands: focus(x, y), rectangle(x0, y0, x1, y1), brushBegin/brushTo(x, y), brushEnd(), zoomed(is). Points are 0..1. */
-  constructor(hands) {
-    this.hands = hands;
+  /** gestures: focus(x, y), rectangle(left, top, right, bottom), brushBegin(x, y), brushTo(x, y), brushEnd(), zoomed(is); all 0..1. */
+  constructor(gestures) {
+    this.gestures = gestures;
     this.view = document.getElementById("view");
     this.frame = document.getElementById("frame");
     this.marquee = document.getElementById("marquee");
@@ -17,14 +17,14 @@ export class View {
     this.width = this.height = this.scale = 1;
     this.x = this.y = 0;
     this.fitted = true;
-    this.brush = null; // radius as a share of the longer side, while the brush is in hand
+    this.brush = null; // radius as a share of the longer side, while a brush is in use
     this.pointers = new Map();
     new ResizeObserver(() => this.fitted && this.fit()).observe(this.view);
     this.listen();
     this.listenToSplit();
   }
 
-  /** A photo of so many pixels takes the stage. */
+  /** Fits a photo of so many pixels into the stage. */
   open(width, height) {
     Object.assign(this, { width, height });
     this.fit();
@@ -40,7 +40,7 @@ export class View {
     this.place((clientWidth - this.width * this.scale) / 2, (clientHeight - film - this.height * this.scale) / 2);
   }
 
-  /** One pixel of the photo on one of the screen, round a point of 0..1; or the whole photo again. */
+  /** Switches between the whole photo and its actual size, centred on a point of 0..1. */
   toggleZoom(x = 0.5, y = 0.5) {
     if (!this.fitted) return this.fit();
     const { clientWidth, clientHeight } = this.view;
@@ -59,18 +59,18 @@ export class View {
     Object.assign(this, { x, y });
     Object.assign(this.frame.style, { width: `${this.width * this.scale}px`, height: `${this.height * this.scale}px`, transform: `translate(${x}px, ${y}px)` });
     this.view.classList.toggle("zoomed", !this.fitted);
-    this.hands.zoomed(!this.fitted);
+    this.gestures.zoomed(!this.fitted);
   }
 
-  /** Shows where the focus lies, for a moment. */
+  /** Puts the focus ring at a point of 0..1, and shows it for a moment. */
   mark([x, y]) {
     Object.assign(this.reticle.style, { left: `${100 * x}%`, top: `${100 * y}%` });
     this.reticle.classList.add("shown");
-    clearTimeout(this.marked);
-    this.marked = setTimeout(() => this.reticle.classList.remove("shown"), 1600);
+    clearTimeout(this.markTimer);
+    this.markTimer = setTimeout(() => this.reticle.classList.remove("shown"), 1600);
   }
 
-  /** size: the brush's radius as a share of the longer side, or null to lay it away. */
+  /** size: the brush's radius as a share of the longer side, or null to put it away. */
   takeBrush(size) {
     this.brush = size;
     this.view.classList.toggle("brushing", size !== null);
@@ -92,8 +92,8 @@ export class View {
     view.addEventListener("wheel", (event) => {
       event.preventDefault();
       const box = view.getBoundingClientRect();
-      const least = Math.min(view.clientWidth / this.width, view.clientHeight / this.height) * 0.6;
-      const scale = Math.min(4, Math.max(least, this.scale * Math.exp(-event.deltaY * 0.0015)));
+      const smallest = Math.min(view.clientWidth / this.width, view.clientHeight / this.height) * 0.6;
+      const scale = Math.min(4, Math.max(smallest, this.scale * Math.exp(-event.deltaY * 0.0015)));
       this.zoomTo(scale, event.clientX - box.left, event.clientY - box.top);
     }, { passive: false });
   }
@@ -103,7 +103,7 @@ export class View {
     this.view.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size === 2) {
-      if (this.drag?.kind === "brush") this.hands.brushEnd();
+      if (this.drag?.kind === "brush") this.gestures.brushEnd();
       this.marquee.hidden = true;
       this.drag = { kind: "pinch", ...this.pinch(), from: this.scale };
       return;
@@ -111,7 +111,7 @@ export class View {
     const start = this.point(event);
     const kind = this.brush !== null ? "brush" : this.fitted || event.shiftKey ? "rectangle" : "pan";
     this.drag = { kind, start, event, x: this.x, y: this.y, moved: false };
-    if (kind === "brush") this.hands.brushBegin(...start);
+    if (kind === "brush") this.gestures.brushBegin(...start);
   }
 
   move(event) {
@@ -127,7 +127,7 @@ export class View {
     if (!drag) return;
     const [dx, dy] = [event.clientX - drag.event.clientX, event.clientY - drag.event.clientY];
     drag.moved ||= Math.hypot(dx, dy) > CLICK_PX;
-    if (drag.kind === "brush") this.hands.brushTo(...this.point(event));
+    if (drag.kind === "brush") this.gestures.brushTo(...this.point(event));
     else if (drag.moved && drag.kind === "pan") this.place(drag.x + dx, drag.y + dy);
     else if (drag.moved && drag.kind === "rectangle") this.showMarquee(drag.start, this.point(event));
   }
@@ -141,10 +141,10 @@ export class View {
     }
     this.drag = null;
     this.marquee.hidden = true;
-    if (drag?.kind === "brush") this.hands.brushEnd();
+    if (drag?.kind === "brush") this.gestures.brushEnd();
     if (!drag || drag.kind === "brush" || event.type === "pointercancel") return;
-    if (!drag.moved) this.hands.focus(...drag.start);
-    else if (drag.kind === "rectangle") this.hands.rectangle(...this.corners(drag.start, this.point(event)));
+    if (!drag.moved) this.gestures.focus(...drag.start);
+    else if (drag.kind === "rectangle") this.gestures.rectangle(...this.corners(drag.start, this.point(event)));
   }
 
   pinch() {
@@ -194,7 +194,7 @@ export class View {
   }
 }
 
-/** Puts a picture in the place of another without a flicker. */
+/** Replaces an image by a picture without flicker. */
 export async function swap(image, blob) {
   const address = URL.createObjectURL(blob);
   const loaded = element("img", { src: address });
