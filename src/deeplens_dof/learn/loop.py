@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deeplens_dof.learn import losses
+from deeplens_dof.learn import losses, mask_losses, soft_labels
 from deeplens_dof.learn.data import Batch, Source, batch, batches, distillation_photos
 from deeplens_dof.learn.datasets import Folder
 from deeplens_dof.learn.export import export_depth
@@ -87,8 +87,9 @@ def train(
     with group.first_before_others():  # mattes that are not there yet are made once
         photos = distillation_photos() if recipe.photo_share > 0 else []
     source = Source(
-        training, photos, recipe.photo_share, measured, measured_share if measured else 0.0, recipe.taught
-    )
+        training, photos, recipe.photo_share, measured, measured_share if measured else 0.0, recipe.taught,
+        recipe.soft_px,
+    )  # fmt: skip
     run = _Run(recipe, out, group, progress)
     if resume and (out / "checkpoint.pt").exists():
         run.restore()
@@ -208,9 +209,13 @@ class _Run(Run):
         predicted = losses.normalised(seen.inverse_depth[:, 0].float(), one.known)
         target = losses.normalised_target(one.inverse_depth, one.known)
         label, border = one.depth_weight, phase.border_weight
+        nearest, firm = target, label
+        if one.firm is not None and one.tolerance is not None and one.known is not None:
+            firm, scale = one.firm, soft_labels.spread(one.inverse_depth, one.known)
+            nearest = soft_labels.tolerant(predicted, target, one.tolerance / scale)
         values = {
-            "absolute": losses.absolute(predicted, target, label),
-            "gradient": losses.gradient(predicted, target, label, border),
+            "absolute": losses.absolute(predicted, nearest, label),
+            "gradient": losses.gradient(predicted, nearest, firm, border),
             "ordinal": losses.ordinal(predicted, target, label, generator, rows=rows),
             "matte": losses.matte(seen.matte_logits[:, 0].float(), one.matte, one.has_matte),
         }
@@ -220,9 +225,16 @@ class _Run(Run):
             "ordinal": self.recipe.ordinal_weight,
             "matte": self.recipe.matte_weight,
         }
+        if one.near is not None and self.recipe.order_weight + self.recipe.mask_border_weight > 0:
+            steps = mask_losses.steps(losses.normalised(seen.inverse_depth[:, 0].float()), one.matte)
+            values["order"], weights["order"] = mask_losses.order(steps, one.near), self.recipe.order_weight
+            values["mask_border"] = mask_losses.border(steps, one.near)
+            weights["mask_border"] = self.recipe.mask_border_weight
         if self.group.count > 1:
             depth_share = self.group.share(losses.per_sample(whole.depth_weight))
             shares = dict.fromkeys(values, depth_share) | {"matte": self.group.share(whole.has_matte)}
+            if whole.near is not None:
+                shares |= dict.fromkeys(("order", "mask_border"), self.group.share(whole.near))
             values = {name: value * shares[name] for name, value in values.items()}
         return {name: (weights[name], value) for name, value in values.items()}
 

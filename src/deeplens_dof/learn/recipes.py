@@ -31,7 +31,9 @@ class Recipe:
 
     init: "dinov2", "shipped" (what the package ships), or "none"; `--init FILE` overrides it. frames: how
     many of the folder's frames are used at most. held_out: frames kept for validation. taught: only frames with a
-    teacher's matte are used, and it is what the matte learns. network: arguments of DepthNetwork.
+    teacher's matte are used, and it is what the matte learns. soft_px: how far from its steps measured depth may be
+    wrong (`soft_labels.py`; 0: it is taken as it is). order_weight, mask_border_weight: of the losses by the masks of near
+    subjects (`mask_losses.py`). network: arguments of DepthNetwork.
     """
 
     phases: tuple[Phase, ...]
@@ -49,6 +51,9 @@ class Recipe:
     seed: int = 1
     bfloat16: bool = True
     taught: bool = False
+    soft_px: int = 0
+    order_weight: float = 0.0
+    mask_border_weight: float = 0.0
     network: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -99,6 +104,18 @@ RECIPES: dict[str, Recipe] = {
         init="shipped",
         ema=0.99,
         seed=3,
+    ),
+    # On real photos too (`--rgbd`, docs/training.md): measured depth whose steps are soft, masks of near subjects, a
+    # teacher's mattes. A piece of about an hour of one core; then another with `--init` the first, and `depth-real-sharpen`.
+    "depth-real": Recipe(
+        (Phase(240, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),),
+        init="shipped",
+        ema=0.985,
+        seed=11,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.2,
     ),
     # The matte head alone, on the teacher's mattes of frames and photos (`learn/scenes/taught.py` makes them);
     # depth stays as it is, to the bit. Half an hour of one core.

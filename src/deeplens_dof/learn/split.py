@@ -38,7 +38,7 @@ EVALUATION = (
 
 
 # Names of folders that hold a data set's own part for evaluation.
-EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation")
+EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation", "held_out")
 
 
 class EvaluationOnlyError(ValueError):
