@@ -76,7 +76,10 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         parts: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Batch(**{name: None if part is None else change(part) for name, part in parts.items()})
+        changed: dict[str, Any] = {
+            name: None if part is None else change(part) for name, part in parts.items()
+        }
+        return Batch(**changed)
 
 
 @dataclass(frozen=True)
