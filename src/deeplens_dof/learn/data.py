@@ -8,9 +8,9 @@ had never stopped. Pictures vary anew each time they are read: crop, flip, colou
 from __future__ import annotations
 
 import io
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from deeplens_dof.cores import cores
 from deeplens_dof.evaluate.matte import is_one_clear_subject
 from deeplens_dof.learn import soft_labels
 from deeplens_dof.learn.datasets import Folder
@@ -132,34 +133,19 @@ def batch(source: Source, seed: int, index: int, count: int, long_side: int, aug
 def batches(
     source: Source, seed: int, first: int, last: int, count: int, long_side: int, ahead: int = 4
 ) -> Generator[Batch, None, None]:
-    """Batches first .. last - 1 in order, made ahead in another thread."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
-    stop = threading.Event()
-
-    def make() -> None:
+    """Batches first .. last - 1 in order, made ahead in other threads: one for every two cores, eight at most."""
+    makers = max(1, min(8, cores() // 2))
+    ready: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(makers) as pool:
         try:
-            for index in range(first, last):
-                made = batch(source, seed, index, count, long_side)
-                while not stop.is_set():
-                    try:
-                        ready.put(made, timeout=0.5)
-                        break
-                    except queue.Full:
-                        continue
-                if stop.is_set():
-                    return
-        except BaseException as error:  # handed to the reader, who raises it
-            ready.put(error)
-
-    threading.Thread(target=make, daemon=True).start()
-    try:
-        for _ in range(first, last):
-            made = ready.get()
-            if isinstance(made, BaseException):
-                raise made
-            yield made
-    finally:
-        stop.set()
+            for index in range(first, last + ahead * makers):
+                if index < last:
+                    ready.append(pool.submit(batch, source, seed, index, count, long_side))
+                if index >= first + ahead * makers:
+                    yield ready.popleft().result()
+        finally:
+            for each in ready:
+                each.cancel()
 
 
 Sample = tuple[
