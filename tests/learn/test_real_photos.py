@@ -59,6 +59,19 @@ def test_links_are_read_and_what_is_kept_aside_is_refused_for_training(tmp_path:
         open_folder(f"masks:{tmp_path}/to/people/held_out", for_training=True)
 
 
+def test_free_sets_alone_are_linked_when_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for role in ("people/image", "people/mask", "photos"):
+        for k in range(12):
+            save(tmp_path / "from" / role / f"{k:04d}.png", np.zeros((8, 8, 3), np.uint8))
+    real_photos.main([str(tmp_path / "from"), str(tmp_path / "to"), "--free"])
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["photos"]
+    assert "photos: 10 to train on, 2 kept aside" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="SOURCE DESTINATION"):
+        real_photos.main(["one"])
+
+
 def test_only_sets_whose_terms_say_so_are_free() -> None:
     for each in SETS.values():
         assert each.free == ("research" not in each.terms)

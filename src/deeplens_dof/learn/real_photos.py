@@ -1,8 +1,8 @@
 """Sets of real photos with measured depth, masks or nothing: whose they are, on what terms, and which part is kept aside.
 
-    python -m deeplens_dof.learn.real_photos SOURCE DESTINATION
+    python -m deeplens_dof.learn.real_photos SOURCE DESTINATION [--free]
 
-links SOURCE/SET/... into DESTINATION/SET/train and DESTINATION/SET/held_out. The split is by name alone, so that it is
+links SOURCE/SET/... (with --free only the sets that may be used for any purpose) into DESTINATION/SET/train and DESTINATION/SET/held_out. The split is by name alone, so that it is
 the same everywhere. Readers of training data refuse a folder called `held_out` (`learn/split.py`).
 """
 
@@ -128,10 +128,12 @@ def _link(path: Path, place: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """The command line of this module."""
-    if len(arguments) != 2:
+    only_free = "--free" in arguments
+    folders = [Path(each).expanduser() for each in arguments if each != "--free"]
+    if len(folders) != 2:
         raise SystemExit(__doc__)
-    source, destination = (Path(each).expanduser() for each in arguments)
-    for name, counts in link(source, destination).items():
+    names = [name for name, each in SETS.items() if each.free or not only_free]
+    for name, counts in link(folders[0], folders[1], names).items():
         print(
             f"{name}: {counts['train']} to train on, {counts['held_out']} kept aside; terms: {SETS[name].terms}"
         )

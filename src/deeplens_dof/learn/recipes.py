@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
         seed=3,
     ),
     # On real photos too (`--rgbd`, docs/training.md): measured depth whose steps are soft, masks of near subjects, a
-    # teacher's mattes. A piece of about an hour of one core; then another with `--init` the first, and `depth-real-sharpen`.
+    # teacher's mattes. A piece of about an hour of one core.
     "depth-real": Recipe(
         (Phase(240, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),),
         init="shipped",
@@ -116,6 +116,20 @@ RECIPES: dict[str, Recipe] = {
         soft_px=6,
         order_weight=0.3,
         mask_border_weight=0.2,
+    ),
+    # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
+    "depth-real-2": Recipe(
+        (
+            Phase(260, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(60, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        ema=0.985,
+        seed=12,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.3,
     ),
     # The same where a graphics card does in minutes what a processor does in hours
     # (`scripts/train_on_gpu.sh`): larger batches, all blocks, large pictures at the end.
