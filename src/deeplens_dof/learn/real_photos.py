@@ -2,8 +2,9 @@
 
     python -m deeplens_dof.learn.real_photos SOURCE DESTINATION [--free]
 
-links SOURCE/SET/... (with --free only the sets that may be used for any purpose) into DESTINATION/SET/train and DESTINATION/SET/held_out. The split is by name alone, so that it is
-the same everywhere. Readers of training data refuse a folder called `held_out` (`learn/split.py`).
+links SOURCE/SET/... (with --free only the sets that may be used for any purpose) into DESTINATION/SET/train and
+DESTINATION/SET/held_out. The split is by name alone, so that it is the same everywhere. Readers of training data refuse a
+folder called `held_out` (`learn/split.py`).
 """
 
 from __future__ import annotations
