@@ -3,7 +3,8 @@ evaluation.
 
 Assets lie in one folder per package (see `learn/scenes/assets.py`). A rule names a package and the file stems
 that may be used of it. Every training reader opens its pictures through `require_training`, so that a photo
-of an evaluation set cannot slip into a cut-out, a backdrop or a distillation batch.
+of an evaluation set cannot slip into a cut-out, a backdrop or a distillation batch. Sets of real photos, their terms and
+what is kept aside of each are named in `datasets/real_photos.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ EVALUATION = (
 
 
 # Names of folders that hold a data set's own part for evaluation.
-EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation")
+EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation", "held_out")
 
 
 class EvaluationOnlyError(ValueError):

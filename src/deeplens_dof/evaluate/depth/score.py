@@ -128,7 +128,7 @@ def _measured(named: str, wanted: Wanted, tell: Tell) -> _Group:
                 )
 
     return _Group(
-        f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks")
+        f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks", "mattes")
     )
 
 

@@ -27,6 +27,7 @@ from deeplens_dof.datasets.sample import DatasetError
 from deeplens_dof.datasets.sample import Sample as Measured
 from deeplens_dof.evaluate.depth.matte import is_one_clear_subject
 from deeplens_dof.learn.scenes.teacher_mattes import read_matte
+from deeplens_dof.learn.training import soft_labels
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
 
 # Photos with one clear subject (the rest of the training list is landscapes, drawings and patterns).
@@ -45,6 +46,8 @@ class Batch(TensorBatch):
     """rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1.
 
     known: (B, H/2, W/2), 1 where inverse depth is labelled; None where every pixel of a sample that has depth is.
+    firm: the same, where its gradients can be believed; tolerance: (B, H/2, W/2), how wrong inverse depth may be (both
+    of `soft_labels`); near: (B,), 1 where the matte is the mask of a near subject. None where a source has no such data.
     """
 
     rgb: Tensor
@@ -53,6 +56,9 @@ class Batch(TensorBatch):
     has_depth: Tensor
     has_matte: Tensor
     known: Tensor | None = None
+    firm: Tensor | None = None
+    tolerance: Tensor | None = None
+    near: Tensor | None = None
 
     @property
     def depth_weight(self) -> Tensor:
@@ -72,7 +78,8 @@ class Photo:
 class Source:
     """What batches are drawn from. photo_share: the part of all samples that are real photos. measured_share: the
     part of the others that are measured; each of the folders has an equal part in it. taught: the frames' mattes are
-    the teacher's (`scenes/teacher_mattes.py`), which each of them has.
+    the teacher's (`scenes/teacher_mattes.py`), which each of them has. soft_px: how far from its steps measured depth may be
+    wrong, pixels of the label; 0: nowhere.
     """
 
     frames: Sequence[Path]
@@ -81,6 +88,7 @@ class Source:
     measured: Sequence[Folder] = ()
     measured_share: float = 0.0
     taught: bool = False
+    soft_px: int = 0
 
 
 def batch(source: Source, seed: int, index: int, count: int, long_side: int, augment: bool = True) -> Batch:
@@ -92,29 +100,40 @@ def batch(source: Source, seed: int, index: int, count: int, long_side: int, aug
     upright = bool(rng.random() < 0.3)
     size = (short_side, long_side) if upright else (long_side, short_side)
     samples = [_sample(source, rng, size, augment) for _ in range(count)]
-    rgb, depth, matte, has_depth, has_matte, known = (np.stack(part) for part in zip(*samples, strict=True))
+    rgb, depth, matte, has_depth, has_matte, known, *more = (
+        np.stack(part) for part in zip(*samples, strict=True)
+    )
+    firm, tolerance, near = map(torch.from_numpy, more) if source.measured else (None, None, None)
+    soft = source.soft_px > 0
     return Batch(
         torch.from_numpy(rgb.transpose(0, 3, 1, 2).copy()), torch.from_numpy(depth), torch.from_numpy(matte),
         torch.from_numpy(has_depth), torch.from_numpy(has_matte),
         torch.from_numpy(known) if source.measured else None,
+        firm if soft else None, tolerance if soft else None, near,
     )  # fmt: skip
 
 
-Sample = tuple[FloatImage, FloatImage, FloatImage, np.float32, np.float32, FloatImage]
+Sample = tuple[
+    FloatImage, FloatImage, FloatImage, np.float32, np.float32, FloatImage, FloatImage, FloatImage, np.float32
+]
 
 
 def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> Sample:
     half = (size[0] // 2, size[1] // 2)
+    firm, tolerance, near = None, None, np.float32(0)
     if source.photos and rng.random() < source.photo_share:
         photo = source.photos[int(rng.integers(len(source.photos)))]
         rgb, depth, matte = photo.rgb, np.zeros(photo.rgb.shape[:2], np.float32), photo.matte
         has_depth, has_matte = np.float32(0), np.float32(1)
         known = np.zeros_like(depth)
     elif source.measured and rng.random() < source.measured_share:
-        one = _measured(source.measured, rng)
+        one, is_near = _measured(source.measured, rng)
         rgb, depth, known = one.rgb, one.inverse_depth, one.known.astype(np.float32)
         matte = np.zeros_like(depth) if one.subject is None else one.subject
         has_depth, has_matte = np.float32(one.has_depth), np.float32(one.subject is not None)
+        near = np.float32(is_near)
+        if source.soft_px and one.has_depth:
+            firm, tolerance = soft_labels.firm(one, source.soft_px), soft_labels.tolerance(one)
     else:
         path = source.frames[int(rng.integers(len(source.frames)))]
         frame = read_frame(path)
@@ -124,30 +143,38 @@ def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], aug
         has_matte = np.float32((taught if source.taught else frame.subject) is not None)
         known = np.ones_like(depth)
     rows, columns = _crop(rng, rgb.shape[:2], size, augment)
-    rgb, depth, matte, known = (part[rows, columns] for part in (rgb, depth, matte, known))
+    firm = known if firm is None else firm
+    tolerance = np.zeros_like(known) if tolerance is None else tolerance
+    parts = [part[rows, columns] for part in (rgb, depth, matte, known, firm, tolerance)]
     if augment and rng.random() < 0.5:
-        rgb, depth, matte, known = (part[:, ::-1] for part in (rgb, depth, matte, known))
+        parts = [part[:, ::-1] for part in parts]
+    rgb, depth, matte, known, firm, tolerance = parts
     shrinks = rgb.shape[1] >= size[0]
     resized = cv2.resize(
         np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
     depth = cv2.resize(np.ascontiguousarray(depth), half, interpolation=cv2.INTER_NEAREST)
     matte = cv2.resize(np.ascontiguousarray(matte), half, interpolation=cv2.INTER_AREA).clip(0, 1)
-    known = cv2.resize(np.ascontiguousarray(known), half, interpolation=cv2.INTER_NEAREST)
+    known, firm, tolerance = (
+        cv2.resize(np.ascontiguousarray(part), half, interpolation=cv2.INTER_NEAREST)
+        for part in (known, firm, tolerance)
+    )
     if has_depth and known.mean() < LEAST_KNOWN:
-        known, has_depth = np.zeros_like(known), np.float32(0)
+        known, firm, has_depth = np.zeros_like(known), np.zeros_like(firm), np.float32(0)
     picture = as_photographed(resized, rng) if augment else resized.astype(np.float32) / 255
-    return picture, depth, matte, has_depth, has_matte, known
+    return picture, depth, matte, has_depth, has_matte, known, firm, tolerance, near
 
 
-def _measured(folders: Sequence[Folder], rng: np.random.Generator) -> Measured:
-    """A sample of one of the folders; in place of a broken one that is to be skipped, the next that can be read."""
+def _measured(folders: Sequence[Folder], rng: np.random.Generator) -> tuple[Measured, bool]:
+    """A sample of one of the folders, and whether its mask is that of a near subject; in place of a broken one that is
+    to be skipped, the next that can be read.
+    """
     folder = folders[int(rng.integers(len(folders)))]
     first = int(rng.integers(len(folder.entries)))
     for further in range(len(folder.entries)):
         one = folder.read(folder.entries[(first + further) % len(folder.entries)])
         if one is not None:
-            return one
+            return one, folder.layout.kind == "masks"
     raise DatasetError(f"{folder.path} holds no sample that can be read, expected {folder.layout.expected}")
 
 

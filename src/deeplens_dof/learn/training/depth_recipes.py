@@ -31,7 +31,9 @@ class DepthRecipe:
 
     init: "dinov2", "shipped" (the package's weights), or "none"; `--init FILE` overrides it. frames: the largest
     number of frames used. held_out: frames kept for validation. taught: use only frames with a teacher's matte, and
-    train the matte on it. network: arguments of DepthNetwork.
+    train the matte on it. soft_px: how far from its steps measured depth may be wrong (`soft_labels.py`; 0: nowhere).
+    order_weight, mask_border_weight: of the losses on the masks of near subjects (`mask_losses.py`). network: arguments
+    of DepthNetwork.
     """
 
     phases: tuple[Phase, ...]
@@ -49,6 +51,9 @@ class DepthRecipe:
     seed: int = 1
     bfloat16: bool = True
     taught: bool = False
+    soft_px: int = 0
+    order_weight: float = 0.0
+    mask_border_weight: float = 0.0
     network: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -99,6 +104,49 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         init="shipped",
         ema=0.99,
         seed=3,
+    ),
+    # On real photos too (`--rgbd`, docs/training.md): measured depth whose steps are soft, masks of near subjects, a
+    # teacher's mattes. A piece of about an hour of one core.
+    "depth-real": DepthRecipe(
+        (Phase(240, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),),
+        init="shipped",
+        ema=0.985,
+        seed=11,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.2,
+    ),
+    # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
+    "depth-real-2": DepthRecipe(
+        (
+            Phase(260, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(60, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        ema=0.985,
+        seed=12,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.3,
+    ),
+    # The same where a graphics card does in minutes what a processor does in hours
+    # (`scripts/train_on_gpu.sh`): larger batches, all blocks, large pictures at the end.
+    "depth-gpu": DepthRecipe(
+        (
+            Phase(900, 336, 12, 3e-5, 4e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(300, 448, 12, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        batch=16,
+        photo_share=0.0,
+        ema=0.995,
+        seed=13,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.2,
     ),
     # The matte head alone, on the teacher's mattes of frames and photos (`learn/scenes/teacher_mattes.py` makes them);
     # depth stays as it is, to the bit. Half an hour of one core.

@@ -82,13 +82,18 @@ class Task(ABC, Generic[Network, Samples]):
     checkpoint_every_s = 120.0
     validate_at_start = False
 
+    @property
+    def batch_threads(self) -> int:
+        """The number of threads that make batches."""
+        return 1
+
     @abstractmethod
     def network(self) -> Network:
         """A new network. torch has been seeded with the recipe's seed."""
 
     @abstractmethod
     def batch(self, step: int) -> Samples:
-        """Batch `step`: a tensor or a TensorBatch that depends on the seed and the step alone. Called in another thread."""
+        """Batch `step`: a tensor or a TensorBatch that depends on the seed and the step alone. Called in other threads."""
 
     @abstractmethod
     def loss(
@@ -202,7 +207,7 @@ class Trainer:
                 self.validate()
 
             # Iterate.
-            with closing(prefetched(task.batch, first, last)) as batches:
+            with closing(prefetched(task.batch, first, last, task.batch_threads)) as batches:
                 for batch in batches:
                     if self.step == first or self.step in task.phase_starts:
                         self.begin_phase()
@@ -316,15 +321,18 @@ def claim_folder(out: Path, resume: bool) -> None:
         raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
 
 
-def prefetched(make: Callable[[int], Any], first: int, last: int) -> Generator[Any, None, None]:
-    """make(first) .. make(last - 1) in order, up to BATCHES_AHEAD of them made ahead in another thread."""
-    worker = ThreadPoolExecutor(1)
-    ready = deque(worker.submit(make, step) for step in range(first, min(first + BATCHES_AHEAD, last)))
+def prefetched(
+    make: Callable[[int], Any], first: int, last: int, threads: int = 1
+) -> Generator[Any, None, None]:
+    """make(first) .. make(last - 1) in order, up to BATCHES_AHEAD a thread made ahead in other threads."""
+    ahead = BATCHES_AHEAD * threads
+    pool = ThreadPoolExecutor(threads)
+    ready = deque(pool.submit(make, step) for step in range(first, min(first + ahead, last)))
     try:
         for step in range(first, last):
             batch = ready.popleft().result()
-            if step + BATCHES_AHEAD < last:
-                ready.append(worker.submit(make, step + BATCHES_AHEAD))
+            if step + ahead < last:
+                ready.append(pool.submit(make, step + ahead))
             yield batch
     finally:
-        worker.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
