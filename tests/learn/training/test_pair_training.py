@@ -94,7 +94,7 @@ def test_where_no_border_is_the_picture_is_one_surface():
 
 def test_the_scene_tells_what_is_before_and_behind_a_border():
     shown = scene(1)
-    alpha, front, back = shown.parted(np.full((SIDE, SIDE), 0.5, np.float32))
+    alpha, front, back = shown.unmixed_at(np.full((SIDE, SIDE), 0.5, np.float32))
     assert np.allclose(alpha[:, : SIDE // 2], 0)
     assert np.allclose(alpha[:, SIDE // 2 :], 0.75)
     together = alpha[..., None] * front + (1 - alpha[..., None]) * back

@@ -76,7 +76,7 @@ def make_border_example(pair: Pair) -> dict[str, Floats]:
     if pair.facts.get("traced"):
         return {"light": light, "coc_px": coc, "alpha": np.full_like(coc, -1), "front": light, "back": light}
     depth = middle / np.float32(pair.facts["blur_px"]) + np.float32(pair.facts["focus"])
-    alpha, front, back = scene_of(pair).parted(depth)
+    alpha, front, back = scene_of(pair).unmixed_at(depth)
     return {"light": light, "coc_px": coc, "alpha": alpha, "front": front, "back": back}
 
 
