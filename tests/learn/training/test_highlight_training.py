@@ -13,7 +13,7 @@ import torch
 
 from deeplens_dof.highlights.clipping import KNEE
 from deeplens_dof.learn.networks.export import export_blur
-from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
+from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
 from deeplens_dof.learn.scenes.clipped.lights import KINDS, SUBPIXELS, filtered, glare, hang_lamps, lamps_of
 from deeplens_dof.learn.scenes.clipped.pictures import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.composites.materials import Materials
@@ -138,7 +138,7 @@ def test_the_loss_is_least_at_the_truth_and_has_gradients(factor: int):
 
 def test_gains_are_small_at_first_and_bounded():
     torch.manual_seed(0)
-    network = LightNetwork()
+    network = HighlightNetwork()
     assert sum(each.numel() for each in network.parameters()) < 0.5e6
     given = highlights.batch_of([clipped_picture()], 2)
     light, gains = highlights.reconstructed(network, given)
@@ -151,7 +151,7 @@ def test_gains_are_small_at_first_and_bounded():
 
 def test_the_exported_network_answers_as_it_does_in_torch(tmp_path: Path):
     torch.manual_seed(1)
-    network = LightNetwork((8, 16)).eval()
+    network = HighlightNetwork((8, 16)).eval()
     for part in network.parameters():
         part.data = part.data.half().float()  # as it is stored
     export_blur(network, tmp_path / "light.onnx")

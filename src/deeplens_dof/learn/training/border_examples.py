@@ -40,7 +40,7 @@ ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
 
 @dataclass(frozen=True)
 class BorderExamples(TensorBatch):
-    """A batch, each (B, C, S, S): linear light, px, alpha 0..1. The inputs are those of `NeuralLensBlur`."""
+    """A batch, each (B, C, S, S): linear light, px, alpha 0..1. The inputs are those of `BorderUnmixing`."""
 
     light: Tensor
     near_light: Tensor

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.highlights.clipping import clippedness
 from deeplens_dof.learn.networks.export import export_blur
-from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
+from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
 from deeplens_dof.learn.scenes.clipped.pictures import Clipped, Sources, load_sources, make_clipped
 from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
@@ -183,7 +183,7 @@ class HighlightTask(Task[nn.Module, HighlightBatch]):
     validate_every = 250
 
     def network(self) -> nn.Module:
-        return LightNetwork(self.recipe.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return HighlightNetwork(self.recipe.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def batch(self, step: int) -> HighlightBatch:
         recipe = self.recipe
