@@ -39,20 +39,22 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_pictures_depend_on_seed_and_number_alone(sources: Sources):
     for index in range(6):
         one, other = (make_clipped(3, index, SIDE, sources) for _ in range(2))
-        assert np.array_equal(one.seen, other.seen)
+        assert np.array_equal(one.photo, other.photo)
         assert np.array_equal(one.light, other.light)
-    assert not np.array_equal(make_clipped(4, 0, SIDE, sources).seen, make_clipped(3, 0, SIDE, sources).seen)
+    assert not np.array_equal(
+        make_clipped(4, 0, SIDE, sources).photo, make_clipped(3, 0, SIDE, sources).photo
+    )
 
 
 def test_pictures_hold_light_above_white_of_which_the_camera_keeps_white(sources: Sources):
     brightest = []
     for index in range(40):
         each = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
-        assert each.seen.shape == each.light.shape == (SIDE, SIDE, 3)
-        assert each.seen.dtype == each.light.dtype == np.float32
+        assert each.photo.shape == each.light.shape == (SIDE, SIDE, 3)
+        assert each.photo.dtype == each.light.dtype == np.float32
         assert np.isfinite(each.light).all()
-        assert each.seen.min() >= 0
-        assert each.seen.max() <= 1
+        assert each.photo.min() >= 0
+        assert each.photo.max() <= 1
         assert each.light.min() >= 0
         assert each.light.max() <= MOST_LIGHT
         brightest.append(float(each.light.max()))

@@ -68,9 +68,8 @@ class PaperLensBlur(nn.Module):
         # normalised, else it grows until the softmax has no gradient left
         merged = merged / (merged.square().mean(1, keepdim=True) + 1e-6).sqrt()
         weights = torch.softmax(self.weights(merged), 1)
-        pictures, seen = [srgb], srgb
+        pictures = [srgb]
         for layer in self.colours:
-            seen = layer(seen)
-            pictures.append(seen)
+            pictures.append(layer(pictures[-1]))
         coloured = torch.cat(pictures, 1).unflatten(1, (self.features, 3))
         return (coloured * weights[:, :, None]).sum(1)

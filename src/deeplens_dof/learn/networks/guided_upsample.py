@@ -68,10 +68,10 @@ class GuidedUpsample(nn.Module):
         ends = discs().to(self.kernels)
         return torch.cat([ends[:1], self.kernels, ends[-1:]])
 
-    def logits(self, seen: Tensor) -> Tensor:
+    def logits(self, planes: Tensor) -> Tensor:
         """The network's output for `features`: (B, 4 * BASES, h, w)."""
-        seen = F.leaky_relu(self.enter(seen), 0.1)
-        return self.leave(F.leaky_relu(self.middle(seen), 0.1))
+        x = F.leaky_relu(self.enter(planes), 0.1)
+        return self.leave(F.leaky_relu(self.middle(x), 0.1))
 
 
 def discs() -> Tensor:

@@ -33,19 +33,23 @@ def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone)
     """The training of a recipe on these folders. Raises ValueError when they hold too few frames."""
     folders = data.frames or [cache_folder() / "scenes" / "train"]
     files = [file for folder in folders for file in frame_files(folder)]
-    if recipe.taught:
+    if recipe.teacher_mattes:
         files = [file for file in files if read_matte(file) is not None]
     held_out, training = files[: recipe.held_out], files[recipe.held_out :][: recipe.frames]
     if not training:
-        kind = "frames with a teacher's matte (learn/scenes/teacher_mattes.py)" if recipe.taught else "frames"
+        kind = "frames"
+        if recipe.teacher_mattes:
+            kind += " with a teacher matte (python -m deeplens_dof.learn.scenes.teacher_mattes makes them)"
         raise ValueError(
             f"the folders hold {len(files)} {kind}, expected more than the {recipe.held_out} kept for validation"
         )
     with group.first_before_others():  # missing mattes are made once
         photos = distillation_photos() if recipe.photo_share > 0 else []
     share = data.measured_share if data.measured else 0.0
-    source = Source(training, photos, recipe.photo_share, data.measured, share, recipe.taught, recipe.soft_px)
-    return DepthTask(name, recipe, source, Source(held_out, taught=recipe.taught))
+    source = Source(
+        training, photos, recipe.photo_share, data.measured, share, recipe.teacher_mattes, recipe.soft_px
+    )
+    return DepthTask(name, recipe, source, Source(held_out, teacher_mattes=recipe.teacher_mattes))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""What the mask of a near subject says about depth: it is nearer than what surrounds it, and the step lies on the mask.
+"""Depth losses from the mask of a near subject: it is nearer than its surroundings, and the depth step lies on its border.
 
-Pure functions on (B, H, W) float tensors, normalised inverse depth (`losses.normalised`) and masks 0..1. Only the
-surroundings of the mask's border count; where the border faces down it does not, because there a subject stands on
-ground as near as itself. Occlusion across the border is all that is taught: never how deep a subject is.
+Pure functions on (B, H, W) float tensors: normalised inverse depth (`losses.normalised`) and masks 0..1. Only bands along the
+mask's border count. Where the border faces down it is ignored, because there a subject stands on ground as near as itself.
+The losses say nothing about depth within the subject.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NEAR_PX, FAR_PX = (
-    (1, 3),
-    (4, 9),
-)  # bands beside the border: beyond the first number of pixels, up to the second
-NEAR_WINDOW_PX, FAR_WINDOW_PX = 4, 10  # in which a place of the border is compared with them
-LEAST_STEP = 0.2  # of normalised inverse depth, between a subject and what is beside it
-SHARPNESS = 0.85  # of the whole step, to be made between the near bands
-FACING_DOWN = 0.35  # sine of the angle below the horizontal from which on a border does not count
-FOOT_SHARE = 0.1  # of a subject's height at its foot that does not count
+# Bands on both sides of the border: from the first distance to the second.
+NEAR_PX, FAR_PX = (1, 3), (4, 9)
+NEAR_WINDOW_PX, FAR_WINDOW_PX = (
+    4,
+    10,
+)  # radius of the window around a border pixel in which a band is averaged
+LEAST_STEP = 0.2  # of normalised inverse depth, between a subject and its surroundings
+SHARPNESS = 0.85  # share of the whole step that should lie between the near bands
+FACING_DOWN = 0.35  # sine of the angle below the horizontal from which on a border is ignored
+FOOT_SHARE = 0.1  # lowest part of a subject's height that is ignored
 
 
 class Steps(NamedTuple):
-    """Inside less outside across each place of the border: over a wide and a narrow band. counts: 0 or 1."""
+    """Depth inside minus outside at each border pixel, between wide and narrow bands, (B, H, W). counts: 0 or 1."""
 
     wide: Tensor
     narrow: Tensor
@@ -33,7 +34,7 @@ class Steps(NamedTuple):
 
 
 def order(steps: Steps, weight: Tensor) -> Tensor:
-    """By how much the inside fails to be nearer than the outside by LEAST_STEP; 0 where it is.
+    """The amount by which the inside fails to be nearer than the outside by LEAST_STEP.
 
     Args:
         steps: of the predicted depth.
@@ -43,13 +44,13 @@ def order(steps: Steps, weight: Tensor) -> Tensor:
 
 
 def border(steps: Steps, weight: Tensor) -> Tensor:
-    """By how much of the step is not made at the mask's border; 0 where SHARPNESS of it is, and on flat depth."""
-    wanted = SHARPNESS * F.relu(steps.wide).detach()
-    return _mean(F.relu(wanted - steps.narrow), steps.counts, weight)
+    """The part of the step missing at the mask's border: 0 where SHARPNESS of it lies there, and on flat depth."""
+    target = SHARPNESS * F.relu(steps.wide).detach()
+    return _mean(F.relu(target - steps.narrow), steps.counts, weight)
 
 
 def steps(inverse_depth: Tensor, mask: Tensor) -> Steps:
-    """The steps of depth across the border of a mask, both (B, H, W)."""
+    """The depth steps across the border of a mask; both (B, H, W)."""
     inside, outside = (mask > 0.5).to(inverse_depth.dtype), (mask <= 0.5).to(inverse_depth.dtype)
     counts = _grown(inside, 1) * _grown(outside, 1) * _not_below(mask, inside)
     found = []
@@ -65,7 +66,7 @@ def steps(inverse_depth: Tensor, mask: Tensor) -> Steps:
 
 
 def _not_below(mask: Tensor, inside: Tensor) -> Tensor:
-    """1 where the border does not face down and is not at the subject's foot."""
+    """1 where the border neither faces down nor lies at the subject's foot."""
     smooth = _averaged(mask.to(inside.dtype), 4)
     padded = F.pad(smooth[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     across = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
@@ -80,9 +81,9 @@ def _not_below(mask: Tensor, inside: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, counts: Tensor, weight: Tensor) -> Tensor:
-    each = (values * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)
-    seen = weight * (counts.sum((1, 2)) > 0)
-    return (each * seen).sum() / weight.sum().clamp(min=1e-6)
+    means = (values * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)
+    weighted = means * weight * (counts.sum((1, 2)) > 0)
+    return weighted.sum() / weight.sum().clamp(min=1e-6)
 
 
 def _grown(area: Tensor, pixels: int) -> Tensor:
@@ -90,7 +91,7 @@ def _grown(area: Tensor, pixels: int) -> Tensor:
 
 
 def _shrunk(area: Tensor, pixels: int) -> Tensor:
-    """Without what is within so many pixels of its border; the frame of the picture is none."""
+    """The area without the pixels close to its border; the picture's frame is no border."""
     return 1 - _grown(1 - area, pixels)
 
 

@@ -1,10 +1,10 @@
-"""The teacher's mattes of photos without labels, as a folder to train on: `--rgbd mattes:OUT`.
+"""Teacher mattes of photos without labels, as a folder to train on: `--rgbd mattes:OUT`.
 
     python -m deeplens_dof.learn.training.photo_mattes PHOTOS OUT
 
-U2-Net is asked about each photo, and about its mirror image where it is sure of one subject. Where both answers mean the
-same, OUT gets the photo (a link) and the mean of the two. Stopped and started again, it goes on. Pictures that are kept
-for evaluation (`datasets/split.py`) are left out. For photos whose true mask is known, use that instead.
+U2-Net predicts the matte of each photo and, where it is sure of one subject, of its mirror image. Where the two agree, OUT
+gets a link to the photo and the mean of the mattes. You can stop and resume at any time. Pictures reserved for evaluation
+(`datasets/split.py`) are left out. Where you have true masks, use them instead.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from deeplens_dof.datasets.sample import PICTURES, read_rgb
 from deeplens_dof.evaluate.depth.matte import is_one_clear_subject, matte_scores
 from deeplens_dof.runtime.atomic_write import write_atomically
 
-AGREE_IOU = 0.92  # of the mattes of a photo and of its mirror image
+AGREE_IOU = 0.92  # IoU of the mattes of a photo and of its mirror image
 Matte = npt.NDArray[np.float32]
 
 
 def sure_matte(rgb: npt.NDArray[np.uint8], teacher: Any) -> Matte | None:
-    """The teacher's matte 0..1 (H, W); None where it is not sure of one subject, or sees another in the mirror."""
+    """The teacher matte, (H, W) 0..1, or None when the teacher is unsure or its matte of the mirror image differs."""
     first = teacher.matte(rgb)
     if not is_one_clear_subject(first):
         return None
@@ -39,9 +39,9 @@ def sure_matte(rgb: npt.NDArray[np.uint8], teacher: Any) -> Matte | None:
 
 
 def teach(photos: Path, out: Path, teacher: Any, tell: Callable[[str], None] = print) -> int:
-    """Asks about every photo of a folder that was not asked about yet; returns of how many it is sure.
+    """Writes the missing mattes of a folder of photos; returns the number of mattes in `out`.
 
-    `asked.txt` in the folder `out` names those of which it is not.
+    `out`/asked.txt names the photos on which the teacher is not sure.
     """
     for role in ("image", "matte"):
         (out / role).mkdir(parents=True, exist_ok=True)

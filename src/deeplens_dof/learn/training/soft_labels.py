@@ -1,7 +1,7 @@
-"""Measured depth is soft: sensors blur its steps over some pixels, and files keep it in coarse codes.
+"""Labels of measured depth are soft: sensors blur depth steps over some pixels, and files store coarse codes.
 
-Of one sample: where its gradients may be learnt from, and by how much its values may be wrong. Of a batch: a target
-that costs nothing within that.
+`firm` and `tolerance` give the reliable gradients and the possible error of a sample; `tolerant` is a target for a batch that
+ignores errors within this tolerance.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor
 from deeplens_dof.datasets.sample import Sample
 
 Map = npt.NDArray[np.float32]
-STEP_WINDOW = 5  # pixels within which depth has to change for a step
+STEP_WINDOW = 5  # px within which depth changes at a step
 STEP_SHARE = 0.13  # of the larger inverse depth
 RELATIVE_STEP = 0.05  # of the spread of relative inverse depth
-MOST_CODES = 4096  # a map with more values than that is not coarse
+MOST_CODES = 4096  # a map with more values is not coarse
 
 
 def firm(one: Sample, radius_px: int) -> Map:
-    """1 where a gradient of the label can be believed, 0 near its steps and where it has no label.
+    """The pixels in which gradients of the label are reliable: labelled, and away from its steps.
 
     Args:
         one: a sample with depth.
-        radius_px: how far from a step, in pixels of the label, its border may be wrong.
+        radius_px: the distance from a step up to which the label may be wrong, in px of the label.
 
     Returns:
         float32 (H, W), 0 or 1.
@@ -48,9 +48,9 @@ def firm(one: Sample, radius_px: int) -> Map:
 
 
 def tolerance(one: Sample) -> Map:
-    """Half the distance between the codes in which the label is kept, as inverse depth, float32 (H, W).
+    """Half the distance between the stored codes of a label, as inverse depth, float32 (H, W); 0 where they are fine.
 
-    Codes are taken to be evenly spaced in depth where its unit is known, in inverse depth where it is relative.
+    Codes are assumed to be evenly spaced in depth where its unit is known, in inverse depth where it is relative.
     """
     values = one.inverse_depth
     stored = values[one.known & (values > 0)]
@@ -62,16 +62,15 @@ def tolerance(one: Sample) -> Map:
 
 
 def tolerant(predicted: Tensor, target: Tensor, tolerance: Tensor) -> Tensor:
-    """The target moved towards the prediction by the tolerance at most: within it, no loss of the difference is left.
+    """The target, moved towards the prediction by up to the tolerance, so that a smaller difference costs nothing.
 
-    All (B, H, W), normalised. No gradient passes through it.
+    All (B, H, W), normalised. No gradient passes through the result.
     """
-    seen = predicted.detach()
-    return torch.minimum(torch.maximum(seen, target - tolerance), target + tolerance)
+    return torch.minimum(torch.maximum(predicted.detach(), target - tolerance), target + tolerance)
 
 
 def spread(inverse_depth: Tensor, known: Tensor) -> Tensor:
-    """(B, 1, 1): by what `losses.normalised` divides each sample; 1 where it has no label."""
+    """The divisor of each sample in `losses.normalised`, (B, 1, 1); 1 for a sample without labels."""
     found = []
     for values, counts in zip(inverse_depth, known > 0, strict=True):
         labelled = values[counts]

@@ -55,7 +55,7 @@ class Clipped:
     photo: (S, S, 3) linear, 0..1. light: (S, S, 3), 0..MOST_LIGHT. known: (S, S), False where `light` is unknown too.
     """
 
-    seen: Floats
+    photo: Floats
     light: Floats
     known: npt.NDArray[np.bool_]
 
@@ -115,7 +115,7 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
     if rng.random() < 0.5:
         light = glare(light, rng, scale)
     light = np.clip(light, 0, MOST_LIGHT)
-    return Clipped(_kept(light, rng), light, known)
+    return Clipped(_photographed(light, rng), light, known)
 
 
 def _exposed(light: Floats, rng: np.random.Generator, least: float, most: float) -> Floats:
@@ -135,14 +135,15 @@ def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: in
     """Part of a panorama; interpolation is on the logarithm."""
     panorama = panoramas[rng.integers(len(panoramas))]
     height, width = panorama.shape[:2]
-    seen = int(height * math.exp(rng.uniform(math.log(0.2), math.log(0.9))))
-    top = int(rng.integers(0, height - seen + 1)) if rng.random() < 0.3 else int(np.clip(
-        rng.normal(0.45, 0.12) * height - seen / 2, 0, height - seen))  # fmt: skip
-    columns = (int(rng.integers(width)) + np.arange(seen)) % width
-    piece = np.log(panorama[top : top + seen, columns].astype(np.float32) + np.float32(1e-3))
-    light = np.exp(
-        cv2.resize(piece, (side, side), interpolation=cv2.INTER_CUBIC if seen < side else cv2.INTER_AREA)
-    )
+    size = int(height * math.exp(rng.uniform(math.log(0.2), math.log(0.9))))
+    if rng.random() < 0.3:
+        top = int(rng.integers(0, height - size + 1))
+    else:
+        top = int(np.clip(rng.normal(0.45, 0.12) * height - size / 2, 0, height - size))
+    columns = (int(rng.integers(width)) + np.arange(size)) % width
+    piece = np.log(panorama[top : top + size, columns].astype(np.float32) + np.float32(1e-3))
+    way = cv2.INTER_CUBIC if size < side else cv2.INTER_AREA
+    light = np.exp(cv2.resize(piece, (side, side), interpolation=way))
     return np.asarray(light[:, ::-1] if rng.random() < 0.5 else light, np.float32)
 
 
@@ -277,15 +278,15 @@ def _shade(rng: np.random.Generator, side: int) -> Floats:
     return np.exp(smooth)[..., None]
 
 
-def _kept(light: Floats, rng: np.random.Generator) -> Floats:
+def _photographed(light: Floats, rng: np.random.Generator) -> Floats:
     """The photo a camera makes of the light, as linear light: with noise in part, clipped, 8 bits, half of them JPEG."""
-    seen = np.clip(light, 0, 1)
+    photo = np.clip(light, 0, 1)
     if rng.random() < 0.4:
-        noise = rng.standard_normal(seen.shape, np.float32) * np.float32(
+        noise = rng.standard_normal(photo.shape, np.float32) * np.float32(
             math.exp(rng.uniform(math.log(1e-3), math.log(8e-3)))
         )
-        seen = np.clip(light + noise * np.sqrt(seen + np.float32(0.02)), 0, 1)
-    codes = linear_to_srgb(seen)
+        photo = np.clip(light + noise * np.sqrt(photo + np.float32(0.02)), 0, 1)
+    codes = linear_to_srgb(photo)
     if rng.random() < 0.5:
         quality = int(rng.integers(75, 99))
         _, file = cv2.imencode(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
