@@ -1,4 +1,4 @@
-"""The plan of the house is kept: the arrows of docs/architecture.md, small files, no torch in the camera."""
+"""The laws of docs/architecture.md: its drawing of imports, small modules, no torch in inference."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "deeplens_dof"
 SOURCE = ROOT / "src" / PACKAGE
-LONGEST_FILE, LONGEST_FUNCTION = 400, 100
+LONGEST_FILE, LONGEST_FUNCTION, MOST_FILES_BESIDE_PACKAGES = 400, 95, 8
 NAMES_OF_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}
-SCHOOL_ONLY = {"torch", "onnx", "moderngl", "cv2"}
-SLOW_TO_IMPORT = SCHOOL_ONLY | {"numba", "onnxruntime", "openvino", "OpenImageIO"}
+TRAINING_ONLY = {"torch", "onnx", "moderngl", "cv2"}
+SLOW_TO_IMPORT = TRAINING_ONLY | {"numba", "onnxruntime", "openvino", "OpenImageIO"}
 
 
 def module_of(file: Path) -> str:
@@ -57,44 +57,49 @@ def imported_by(module: str, tree: ast.AST | None = None) -> set[str]:
     return {own for name in found if (own := own_module(name)) and own != module}
 
 
-def room(module: str) -> str:
-    """The first name below the package: a file or a folder; the package itself is `deeplens_dof`."""
+def package_of(module: str) -> str:
+    """The first name below `deeplens_dof`: a module or a package; its own __init__.py is `deeplens_dof`."""
     _, _, inner = module.partition(".")
     return inner.split(".")[0] or PACKAGE
 
 
-def lines_of_the_plan() -> list[set[str]]:
-    """The drawing below "## Arrows" in docs/architecture.md, from the top line down."""
+def lines_of_the_drawing() -> list[set[str]]:
+    """The drawing below "## Imports" in docs/architecture.md, from the top line down."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawing = text.partition("\n## Arrows\n")[2].split("```")[1]
+    drawing = text.partition("\n## Imports\n")[2].split("```")[1]
     lines = [re.sub(r"\(.*", "", line).split("|") for line in drawing.strip().splitlines()]
     return [{name.strip() for name in line} for line in lines]
 
 
-HEIGHT = {name: -index for index, line in enumerate(lines_of_the_plan()) for name in line}
+HEIGHT = {name: -index for index, line in enumerate(lines_of_the_drawing()) for name in line}
 
 
 def breaks(importer: str, imported: str, height: dict[str, int]) -> bool:
     """Whether this import points up, or to a sibling on the same line."""
-    return room(importer) != room(imported) and height[room(imported)] >= height[room(importer)]
+    return (
+        package_of(importer) != package_of(imported)
+        and height[package_of(imported)] >= height[package_of(importer)]
+    )
 
 
-def test_every_room_has_a_line_in_the_plan_and_every_line_has_a_room() -> None:
-    assert {room(module) for module in FILES} == set(HEIGHT), "change the drawing in docs/architecture.md"
+def test_every_package_has_a_line_in_the_drawing_and_every_line_a_package() -> None:
+    assert {package_of(module) for module in FILES} == set(HEIGHT), (
+        "change the drawing in docs/architecture.md"
+    )
 
 
-def test_arrows_point_down() -> None:
+def test_imports_point_down() -> None:
     edges = [(module, target) for module in FILES for target in imported_by(module)]
     assert len(edges) > 50  # the imports are really seen
     wrong = [f"{module} imports {target}" for module, target in edges if breaks(module, target, HEIGHT)]
     assert not wrong, wrong
 
 
-def test_the_law_of_arrows_sees_every_kind_of_import() -> None:
+def test_the_law_of_imports_sees_every_kind_of_import() -> None:
     lines = ["from . import settings", "from .depth import files", "import deeplens_dof.cli"]
     text = "\n".join([*lines, "def f(): from deeplens_dof.photo.metadata.icc import profile"])
     found = {own_module(name) for name in imports(ast.parse(text), "deeplens_dof.models", is_folder=False)}
-    assert {room(name) for name in found if name} == {"settings", "depth", "cli", "photo"}
+    assert {package_of(name) for name in found if name} == {"settings", "depth", "cli", "photo"}
     text = "from . import exif\nfrom ...settings import x"
     inside = imports(ast.parse(text), "deeplens_dof.photo.metadata.icc", is_folder=False)
     assert [own_module(name) for name in inside] == [
@@ -129,20 +134,34 @@ def test_files_and_functions_are_short() -> None:
     assert not {name: length for name, length in functions.items() if length > LONGEST_FUNCTION}
 
 
+def test_few_files_lie_beside_the_packages() -> None:
+    assert len(list(SOURCE.glob("*.py"))) <= MOST_FILES_BESIDE_PACKAGES
+
+
+def test_imports_are_absolute() -> None:
+    relative = [
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative
+
+
 def test_modules_are_named_after_something() -> None:
     assert not [module for module in FILES if NAMES_OF_NOTHING & set(module.split("."))]
 
 
-def test_the_camera_never_imports_what_only_the_school_needs() -> None:
+def test_inference_never_imports_what_only_training_needs() -> None:
     found = {
         module: used
         for module in FILES
-        if room(module) != "learn"
-        and (used := {name.split(".")[0] for name in outside(module)} & SCHOOL_ONLY)
+        if package_of(module) != "learn"
+        and (used := {name.split(".")[0] for name in outside(module)} & TRAINING_ONLY)
     }
     assert not found, found
     assert "torch" in {
-        name.split(".")[0] for module in FILES if room(module) == "learn" for name in outside(module)
+        name.split(".")[0] for module in FILES if package_of(module) == "learn" for name in outside(module)
     }
 
 
@@ -151,13 +170,15 @@ def outside(module: str) -> list[str]:
     return [name for name in found if own_module(name) is None]
 
 
-def test_only_models_opens_networks_in_the_camera() -> None:
-    users = {room(module) for module in FILES for name in outside(module) if name.startswith("onnxruntime")}
+def test_only_models_opens_networks_in_inference() -> None:
+    users = {
+        package_of(module) for module in FILES for name in outside(module) if name.startswith("onnxruntime")
+    }
     assert users - {"learn"} == {"models"}
 
 
-def test_the_command_line_meets_the_school_only_inside_functions() -> None:
-    for module in [module for module in FILES if room(module) == "cli"]:
+def test_the_command_line_imports_training_only_inside_functions() -> None:
+    for module in [module for module in FILES if package_of(module) == "cli"]:
         statements = [
             node for node in ast.walk(TREES[module]) if isinstance(node, (ast.Import, ast.ImportFrom))
         ]
@@ -170,7 +191,7 @@ def test_the_command_line_meets_the_school_only_inside_functions() -> None:
         outer = [node for node in statements if id(node) not in inner]
         assert outer
         for node in outer:
-            assert "learn" not in {room(name) for name in imported_by(module, ast.Module([node], []))}
+            assert "learn" not in {package_of(name) for name in imported_by(module, ast.Module([node], []))}
 
 
 @pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.cli"])

@@ -12,7 +12,7 @@ import deeplens_dof as dl
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.lens_blur.tiles.block_plan import LARGEST_CELLS, shells_for
 from deeplens_dof.lens_blur.tiles.tile_renderer import lens_points_for
-from deeplens_dof.optics.aperture import Aperture, alpha_thresholds
+from deeplens_dof.optics.aperture import Aperture
 
 HEIGHT, WIDTH = 150, 200
 
@@ -202,10 +202,6 @@ def test_lens_points_fill_the_disc_evenly() -> None:
     assert np.abs(points.mean(0)).max() < 1e-6
     assert (points**2).sum(1).mean() == pytest.approx(0.5, abs=0.01)
     assert np.hypot(*points.T).max() <= 1.01
-    thresholds = alpha_thresholds(500)
-    assert [float((thresholds < a).mean()) for a in (0.1, 0.5, 0.9)] == pytest.approx(
-        [0.1, 0.5, 0.9], abs=0.01
-    )
 
 
 def test_more_blur_asks_for_more_lens_points() -> None:

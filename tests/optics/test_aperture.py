@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from deeplens_dof.optics.aperture import Aperture, alpha_thresholds
+from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.optics.aperture_spec import SHAPES, parse_shape, shape_text
 
 DENSE = 401  # samples a side of the exact integrals
@@ -103,18 +103,6 @@ def test_no_two_points_fall_together(aperture: Aperture) -> None:
     points = aperture.points(256).astype(float)
     distance = np.linalg.norm(points[:, None] - points[None], axis=2) + 9 * np.eye(256)
     assert distance.min() > 0.3 * math.sqrt(aperture.area * math.pi / 256)
-
-
-@shapes
-@counts
-def test_alpha_thresholds_know_nothing_of_the_place_on_the_lens(aperture: Aperture, count: int) -> None:
-    x, y = aperture.points(count).T
-    thresholds = alpha_thresholds(count)
-    for place in (x, y, np.hypot(x, y), x * y, x * x - y * y):
-        assert abs(np.corrcoef(thresholds, place)[0, 1]) < 2.5 / math.sqrt(count)
-    if count >= 128:  # and every half of the lens passes its part of what is half transparent
-        for half in (x < 0, x > 0, y < 0, y > 0):
-            assert abs((thresholds[half] < 0.5).mean() - 0.5) < 0.09
 
 
 @shapes

@@ -21,7 +21,6 @@ from deeplens_dof.optics.lens_points import CELLS, cell_centres, even_points
 Points = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-_PLASTIC = 0.5497004779019703  # Roberts 2018, third component of the cube's even additive recurrence
 _SAMPLES = 3  # a side, within a cell of the grid of light
 LARGEST_KERNEL = CELLS  # a side; finer kernel pictures are averaged down to it
 _ROUND = {
@@ -182,18 +181,6 @@ class Aperture:
     def _half_axes(self) -> tuple[float, float]:
         ratio = self.values[0]
         return min(1.0, 1 / ratio), min(1.0, ratio)
-
-
-def alpha_thresholds(count: int) -> npt.NDArray[np.float32]:
-    """Thresholds (count,) in 0..1, one for each lens point: an alpha of `a` passes about `a * count` of them.
-
-    They are spread evenly on their own and against the lens points (an additive recurrence on the golden ratio would
-    follow the spiral; the plastic number does not).
-    """
-    thresholds: npt.NDArray[np.float32] = ((0.5 + np.arange(1, count + 1) * _PLASTIC) % 1.0).astype(
-        np.float32
-    )
-    return thresholds
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,6 @@ from deeplens_dof.serve.problems import GoneError, Problem, response
 from deeplens_dof.serve.telemetry import Journal, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-OPEN_PATHS = ("/healthz", "/readyz")  # and the page; all else asks for the token, if there is one
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -106,13 +106,6 @@ class Items:
         found = dict.fromkeys(source for k, source, target in self.references if (k, target) == (kind, to))
         return [self.items[source] for source in found if source in self.items]
 
-    def referred(self, kind: str, source: int) -> list[Item]:
-        """The items that an item refers to: "dimg" the tiles of a grid."""
-        found = dict.fromkeys(
-            target for k, origin, target in self.references if (k, origin) == (kind, source)
-        )
-        return [self.items[target] for target in found if target in self.items]
-
     def bytes_of(self, item: Item, most: int) -> bytes:
         """The bytes of an item. Raises BoxError beyond `most`, outside the file, or built from other items."""
         if item.method not in (0, 1):
