@@ -43,9 +43,14 @@ def order(steps: Steps, weight: Tensor) -> Tensor:
 
 
 def border(steps: Steps, weight: Tensor) -> Tensor:
-    """By how much of the step is not made at the mask's border; 0 where SHARPNESS of it is, and on flat depth."""
-    wanted = SHARPNESS * F.relu(steps.wide).detach()
-    return _mean(F.relu(wanted - steps.narrow), steps.counts, weight)
+    """What share of the step is missing at the mask's border; 0 where SHARPNESS of it is made there, and without a step.
+
+    A share, so that the height of the step has no part in it: a loss of the difference itself is brought down by pulling
+    the whole subject away from its background, without end.
+    """
+    share = steps.narrow / steps.wide.clamp(min=LEAST_STEP)
+    counts = steps.counts * (steps.wide.detach() > LEAST_STEP)
+    return _mean(F.relu(SHARPNESS - share), counts, weight)
 
 
 def steps(inverse_depth: Tensor, mask: Tensor) -> Steps:
