@@ -68,7 +68,7 @@ def _written(folder: Folder, place: Path) -> list[tuple[Path, ...]]:
             parts[place / SUBJECT_ROLE[kind] / f"{number:05d}.png"] = np.asarray(small)
         for path, pixels in parts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path, **({"quality": QUALITY} if path is photo else {}))
+            Image.fromarray(pixels).save(path, quality=QUALITY)  # of the JPEG; PNG has none
         groups.append(tuple(parts))
     return groups
 

@@ -61,6 +61,20 @@ def test_scale_and_shift_of_the_prediction_change_nothing() -> None:
         assert float(moved) == pytest.approx(float(plain), rel=1e-9)
 
 
+def test_the_height_of_a_step_has_no_part_in_how_sharp_it_is() -> None:
+    mask = disc()
+    blurred = F.avg_pool2d(mask[None], 13, 1, 6, count_include_pad=False)[0]
+    steps = mask_losses.steps(blurred, mask)
+    higher = mask_losses.Steps(3 * steps.wide, 3 * steps.narrow, steps.counts)
+    plain, other = (float(mask_losses.border(each, ONE)) for each in (steps, higher))
+    assert plain > 0
+    assert other == pytest.approx(plain)
+    depth = blurred.clone().requires_grad_()
+    torch.autograd.backward(mask_losses.border(mask_losses.steps(depth, mask), ONE))
+    assert depth.grad is not None
+    assert float((depth.grad * blurred).sum()) == pytest.approx(0, abs=1e-9)
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_step_down_the_loss_brings_the_subject_nearer_at_its_border(which: int) -> None:
     mask = disc()
@@ -68,8 +82,9 @@ def test_a_step_down_the_loss_brings_the_subject_nearer_at_its_border(which: int
     depth = (-mask if which == 0 else blurred).clone().requires_grad_()
     torch.autograd.backward(both(depth, mask)[which])
     assert depth.grad is not None
-    near = mask_losses._shrunk(mask, 1) - mask_losses._shrunk(mask, 9)
-    beside = mask_losses._shrunk(1 - mask, 1) - mask_losses._shrunk(1 - mask, 9)
+    first, last = mask_losses.FAR_PX if which == 0 else mask_losses.NEAR_PX
+    near = mask_losses._shrunk(mask, first) - mask_losses._shrunk(mask, last)
+    beside = mask_losses._shrunk(1 - mask, first) - mask_losses._shrunk(1 - mask, last)
     assert float((depth.grad * near).sum()) < 0 < float((depth.grad * beside).sum())
 
 

@@ -138,16 +138,16 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
     # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
     "depth-real-2": DepthRecipe(
         (
-            Phase(260, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
-            Phase(60, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+            Phase(170, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(30, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
         ),
         init="shipped",
         ema=0.985,
-        seed=12,
+        seed=14,
         matte_weight=0.6,
         soft_px=6,
         order_weight=0.3,
-        mask_border_weight=0.3,
+        mask_border_weight=0.5,
     ),
     # The same where a graphics card does in minutes what a processor does in hours
     # (`scripts/train_on_gpu.sh`): larger batches, all blocks, large pictures at the end.

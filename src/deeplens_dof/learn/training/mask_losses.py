@@ -44,9 +44,13 @@ def order(steps: Steps, weight: Tensor) -> Tensor:
 
 
 def border(steps: Steps, weight: Tensor) -> Tensor:
-    """The part of the step missing at the mask's border: 0 where SHARPNESS of it lies there, and on flat depth."""
-    target = SHARPNESS * F.relu(steps.wide).detach()
-    return _mean(F.relu(target - steps.narrow), steps.counts, weight)
+    """The share of the step that is missing at the mask's border: 0 where SHARPNESS of it lies there, and without a step.
+
+    It is a share, because a loss on the difference itself falls for ever as the whole subject moves away from its background.
+    """
+    share = steps.narrow / steps.wide.clamp(min=LEAST_STEP)
+    counts = steps.counts * (steps.wide.detach() > LEAST_STEP)
+    return _mean(F.relu(SHARPNESS - share), counts, weight)
 
 
 def steps(inverse_depth: Tensor, mask: Tensor) -> Steps:
