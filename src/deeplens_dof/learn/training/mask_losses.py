@@ -15,10 +15,8 @@ from torch import Tensor
 
 # Bands on both sides of the border: from the first distance to the second.
 NEAR_PX, FAR_PX = (1, 3), (4, 9)
-NEAR_WINDOW_PX, FAR_WINDOW_PX = (
-    4,
-    10,
-)  # radius of the window around a border pixel in which a band is averaged
+# Radius of the window around a border pixel in which a band is averaged.
+NEAR_WINDOW_PX, FAR_WINDOW_PX = 4, 10
 LEAST_STEP = 0.2  # of normalised inverse depth, between a subject and its surroundings
 SHARPNESS = 0.85  # share of the whole step that should lie between the near bands
 FACING_DOWN = 0.35  # sine of the angle below the horizontal from which on a border is ignored
