@@ -62,7 +62,7 @@ def _scores(pair: Pair, coc_px: np.ndarray, band: np.ndarray) -> list[float]:
     guessed, _, _ = first_guess(pair.rgb, coc_px, borders)
     middle = (borders.near_px + borders.far_px) / 2
     depth = np.asarray(middle / pair.facts["blur_px"] + pair.facts["focus"], np.float32)
-    alpha, front, back = scene_of(pair).parted(depth)
+    alpha, front, back = scene_of(pair).unmixed_at(depth)
     pictures = [
         render_optical(pair.rgb, coc_px, aperture),
         render_neural(pair.rgb, coc_px, aperture),

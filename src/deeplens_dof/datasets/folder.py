@@ -26,7 +26,8 @@ Tell = Callable[[str], None]
 LAYOUTS: dict[str, Layout] = {
     each.kind: each
     for each in (
-        diode.LAYOUT, hrwsi.LAYOUT, megadepth.LAYOUT, plain.RGBD_LAYOUT, plain.MASKS_LAYOUT, nyuv2.LAYOUT, phone.LAYOUT,
+        diode.LAYOUT, hrwsi.LAYOUT, megadepth.LAYOUT, plain.RGBD_LAYOUT, plain.MASKS_LAYOUT, plain.MATTES_LAYOUT,
+        nyuv2.LAYOUT, phone.LAYOUT,
     )
 }  # fmt: skip
 

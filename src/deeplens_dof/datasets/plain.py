@@ -1,4 +1,4 @@
-"""Folders of your own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/`."""
+"""Folders of your own: `rgb/` with `depth/` or `depth_mm/`, and `image/` with `mask/` or with `matte/`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from deeplens_dof.datasets.sample import (
     sample,
 )
 
-RGBD, MASKS = "rgbd", "masks"
+RGBD, MASKS, MATTES = "rgbd", "masks", "mattes"
 EXPECTED_RGBD = (
     "rgb/NAME.jpg and depth/NAME.(png|tiff|exr|npz: depth files, near is bright; npy: metres) or depth_mm/NAME.png "
     "(16-bit millimetres), with mask/NAME.png (subject) and valid/NAME.png (white where depth holds) if there are any"
 )
 EXPECTED_MASKS = "image/NAME.jpg and mask/NAME.png (white is the subject)"
+EXPECTED_MATTES = "image/NAME.jpg and matte/NAME.png (white is the subject)"
 _DEPTHS = (".png", ".tif", ".tiff", ".exr", ".npz", ".npy")
 _MASK_ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
@@ -76,6 +77,10 @@ def _find_masks(folder: Path) -> FoundSamples:
     return paired(MASKS, folder, (Role("image", PHOTO_SUFFIXES), Role("mask", _MASK_ENDINGS)))
 
 
+def _find_mattes(folder: Path) -> FoundSamples:
+    return paired(MATTES, folder, (Role("image", PHOTO_SUFFIXES), Role("matte", _MASK_ENDINGS)))
+
+
 def _read_masks(entry: SampleFiles) -> Sample:
     photo, mask = entry.paths
     rgb, subject = read_rgb(photo), read_mask(mask)
@@ -95,3 +100,4 @@ RGBD_LAYOUT = Layout(
     _read_rgbd,
 )
 MASKS_LAYOUT = Layout(MASKS, EXPECTED_MASKS, _has("image", "mask"), _find_masks, _read_masks)
+MATTES_LAYOUT = Layout(MATTES, EXPECTED_MATTES, _has("image", "matte"), _find_mattes, _read_masks)

@@ -2,7 +2,8 @@
 
 Assets lie in one folder per package (see `learn/scenes/assets.py`). A rule names a package and the file stems that may be
 used. Every training reader opens its pictures through `require_training`, so that an evaluation photo cannot slip into a
-cut-out, a backdrop or a distillation batch.
+cut-out, a backdrop or a distillation batch. Sets of real photos, their terms
+and the held-out part of each are named in `datasets/real_photos.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ EVALUATION = (
 
 
 # Names of folders that hold a data set's own part for evaluation.
-EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation")
+EVALUATION_FOLDERS = ("val", "valid", "validation", "test", "testing", "evaluation", "held_out")
 
 
 class EvaluationOnlyError(ValueError):

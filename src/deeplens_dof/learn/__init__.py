@@ -1,4 +1,4 @@
-"""The school: synthetic scenes, networks, losses, training and export. Needs the extra `[learn]`."""
+"""Learning: synthetic scenes, networks, losses, training and export. Needs the extra `[learn]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DeepLens"]
 
 
 def __getattr__(name: str) -> Any:
-    """`from deeplens_dof.learn import DeepLens` brings torch in; the scenes do without it."""
+    """Imports `DeepLens`, and with it torch, on first use; scenes do not need torch."""
     if name == "DeepLens":
         from deeplens_dof.learn.networks.deeplens import DeepLens
 

@@ -1,37 +1,38 @@
-"""The lens blur written down as its definition: slow, obvious, differentiable. The camera's fast path is its twin.
+"""The definition of the lens blur: slow, obvious and differentiable. The renderers in `lens_blur` are its fast twins.
 
-**The picture is the mean of what each point of the lens sees** (distributed ray tracing of a lens: Cook, Porter and
-Carpenter 1984). From the lens point `u` of the unit disc a fragment of a surface at pixel `x` with the signed CoC `c` is
-seen at `x + c u`; what is nearer covers what is farther. One view is made in three steps.
+**The picture is the mean of the views from all points of the lens** (distributed ray tracing: Cook, Porter and Carpenter
+1984). From the lens point `u` in the unit disc, a fragment of a surface at pixel `x` with the signed CoC `c` appears at
+`x + c u`, and nearer fragments occlude farther ones. One view takes three steps.
 
-1. **Where a fragment is seen.** A surface of slope `g = grad c` maps `x -> x + c u`, whose Jacobian is `J = 1 + u g^T`. A
-   fragment at `p` gives pixel `y` the weight `k(J^-1 (y - p))`, `k` a tent of one pixel: forward splatting (softmax
-   splatting, Niklaus and Liu 2020, sec. 3.1) with the footprint stretched like the surface (elliptical weighted average,
-   Heckbert 1989). `k` adds up to 1 on any grid, so a surface that is pulled apart does not tear, one that is pushed
-   together does not count twice, and at its border the weights are its soft coverage. Each side of a fragment has its own
-   slope, the way to the neighbour there, so that creases and curves keep together too. Neighbours whose CoC differs by
-   more than about STEP_PX are different surfaces, between which nothing is stretched.
-2. **What stands in front of it.** Fragments are put into slabs of `softness_px` of CoC, each shared by two slabs, so that
-   visibility is smooth in depth. From the nearest slab on, with `T` the light that still passes and `a` the coverage of a
-   slab, `h` of `T` is stopped:
+1. **Splat.** A surface of slope `g = grad c` maps `x -> x + c u`, with the Jacobian `J = 1 + u g^T`. A fragment at `p` has
+   the weight `k(J^-1 (y - p))` at pixel `y`, where `k` is a tent of one pixel. This is forward splatting (softmax splatting,
+   Niklaus and Liu 2020, sec. 3.1) with a footprint that stretches with the surface (elliptical weighted average, Heckbert
+   1989). `k` sums to 1 on any grid: a stretched surface does not tear, a compressed one does not count twice, and at a border
+   the weights are its soft coverage. Each side of a fragment has a slope of its own, towards the neighbour on that side, so
+   that creases and curves stay connected as well. Neighbours whose CoC differs by more than about SAME_SURFACE_PX belong to
+   different surfaces, between which nothing is stretched.
+2. **Occlude.** Fragments are sorted into slabs of `softness_px` of CoC; each fragment is shared by two slabs, so that
+   visibility is smooth in depth. From the nearest slab on, with the transmittance `T` and a slab's coverage `a`, the part
+   `h` of `T` is absorbed:
 
        h = (F(b + a) - F(b)) / (1 - F(b)),      T <- T (1 - h)
 
-   where `b` is the coverage of the WINDOW - 1 slabs before. Within a window coverages add up: the parts of one surface,
-   which lie side by side. Beyond it they multiply: `over` (Porter and Duff 1984), for surfaces that know nothing of each
-   other. Behind `alpha = 0.3` is seen 0.7 of what lies there, in both cases. `F(a) = min(a, 1)` with the corner rounded
-   off within ROUNDING of 1: an opaque surface stays opaque where its coverage is 1 only nearly.
-3. **What is seen.** Colours times weight times visibility, added up per pixel, and the same without colour: the coverage
-   of the view. It is below 1 where nothing is behind what moved away; there the views that do see something decide
-   (the mean is divided by its coverage).
+   Here `b` is the coverage of the previous WINDOW - 1 slabs. Within a window coverages add up, since they are parts of one
+   surface that lie side by side. Beyond it they multiply, as in `over` (Porter and Duff 1984), since the surfaces are
+   independent. In both cases 0.7 of the light from behind passes `alpha = 0.3`. `F(a) = min(a, 1)`, with its corner rounded
+   within ROUNDING of 1, so that an opaque surface stays opaque where its coverage is almost 1.
+3. **Accumulate.** Colour times weight times visibility is summed for each pixel; without colour, this sum is the coverage of
+   the view. Coverage is below 1 where the background is unknown. There the other views decide, because the mean is divided
+   by its coverage.
 
-`k` and the shares of the slabs are smooth steps, `3 f^2 - 2 f^3`, instead of straight lines: the picture then has no kink
-in CoC, lens points and colour where surfaces are plane, and is stationary at CoC 0, as optics is (linear weights have
-their kink just there, in what is in focus). The splats add 2/15 px^2 of variance per axis to a blur (linear ones 1/6), and
-none at CoC 0.
+`k` and the shares of the slabs are smooth steps, `3 f^2 - 2 f^3`, instead of linear ones. The picture is then smooth in CoC,
+lens points and colour where surfaces are plane, and stationary at CoC 0, as optics is; linear weights have their kink exactly
+at CoC 0, where surfaces are in focus. The splats add 2/15 px^2 of variance per axis to a blur (linear ones 1/6), and none at
+CoC 0.
 
-Approximate: surfaces are as wide as their pixels, light does not depend on direction, and what no surface holds cannot
-appear. Beyond the border the outermost pixels go on. All tensors are (B, ...) and linear light; any float type, any device.
+Approximations: surfaces are as wide as their pixels, light does not depend on direction, and a background that no surface
+holds cannot appear. Beyond the border, the outermost pixels are repeated. All tensors are (B, ...) and linear light, of any
+float type, on any device.
 """
 
 from __future__ import annotations
@@ -49,25 +50,25 @@ from deeplens_dof.learn.surfaces import Surfaces, coc_of
 
 SOFTNESS_PX = 0.5  # CoC between two slabs
 WINDOW = 4  # neighbouring slabs in which coverages add up
-STEP_PX = 0.75  # neighbours whose CoC differs by more are not one surface (softly, from 0.5 to 1)
+SAME_SURFACE_PX = 0.75  # largest difference of CoC within a surface (soft, from 0.5 to 1)
 ROUNDING = 0.1  # coverage from which on a surface counts as nearly opaque
-SMALLEST_STRETCH = 0.25  # of a surface seen almost along itself
-_ROUNDS = 2  # of finding the side of a fragment
+SMALLEST_STRETCH = 0.25  # of a surface viewed at a grazing angle
+_ROUNDS = 2  # iterations to find the side of a fragment
 _TINY = 1e-4
-_UNSEEN = 1e-6  # weight of the picture itself, for pixels that no lens point sees covered
+_UNSEEN = 1e-6  # weight of the sharp picture, for pixels that no view covers
 
 
 class Fragments(NamedTuple):
-    """All parts of all surfaces, F of them, in one list. Static: none of it depends on the lens point."""
+    """The F fragments of all surfaces in one list. Nothing here depends on the lens point."""
 
-    place: Tensor  # (2, F) column and row, px
+    place: Tensor  # (2, F) column and row in px
     coc_px: Tensor  # (F,)
-    slope: Tensor  # (2, 2, F) of the CoC, px / px: before and after, along columns and rows
+    slope: Tensor  # (2, 2, F) slope of the CoC in px / px: (before, after), (along columns, along rows)
     alpha: Tensor  # (F,)
     colour: Tensor  # (3, F)
-    picture: Tensor  # (F,) which of the batch
-    slab: Tensor  # (F,) the nearer of its two slabs; they count from near to far
-    farther: Tensor  # (F,) its share in the slab behind
+    picture: Tensor  # (F,) index in the batch
+    slab: Tensor  # (F,) the nearer of its two slabs, which are numbered from near to far
+    farther: Tensor  # (F,) its share in the farther slab
     size: tuple[int, int, int]  # batch, height, width
 
 
@@ -79,10 +80,18 @@ def render(
     points: Tensor,
     focus_range: Tensor | float = 0.0,
 ) -> Tensor:
-    """A plain picture with its depth, through the lens: (B, 3, H, W).
+    """Blurs a picture with its depth. Every argument receives gradients.
 
-    rgb: (B, 3, H, W); inverse_depth: (B, H, W) or (B, 1, H, W); focus_inverse_depth, blur_px (and focus_range): (B,) or
-    one number, in the units of `lens.signed_coc_px`; points: (N, 2) in units of the CoC. Gradients reach all of them.
+    Args:
+        rgb: (B, 3, H, W) linear light.
+        inverse_depth: (B, H, W) or (B, 1, H, W).
+        focus_inverse_depth: (B,) or a number, in units of `inverse_depth`.
+        blur_px: (B,) or a number, px of CoC per unit of inverse depth, as for `optics.thin_lens.signed_coc_px`.
+        points: (N, 2) lens points in the unit disc.
+        focus_range: (B,) or a number, the range of inverse depth that stays sharp.
+
+    Returns:
+        (B, 3, H, W) linear light.
     """
     if inverse_depth.ndim == 4:
         inverse_depth = inverse_depth.squeeze(1)
@@ -93,11 +102,19 @@ def render(
 def render_exact(
     surfaces: Surfaces, points: Tensor, softness_px: float = SOFTNESS_PX, recompute: bool = True
 ) -> Tensor:
-    """The mean over lens points `points` (N, 2), in units of the CoC: (B, 3, H, W).
+    """Blurs surfaces: the mean of the views from all lens points.
 
-    softness_px: CoC over which one surface comes to cover another; larger gives gradients farther, and light through
-    what is near. recompute: views are made anew in the backward pass, so that memory does not grow with N.
-    Raises ValueError for points of another shape or none.
+    Args:
+        surfaces: the scene.
+        points: (N, 2) lens points in the unit disc.
+        softness_px: CoC between two slabs. A larger one carries gradients farther, and lets light leak through near surfaces.
+        recompute: compute views again in the backward pass, so that memory does not grow with N.
+
+    Returns:
+        (B, 3, H, W) linear light.
+
+    Raises:
+        ValueError: there are no points, or they have another shape.
     """
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"the lens points have shape {tuple(points.shape)}, expected (N, 2) with N > 0")
@@ -115,9 +132,9 @@ def render_exact(
 
 
 def one_view(surfaces: Surfaces, point: Tensor, softness_px: float = SOFTNESS_PX) -> tuple[Tensor, Tensor]:
-    """What the lens point `point` (2,) sees: light (B, 3, H, W) and coverage (B, 1, H, W) 0..1.
+    """The view from one lens point (2,): light (B, 3, H, W) and coverage (B, 1, H, W), 0..1.
 
-    Light is premultiplied: light / coverage is the colour, 1 - coverage the part of the pixel that is a hole.
+    Light is premultiplied: light / coverage is the colour, and 1 - coverage the empty part of the pixel.
     """
     point = point.to(surfaces.coc_px)
     reach = float(point.detach().abs().max())
@@ -126,14 +143,14 @@ def one_view(surfaces: Surfaces, point: Tensor, softness_px: float = SOFTNESS_PX
 
 
 def fragments_of(surfaces: Surfaces, reach: float, softness_px: float = SOFTNESS_PX) -> Fragments:
-    """The list of what is there, with a border wide enough for lens points of |x|, |y| <= reach.
+    """The fragments of all surfaces, with a border wide enough for lens points of |x|, |y| <= reach.
 
-    Raises ValueError when nothing is there.
+    Raises ValueError when every alpha is 0.
     """
     batch, _, height, width = surfaces.coc_px.shape
     present = surfaces.alpha > 0
     if not present.any():
-        raise ValueError("no surface has an alpha above 0 anywhere, expected something to look at")
+        raise ValueError("every alpha is 0, expected at least one visible surface")
     largest = float((surfaces.coc_px.detach().abs() * present).max())
     margin = math.ceil(largest * reach) + 2
     rows = torch.arange(-margin, height + margin, device=present.device)
@@ -142,7 +159,7 @@ def fragments_of(surfaces: Surfaces, reach: float, softness_px: float = SOFTNESS
     picture, which, y, x = present[..., inside[0], inside[1]].nonzero(as_tuple=True)
     at = (picture, which, inside[0][y, 0], inside[1][0, x])
     coc_px = surfaces.coc_px[at]
-    outwards = torch.stack([columns[x] != at[3], rows[y] != at[2]])  # there nothing slopes beyond the border
+    outwards = torch.stack([columns[x] != at[3], rows[y] != at[2]])  # slopes end at the border
     slope = torch.stack([part[at] for part in slopes(surfaces.coc_px, present)]).view(2, 2, -1)
     level = -coc_px / softness_px
     slab = level.detach().floor()
@@ -160,10 +177,10 @@ def fragments_of(surfaces: Surfaces, reach: float, softness_px: float = SOFTNESS
 
 
 def slopes(coc_px: Tensor, present: Tensor) -> list[Tensor]:
-    """Slope of every surface (B, S, H, W) to its neighbours, px / px: to the left, above, to the right, below.
+    """Slopes of every surface, (B, S, H, W) in px / px, towards its left, upper, right and lower neighbour.
 
-    A neighbour is the surface there, of whatever index, whose CoC is most like this one's, if it goes on from it; the
-    slope is 0 where none does.
+    The neighbour is the surface of any index in the next pixel whose CoC is closest, if it continues this one; the slope is
+    0 where none does.
     """
     found = []
     for is_after, axis in itertools.product((False, True), (3, 2)):
@@ -174,7 +191,7 @@ def slopes(coc_px: Tensor, present: Tensor) -> list[Tensor]:
         unlike = change.detach().abs().masked_fill(~both, math.inf)  # (B, S here, S there, ...)
         nearest = unlike.argmin(2, keepdim=True)
         change = change.gather(2, nearest).squeeze(2)
-        goes_on = _smooth(2 - change.abs() / (STEP_PX / 1.5)) * both.gather(2, nearest).squeeze(2)
+        goes_on = _smooth(2 - change.abs() / (SAME_SURFACE_PX / 1.5)) * both.gather(2, nearest).squeeze(2)
         slope = goes_on * change if is_after else -goes_on * change
         edge = torch.zeros_like(coc_px.narrow(axis, 0, 1))
         found.append(torch.cat([slope, edge] if is_after else [edge, slope], axis))
@@ -182,7 +199,7 @@ def slopes(coc_px: Tensor, present: Tensor) -> list[Tensor]:
 
 
 def _view(fragments: Fragments, point: Tensor) -> Tensor:
-    """What one lens point sees: (B, 4, H, W) light and coverage."""
+    """The view from one lens point: (B, 4, H, W) premultiplied light and coverage."""
     batch, height, width = fragments.size
     which, cell = _reached(fragments, point)
     if len(which) == 0:
@@ -191,7 +208,7 @@ def _view(fragments: Fragments, point: Tensor) -> Tensor:
     at = (fragments.picture[which] * height + cell[1]) * width + cell[0]
     slab, farther = fragments.slab[which], fragments.farther[which]
     plane = batch * height * width
-    places, slabs = _piles(at.repeat(2), torch.cat([slab, slab + 1]), plane)
+    places, slabs = _stacked(at.repeat(2), torch.cat([slab, slab + 1]), plane)
     shares = torch.cat([weight * (1 - farther), weight * farther])
     coverage = weight.new_zeros(slabs.numel()).scatter_add(0, places, shares)
     near, far = visibility(coverage.view_as(slabs), slabs).flatten()[places].chunk(2)
@@ -202,11 +219,11 @@ def _view(fragments: Fragments, point: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _piles(at: Tensor, slab: Tensor, plane: int) -> tuple[Tensor, Tensor]:
-    """The slabs that are occupied at each pixel, piled up without the empty ones between.
+def _stacked(at: Tensor, slab: Tensor, plane: int) -> tuple[Tensor, Tensor]:
+    """Stacks the occupied slabs of each pixel, without the empty ones.
 
-    at, slab: (M,) pixel and slab of every splat. Returns the place of each splat in the piles (M,), and the slab of every
-    place (D, plane), the nearest first; beyond a pile's end a slab behind all others.
+    at, slab: (M,) pixel and slab of each splat. Returns each splat's place in the stacks (M,), and the slab of every place
+    (D, plane), nearest first; beyond the end of a stack, a slab behind all others.
     """
     last, first = int(slab.max()), int(slab.min())
     length = last - first + 1
@@ -225,7 +242,7 @@ def _piles(at: Tensor, slab: Tensor, plane: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _reached(fragments: Fragments, point: Tensor) -> tuple[Tensor, Tensor]:
-    """Which fragment (M,) gives light to which cell (2, M) (column and row), for all that do."""
+    """All M pairs of a fragment (M,) and a cell (2, M), column and row, that it contributes light to."""
     _, height, width = fragments.size
     seen = fragments.place + fragments.coc_px * point[:, None]
     sides = torch.tensor([[width], [height]], device=seen.device)
@@ -244,7 +261,7 @@ def _reached(fragments: Fragments, point: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _weight(fragments: Fragments, which: Tensor, cell: Tensor, point: Tensor) -> Tensor:
-    """k(J^-1 (y - p)) of fragments `which` (M,) at the cells (2, M), with the slopes of the sides on which y - p lies."""
+    """k(J^-1 (y - p)) of the fragments `which` (M,) at the cells (2, M), with the slopes of the side on which y - p lies."""
     place, coc_px, slope = (
         part.index_select(-1, which) for part in (fragments.place, fragments.coc_px, fragments.slope)
     )
@@ -264,9 +281,9 @@ def _unmoved(away: Tensor, slope: Tensor, point: Tensor) -> Tensor:
 
 
 def visibility(coverage: Tensor, slab: Tensor) -> Tensor:
-    """What part of the coverage in each slab is seen: step 2 of the definition.
+    """The visible part of the coverage in each slab, (D, P) 0..1: step 2 of the definition.
 
-    coverage: (D, P), the nearest first; slab: (D, P) integers that do not fall. Returns (D, P) 0..1.
+    coverage: (D, P), nearest first; slab: (D, P) integers that do not decrease.
     """
     passes = torch.ones_like(coverage[0])
     before: deque[tuple[Tensor, Tensor]] = deque(maxlen=WINDOW - 1)
@@ -285,12 +302,12 @@ def visibility(coverage: Tensor, slab: Tensor) -> Tensor:
 
 
 def _excess(coverage: Tensor) -> Tensor:
-    """F(a) - a: 0 up to 1 - ROUNDING, 1 - a from 1 on, a cubic between that meets both with their slopes."""
+    """F(a) - a: 0 up to 1 - ROUNDING, 1 - a from 1 on, and between them a cubic that meets both smoothly."""
     t = ((coverage - 1) / ROUNDING + 1).clamp(min=0)
     return torch.where(coverage < 1, ROUNDING * (t * t - t * t * t), 1 - coverage)
 
 
 def _smooth(f: Tensor) -> Tensor:
-    """0 below 0, 1 above 1, 3 f^2 - 2 f^3 between: a step without a kink."""
+    """A smooth step: 0 below 0, 1 above 1, 3 f^2 - 2 f^3 between."""
     f = f.clamp(0, 1)
     return f * f * (3 - 2 * f)

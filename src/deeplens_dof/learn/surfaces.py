@@ -1,4 +1,4 @@
-"""What is before the lens: for every pixel the surfaces that lie behind each other there."""
+"""The scene before the lens, as the surfaces of each pixel, one behind another."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 from deeplens_dof.optics.thin_lens import TRANSITION
 
 Array = npt.NDArray[np.float32]
-NOTHING = -1e9  # CoC that stands for "no surface here" in the camera's layers
+NOTHING = -1e9  # CoC that stands for "no surface" in the layers of `lens_blur`
 
 
 @dataclass(frozen=True)
 class Surfaces:
-    """S surfaces to a pixel, in any order; their CoC says which is nearer.
+    """S surfaces for each pixel, in any order; a larger CoC is nearer.
 
-    colour: (B, S, 3, H, W) linear light of the surface itself, not mixed with what is behind it. coc_px: (B, S, H, W)
-    signed radius in px, positive nearer than the focus. alpha: (B, S, H, W) 0..1, the part of the pixel that the surface
-    covers; 0 means that it is not there. Raises ValueError for shapes that do not fit each other.
+    colour: (B, S, 3, H, W) linear light of the surface itself, not mixed with its background. coc_px: (B, S, H, W) signed
+    radius in px, positive nearer than the focus. alpha: (B, S, H, W) 0..1, the part of the pixel that the surface covers; 0:
+    no surface. Raises ValueError for shapes or types that do not fit together.
     """
 
     colour: Tensor
@@ -56,8 +56,11 @@ class Surfaces:
         back: tuple[Array, Array],
         hidden: tuple[Array, Array],
     ) -> Surfaces:
-        """The camera's layers at full size, B = 1, S = 3. front, back, hidden: colour (H, W, 3) and CoC (H, W), NOTHING
-        where there is none; alpha: (H, W), of the front."""
+        """The layers of `lens_blur` as surfaces, B = 1, S = 3.
+
+        front, back, hidden: colour (H, W, 3) and CoC (H, W), which is NOTHING where there is none. alpha: (H, W), of the
+        front.
+        """
         parts = (front, back, hidden)
         coc = np.stack([part[1] for part in parts])
         share = (coc > NOTHING / 2).astype(np.float32)
@@ -73,12 +76,12 @@ def coc_of(
     blur_px: Tensor | float,
     focus_range: Tensor | float = 0.0,
 ) -> Tensor:
-    """`lens.signed_coc_px` for tensors: signed CoC radius in px (B, H, W), without a kink in any of them.
+    """`optics.thin_lens.signed_coc_px` for tensors: signed CoC radius in px (B, H, W), smooth in every argument.
 
-    inverse_depth: (B, H, W); the others one number or (B,).
+    inverse_depth: (B, H, W); the others (B,) or a number.
     """
     focus, blur, width = (
-        _each(value, inverse_depth) for value in (focus_inverse_depth, blur_px, focus_range)
+        _per_picture(value, inverse_depth) for value in (focus_inverse_depth, blur_px, focus_range)
     )
     offset = inverse_depth - focus
     transition = TRANSITION * width
@@ -87,6 +90,6 @@ def coc_of(
     return blur * offset * along * along * (3 - 2 * along)
 
 
-def _each(value: Tensor | float, like: Tensor) -> Tensor:
-    """One number for each picture of the batch, as (B or 1, 1, 1)."""
+def _per_picture(value: Tensor | float, like: Tensor) -> Tensor:
+    """A number for each picture of the batch, (B or 1, 1, 1)."""
     return torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(-1, 1, 1)

@@ -1,4 +1,4 @@
-"""Linear light as networks see it: even steps look alike, and light above white stays light."""
+"""The tone curve between linear light and networks: perceptually uniform, and defined above white."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ _SLOPE_AT_WHITE = 1.055 / 2.4  # of the sRGB curve
 
 
 def to_tone(linear: Tensor) -> Tensor:
-    """Linear light, 0 and more, to the sRGB curve (IEC 61966-2-1) up to 1, which goes on as a logarithm with the same
-    slope."""
+    """Linear light from 0 on to tone: the sRGB curve (IEC 61966-2-1) up to 1, continued by a logarithm of the same slope."""
     dark = linear.clamp(0, 0.0031308) * 12.92
     middle = 1.055 * linear.clamp(0.0031308, 1.0) ** (1 / 2.4) - 0.055
     bright = _SLOPE_AT_WHITE * torch.log(linear.clamp(min=1.0))

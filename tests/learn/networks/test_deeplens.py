@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deeplens_dof.learn import DeepLens
-from deeplens_dof.learn.networks.border_unmixing import NeuralLensBlur
+from deeplens_dof.learn.networks.border_unmixing import BorderUnmixing
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.tone import to_tone
@@ -19,7 +19,7 @@ def network() -> DeepLens:
     torch.manual_seed(0)
     whole = DeepLens(
         DepthNetwork(**SMALL),
-        NeuralLensBlur((8, 8, 8, 8)),
+        BorderUnmixing((8, 8, 8, 8)),
         GuidedUpsample(8),
         shipped=False,
         lens_points=8,

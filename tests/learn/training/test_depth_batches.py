@@ -156,7 +156,9 @@ def test_the_teachers_matte_takes_the_place_of_the_exact_one(frames_folder: Path
         for k, path in enumerate(frame_files(frames_folder)[:2])
     ]
     teacher_mattes.teach(files, OneSaysLeft())
-    exact, learnt = (batch(Source(files, taught=one), 3, 0, 4, 84, augment=False) for one in (False, True))
+    exact, learnt = (
+        batch(Source(files, teacher_mattes=one), 3, 0, 4, 84, augment=False) for one in (False, True)
+    )
     assert (exact.rgb == learnt.rgb).all()
     assert (exact.inverse_depth == learnt.inverse_depth).all()
     assert (learnt.has_matte == 1).all()

@@ -13,7 +13,7 @@ import torch
 
 from deeplens_dof.highlights.clipping import KNEE
 from deeplens_dof.learn.networks.export import export_blur
-from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
+from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
 from deeplens_dof.learn.scenes.clipped.lights import KINDS, SUBPIXELS, filtered, glare, hang_lamps, lamps_of
 from deeplens_dof.learn.scenes.clipped.pictures import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.composites.materials import Materials
@@ -39,20 +39,22 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_pictures_depend_on_seed_and_number_alone(sources: Sources):
     for index in range(6):
         one, other = (make_clipped(3, index, SIDE, sources) for _ in range(2))
-        assert np.array_equal(one.seen, other.seen)
+        assert np.array_equal(one.photo, other.photo)
         assert np.array_equal(one.light, other.light)
-    assert not np.array_equal(make_clipped(4, 0, SIDE, sources).seen, make_clipped(3, 0, SIDE, sources).seen)
+    assert not np.array_equal(
+        make_clipped(4, 0, SIDE, sources).photo, make_clipped(3, 0, SIDE, sources).photo
+    )
 
 
 def test_pictures_hold_light_above_white_of_which_the_camera_keeps_white(sources: Sources):
     brightest = []
     for index in range(40):
         each = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
-        assert each.seen.shape == each.light.shape == (SIDE, SIDE, 3)
-        assert each.seen.dtype == each.light.dtype == np.float32
+        assert each.photo.shape == each.light.shape == (SIDE, SIDE, 3)
+        assert each.photo.dtype == each.light.dtype == np.float32
         assert np.isfinite(each.light).all()
-        assert each.seen.min() >= 0
-        assert each.seen.max() <= 1
+        assert each.photo.min() >= 0
+        assert each.photo.max() <= 1
         assert each.light.min() >= 0
         assert each.light.max() <= MOST_LIGHT
         brightest.append(float(each.light.max()))
@@ -138,7 +140,7 @@ def test_the_loss_is_least_at_the_truth_and_has_gradients(factor: int):
 
 def test_gains_are_small_at_first_and_bounded():
     torch.manual_seed(0)
-    network = LightNetwork()
+    network = HighlightNetwork()
     assert sum(each.numel() for each in network.parameters()) < 0.5e6
     given = highlights.batch_of([clipped_picture()], 2)
     light, gains = highlights.reconstructed(network, given)
@@ -151,7 +153,7 @@ def test_gains_are_small_at_first_and_bounded():
 
 def test_the_exported_network_answers_as_it_does_in_torch(tmp_path: Path):
     torch.manual_seed(1)
-    network = LightNetwork((8, 16)).eval()
+    network = HighlightNetwork((8, 16)).eval()
     for part in network.parameters():
         part.data = part.data.half().float()  # as it is stored
     export_blur(network, tmp_path / "light.onnx")

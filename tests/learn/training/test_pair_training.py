@@ -16,7 +16,7 @@ import torch
 from made_pairs import SIDE, made_pair, scene, write_pairs
 
 from deeplens_dof.datasets.pairs import Pair, pair_files
-from deeplens_dof.learn.networks.border_unmixing import NeuralLensBlur
+from deeplens_dof.learn.networks.border_unmixing import BorderUnmixing
 from deeplens_dof.learn.networks.deeplens2018 import PaperLensBlur
 from deeplens_dof.learn.networks.export import BLUR_PORTS, export_blur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
@@ -63,14 +63,14 @@ def step_at_the_middle(near: float, far: float, side: int = 64) -> np.ndarray:
     return coc
 
 
-def shaken(network: NeuralLensBlur) -> NeuralLensBlur:
+def shaken(network: BorderUnmixing) -> BorderUnmixing:
     torch.manual_seed(0)
     torch.nn.init.normal_(network.leave.weight, std=0.1)
     return network
 
 
 def test_both_sides_of_a_border_are_the_picture_again_whatever_the_network_says():
-    network = shaken(NeuralLensBlur((8, 8, 8, 8)))
+    network = shaken(BorderUnmixing((8, 8, 8, 8)))
     light = torch.rand(3, 1, 3, 64, 64)
     with torch.no_grad():
         answer = network(*light, sides_of(step_at_the_middle(6, -6)))
@@ -83,7 +83,7 @@ def test_both_sides_of_a_border_are_the_picture_again_whatever_the_network_says(
 
 
 def test_where_no_border_is_the_picture_is_one_surface():
-    network = shaken(NeuralLensBlur((8, 8, 8, 8)))
+    network = shaken(BorderUnmixing((8, 8, 8, 8)))
     light = torch.rand(1, 3, 64, 64)
     slope = np.linspace(-20, 20, 64, dtype=np.float32)[None].repeat(64, 0)
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_where_no_border_is_the_picture_is_one_surface():
 
 def test_the_scene_tells_what_is_before_and_behind_a_border():
     shown = scene(1)
-    alpha, front, back = shown.parted(np.full((SIDE, SIDE), 0.5, np.float32))
+    alpha, front, back = shown.unmixed_at(np.full((SIDE, SIDE), 0.5, np.float32))
     assert np.allclose(alpha[:, : SIDE // 2], 0)
     assert np.allclose(alpha[:, SIDE // 2 :], 0.75)
     together = alpha[..., None] * front + (1 - alpha[..., None]) * back
@@ -136,7 +136,7 @@ def test_the_paper_s_weights_add_up_so_that_grey_stays_grey():
 @pytest.mark.parametrize(
     ("module", "sizes"),
     [
-        (lambda: NeuralLensBlur((8, 8, 8, 8)), (64, 96)),
+        (lambda: BorderUnmixing((8, 8, 8, 8)), (64, 96)),
         (PaperLensBlur, (64, 40)),
         (lambda: GuidedUpsample(8), (36, 36)),
     ],
@@ -213,7 +213,7 @@ def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
     """The loop's loss falls to a fraction: gradients reach what they must."""
     torch.manual_seed(0)
     given = load_borders(pair_files(pairs_folder)[:1], (64, 96, 64))
-    network, recipe = NeuralLensBlur((16, 16, 16, 16)), PAIR_RECIPES["lens-blur"]
+    network, recipe = BorderUnmixing((16, 16, 16, 16)), PAIR_RECIPES["lens-blur"]
     optimiser = torch.optim.Adam(network.parameters(), 5e-4)
     losses = []
     for _ in range(80):

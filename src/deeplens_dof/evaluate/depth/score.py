@@ -127,7 +127,7 @@ def _measured(named: str, wanted: DepthOptions, tell: Tell) -> _Group:
                 )
 
     return _Group(
-        f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks")
+        f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks", "mattes")
     )
 
 

@@ -1,12 +1,11 @@
-"""DeepLens: image in, bokeh out. The three modules as one, differentiable from the picture to every weight, to the focus
-and to the aperture.
+"""DeepLens: image in, bokeh out. Three networks as one module, differentiable in every weight, the focus and the aperture.
 
     bokeh = DeepLens()(rgb_linear, focus_inverse_depth, blur_px)
 
 1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1).
-2. `NeuralLensBlur` takes the borders of near things apart, and the optics of `learn/exact.py` blur both sides, at half the
-   size: the mean of what each point of the lens sees.
-3. `GuidedUpsample` brings it to full size beside the sharp picture.
+2. `BorderUnmixing` unmixes the borders of near surfaces, and the exact optics (`learn/exact.py`) blur both sides, at half
+   the size.
+3. `GuidedUpsample` brings the blur to full size, guided by the sharp picture.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deeplens_dof.learn import exact
-from deeplens_dof.learn.networks.border_unmixing import MULTIPLE_PX, NeuralLensBlur
+from deeplens_dof.learn.networks.border_unmixing import MULTIPLE_PX, BorderUnmixing
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
@@ -32,27 +31,34 @@ from deeplens_dof.optics.aperture import Aperture
 
 LENS_POINTS = 32
 _Module = TypeVar("_Module", bound=nn.Module)
-_SPREAD = (0.005, 0.995)  # percentiles that become 0 and 1
+_SPREAD = (0.005, 0.995)  # quantiles that become 0 and 1
 
 
 class DeepLens(nn.Module):
-    """The whole of DeepLens. shipped: begin with the weights that the package ships, else with chance; a lens blur
-    without weights begins by correcting nothing. lens_points: of the aperture, through each of which the scene is seen.
+    """The whole pipeline as one module.
+
+    Args:
+        depth: a depth network; None: a new one.
+        lens_blur: a border unmixing network; None: a new one.
+        upsample: an upsampling network; None: a new one.
+        shipped: new networks get the package's weights instead of random ones. (Without weights, border unmixing starts by
+            correcting nothing.)
+        lens_points: the number of points of the aperture.
     """
 
     def __init__(
         self,
         depth: DepthNetwork | None = None,
-        lens_blur: NeuralLensBlur | None = None,
+        lens_blur: BorderUnmixing | None = None,
         upsample: GuidedUpsample | None = None,
         shipped: bool = True,
         lens_points: int = LENS_POINTS,
     ) -> None:
         super().__init__()
-        self.depth = depth or _begun(DepthNetwork(), MODELS["depth"].path if shipped else None)
+        self.depth = depth or _loaded(DepthNetwork(), MODELS["depth"].path if shipped else None)
         known = MODELS.get("lens_blur") if shipped else None
-        self.lens_blur = lens_blur or _begun(NeuralLensBlur(), known.path if known else None)
-        self.upsample = upsample or _begun(GuidedUpsample(), MODELS["upsample"].path if shipped else None)
+        self.lens_blur = lens_blur or _loaded(BorderUnmixing(), known.path if known else None)
+        self.upsample = upsample or _loaded(GuidedUpsample(), MODELS["upsample"].path if shipped else None)
         points = torch.from_numpy(Aperture.disc().points(lens_points))
         self.points: Tensor
         self.register_buffer("points", points, persistent=False)
@@ -64,11 +70,19 @@ class DeepLens(nn.Module):
         blur_px: Tensor,
         inverse_depth: Tensor | None = None,
     ) -> Tensor:
-        """The bokeh, linear light (B, 3, H, W).
+        """Renders the bokeh of pictures of any size from 16 px on.
 
-        rgb_linear: (B, 3, H, W), 0 and more. focus_inverse_depth: (B,), 0 the farthest to 1 the nearest of each picture.
-        blur_px: (B,), the CoC radius in px over the whole depth range. inverse_depth: (B, 1, H, W), instead of the
-        network's own. Any size from 16 px on. Raises ValueError for shapes that do not fit.
+        Args:
+            rgb_linear: (B, 3, H, W) linear light, 0 or more.
+            focus_inverse_depth: (B,), 0 (the farthest) to 1 (the nearest) in each picture.
+            blur_px: (B,), the CoC radius in px over the whole depth range.
+            inverse_depth: (B, 1, H, W), 0..1, to use instead of the network's.
+
+        Returns:
+            (B, 3, H, W) linear light.
+
+        Raises:
+            ValueError: a shape does not fit, or the picture is too small.
         """
         batch, channels, height, width = rgb_linear.shape
         if channels != 3 or focus_inverse_depth.shape != (batch,) or blur_px.shape != (batch,):
@@ -94,15 +108,17 @@ class DeepLens(nn.Module):
         return F.interpolate(depth, size=(height, width), mode="bilinear", align_corners=False)
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
-        """Borders, optics and upsampling. light (B, 3, H, W), coc_px (B, 1, H, W); sides multiples of 2 MULTIPLE_PX."""
+        """Border unmixing, optics and upsampling, with light (B, 3, H, W), coc_px (B, 1, H, W), sides in 2 MULTIPLE_PX."""
         surfaces = self.surfaces(*halved(light, coc_px))
         return self.upsample(light, exact.render_exact(surfaces, self.points), coc_px)
 
     def surfaces(self, light: Tensor, coc_px: Tensor) -> Surfaces:
-        """The picture as two surfaces, at borders the near one and what is behind it. light (B, 3, H, W), coc_px
-        (B, 1, H, W); sides multiples of MULTIPLE_PX."""
+        """The picture as two surfaces: at borders the near surface and its background.
+
+        light: (B, 3, H, W). coc_px: (B, 1, H, W). H and W are multiples of MULTIPLE_PX.
+        """
         near, far, within, guess = _borders(light, coc_px)
-        near_px, far_px = (torch.where(within, _looked_up(coc_px, at), coc_px) for at in (near, far))
+        near_px, far_px = (torch.where(within, _gathered(coc_px, at), coc_px) for at in (near, far))
         alpha, near_light, far_light, distance = guess.split((1, 3, 3, 1), 1)
         sides = torch.cat([alpha, near_px, far_px, distance], 1)
         alpha, front, back = self.lens_blur(light, near_light, far_light, sides).split((1, 3, 3), 1)
@@ -119,8 +135,11 @@ class DeepLens(nn.Module):
 
 @torch.no_grad()
 def _borders(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each picture: where its near and its far surface are seen, where there is a border, (B, 1, H, W), and the first
-    guess of alpha, near and far light, with the distance, (B, 8, H, W)."""
+    """The borders of each picture.
+
+    Returns the pixels that show the near and the far surface, a mask of the border pixels, all (B, 1, H, W), and the first
+    guess of alpha, near light and far light with the distance to the border, (B, 8, H, W).
+    """
     found: list[tuple[Tensor, ...]] = []
     for picture, coc in zip(light.detach().cpu(), coc_px[:, 0].detach().cpu(), strict=True):
         rgb = np.ascontiguousarray(picture.float().numpy().transpose(1, 2, 0))
@@ -134,17 +153,17 @@ def _borders(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
                 torch.from_numpy(np.ascontiguousarray(planes)),
             )
         )
-    near, far, guess = (torch.stack(each).to(light.device) for each in zip(*found, strict=True))
+    near, far, guess = (torch.stack(planes).to(light.device) for planes in zip(*found, strict=True))
     return near.long().clamp(min=0), far.long().clamp(min=0), near >= 0, guess.to(light.dtype)
 
 
-def _looked_up(plane: Tensor, at: Tensor) -> Tensor:
-    """plane (B, C, H, W) at the pixels `at` (B, 1, H, W), counted row by row."""
+def _gathered(plane: Tensor, at: Tensor) -> Tensor:
+    """`plane` (B, C, H, W) at the pixels `at` (B, 1, H, W), numbered row by row."""
     flat = at.flatten(2).expand(-1, plane.shape[1], -1)
     return plane.flatten(2).gather(2, flat).view_as(plane)
 
 
-def _begun(module: _Module, weights: Path | None) -> _Module:
+def _loaded(module: _Module, weights: Path | None) -> _Module:
     if weights is not None and isinstance(module, DepthNetwork):
         load_into(module, weights)
     elif weights is not None:
@@ -153,6 +172,6 @@ def _begun(module: _Module, weights: Path | None) -> _Module:
 
 
 def _padded(part: Tensor) -> Tensor:
-    """The last rows and columns repeated, up to sides that are multiples of 2 MULTIPLE_PX."""
+    """Repeats the last rows and columns up to the next multiple of 2 MULTIPLE_PX."""
     rows, columns = (-side % (2 * MULTIPLE_PX) for side in part.shape[-2:])
     return F.pad(part, (0, columns, 0, rows), mode="replicate") if rows or columns else part

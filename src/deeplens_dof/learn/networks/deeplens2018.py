@@ -1,4 +1,4 @@
-"""The lens blur network of the 2018 paper (`PaperLensBlur`), the baseline; ours is in `borders.py`.
+"""The lens blur network of the 2018 paper (`PaperLensBlur`), the baseline of `border_unmixing.py`.
 
 All tensors are (B, C, H, W), sRGB 0..1. CoC is signed, in px of the picture.
 """
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.networks.blocks import Block
+from deeplens_dof.learn.networks.blocks import ResidualBlock
 
-PAPER_LARGEST_PX = 7.0  # CoC that PaperLensBlur can reach
+PAPER_LARGEST_PX = 7.0  # the largest CoC of PaperLensBlur
 
 
 class PaperLensBlur(nn.Module):
-    """The lens blur network of DeepLens (Wang et al., SIGGRAPH Asia 2018), built after its description: a kernel network
-    gives each pixel 31 weights that add up to 1, a feature network 31 coloured pictures of growing receptive field; the
-    blur is the weighted sum.
+    """The lens blur network of DeepLens (Wang et al., SIGGRAPH Asia 2018), built from its description.
 
-    Works on sRGB 0..1, as the paper does. Its receptive field of 15 px bounds the blur to a radius of about 7 px.
+    A kernel network gives each pixel 31 weights that sum to 1, a feature network 31 colour pictures of growing receptive
+    field; the blur is the weighted sum. It works on sRGB 0..1, as in the paper. The receptive field of 15 px limits the blur
+    to a radius of about 7 px.
     """
 
     features = 31
@@ -35,18 +35,20 @@ class PaperLensBlur(nn.Module):
             nn.Conv2d(width, width, 3, 1, 1), nn.LeakyReLU(0.2),
         )  # fmt: skip
         self.merge = nn.Conv2d(width // 2 + width, width, 3, padding=1)
-        self.blocks = nn.Sequential(*[Block(width) for _ in range(5)])
+        self.blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(5)])
         self.weights = nn.Conv2d(width, self.features, 3, padding=1)
         self.colours = nn.ModuleList(
             [nn.Conv2d(3, 30, 3, padding=1), nn.Conv2d(30, 30, 5, padding=2), nn.Conv2d(30, 15, 5, padding=2),
              nn.Conv2d(15, 15, 5, padding=2)]
         )  # fmt: skip
-        self._begin_near_the_photo()
+        self._start_near_the_photo()
 
     @torch.no_grad()
-    def _begin_near_the_photo(self) -> None:
-        """Makes the coloured pictures wider and wider blurs of the photo, and gives the photo itself the largest weight.
-        Begun by chance, all pictures but the photo are so wrong that the weights fall to it at once and stay there."""
+    def _start_near_the_photo(self) -> None:
+        """Initialises the colour pictures as ever wider blurs of the photo, and gives the photo the largest weight.
+
+        With random initial weights, every picture but the photo is so wrong that its weight falls to 0 at once and stays.
+        """
         for layer in self.colours:
             assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
@@ -59,16 +61,15 @@ class PaperLensBlur(nn.Module):
         self.weights.bias[0] += 3
 
     def forward(self, srgb: Tensor, coc_px: Tensor) -> Tensor:
-        """Blurred sRGB (B, 3, H, W) of srgb (B, 3, H, W) and coc_px (B, 1, H, W); sides are multiples of 8."""
+        """Blurs srgb (B, 3, H, W) by coc_px (B, 1, H, W); H and W are multiples of 8."""
         given = torch.cat([srgb, coc_px / 7.0], 1)
         deep = F.interpolate(self.deep(given), scale_factor=8.0, mode="bilinear", align_corners=False)
         merged = F.leaky_relu(self.blocks(self.merge(torch.cat([self.shallow(given), deep], 1))), 0.2)
-        # of one size everywhere: else it grows until the softmax has no gradient any more
+        # normalised, else it grows until the softmax has no gradient left
         merged = merged / (merged.square().mean(1, keepdim=True) + 1e-6).sqrt()
         weights = torch.softmax(self.weights(merged), 1)
-        pictures, seen = [srgb], srgb
+        pictures = [srgb]
         for layer in self.colours:
-            seen = layer(seen)
-            pictures.append(seen)
+            pictures.append(layer(pictures[-1]))
         coloured = torch.cat(pictures, 1).unflatten(1, (self.features, 3))
         return (coloured * weights[:, :, None]).sum(1)

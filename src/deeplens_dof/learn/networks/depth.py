@@ -1,7 +1,7 @@
 """Depth and subject from one photo: one encoder, one decoder, two heads.
 
-The decoder follows DPT (Ranftl et al., ICCV 2021) in small: features of four depths of the transformer are
-fused from coarse to fine with residual convolutions; a thin path from the pixels joins at the end.
+The decoder is a small DPT (Ranftl et al., ICCV 2021): features of four depths of the transformer are fused from coarse to
+fine with residual convolutions, and a thin path from the pixels joins at the end.
 """
 
 from __future__ import annotations
@@ -12,59 +12,45 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deeplens_dof.learn.networks.blocks import ResidualBlock
 from deeplens_dof.learn.networks.vit import DEPTH, HEADS, WIDTH, VisionTransformer
 
-STARTS_AT_ZERO = (
-    "matte_head.recognise.weight",
-    "matte_head.recognise.bias",
-)  # files from before it lack them
+# Parameters that start at zero and may be missing in older files.
+STARTS_AT_ZERO = ("matte_head.recognise.weight", "matte_head.recognise.bias")
 IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIDE_MULTIPLE = 28  # sides of the input must be multiples of this
+SIDE_MULTIPLE = 28  # px; the input's sides must be multiples of it
 
 
 class DepthAndMatte(NamedTuple):
-    """inverse_depth: (B, 1, H/2, W/2), larger = nearer, scale and shift arbitrary. matte_logits: same
-    shape.
-    """
+    """inverse_depth: (B, 1, H/2, W/2), larger is nearer, scale and shift are arbitrary. matte_logits: same shape."""
 
     inverse_depth: Tensor
     matte_logits: Tensor
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around which the input passes unchanged."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        return x + self.second(F.gelu(self.first(F.gelu(x))))
+def _residual(width: int) -> ResidualBlock:
+    return ResidualBlock(width, F.gelu)
 
 
 class Decoder(nn.Module):
-    """Four feature maps of 1/14 size and the picture to (B, channels[2], H/4, W/4) and (B, channels[3], H/2,
-    W/2).
-    """
+    """Fuses four feature maps of 1/14 size with the picture. channels: at 1/14, 1/7, 1/4 and 1/2 of the size."""
 
     def __init__(self, width: int, channels: tuple[int, int, int, int]) -> None:
         super().__init__()
         coarse, middle, fine, pixel = channels
         self.project = nn.ModuleList(nn.Conv2d(width, c, 1) for c in (fine, middle, coarse, coarse))
         self.spread = nn.Conv2d(coarse, coarse, 3, padding=1)
-        self.coarse = nn.Sequential(Residual(coarse), Residual(coarse))
+        self.coarse = nn.Sequential(_residual(coarse), _residual(coarse))
         self.to_middle = nn.Conv2d(coarse, middle, 1)
-        self.middle1, self.middle2 = Residual(middle), Residual(middle)
+        self.middle1, self.middle2 = _residual(middle), _residual(middle)
         self.to_fine = nn.Conv2d(middle, fine, 1)
-        self.fine1, self.fine2 = Residual(fine), Residual(fine)
+        self.fine1, self.fine2 = _residual(fine), _residual(fine)
         self.to_pixel = nn.Conv2d(fine, pixel, 1)
         self.pixels = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.GELU(), nn.Conv2d(16, pixel, 3, padding=1))
         self.pixels_down = nn.Sequential(nn.GELU(), nn.Conv2d(pixel, fine, 3, 2, 1))
 
     def forward(self, levels: list[Tensor], rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The fused features at 1/7, 1/4 and 1/2 of the size."""
+        """The fused features at 1/7, 1/4 and 1/2 of the size of `rgb`."""
         height, width = rgb.shape[-2:]
         rows, columns = levels[0].shape[-2:]
         x = self.project[3](levels[3])
@@ -81,11 +67,11 @@ class Decoder(nn.Module):
 
 
 class MatteHead(nn.Module):
-    """The subject's matte: decided on the encoder's last level and coarse features, drawn on fine ones.
+    """The subject's matte, decided on the encoder's last level and coarse features, drawn on fine ones.
 
-    The decoder's features have no fixed scale (nor has inverse depth), so they are normalised first. They were learnt
-    for depth; what a thing is, the encoder's last level tells better. That path begins at zero, so that weights from
-    before there was such a path give what they gave.
+    The decoder's features have no fixed scale, as inverse depth has none, so they are normalised first. They are learnt for
+    depth; the encoder's last level recognises objects better. Its path starts at zero, so that older weights without it give
+    unchanged results.
     """
 
     def __init__(self, channels: tuple[int, int, int, int], encoder_width: int, width: int = 32) -> None:
@@ -95,9 +81,9 @@ class MatteHead(nn.Module):
         nn.init.zeros_(self.recognise.weight)
         nn.init.zeros_(self.recognise.bias)  # type: ignore[arg-type]
         self.normalise = nn.ModuleList(nn.GroupNorm(1, c, affine=False) for c in (middle, fine, pixel))
-        self.decide = nn.Sequential(Residual(middle), Residual(middle), nn.Conv2d(middle, width, 1))
+        self.decide = nn.Sequential(_residual(middle), _residual(middle), nn.Conv2d(middle, width, 1))
         self.from_fine = nn.Conv2d(fine, width, 1)
-        self.draw = Residual(width)
+        self.draw = _residual(width)
         self.to_pixel = nn.Conv2d(width, pixel, 1)
         self.out = nn.Sequential(
             nn.GELU(), nn.Conv2d(pixel, pixel, 3, padding=1), nn.GELU(), nn.Conv2d(pixel, 1, 1)
@@ -112,7 +98,7 @@ class MatteHead(nn.Module):
 
 
 class DepthNetwork(nn.Module):
-    """RGB to inverse depth and matte. The default sizes are those of DINOv2 ViT-S/14."""
+    """Predicts inverse depth and matte from a photo. The default sizes are those of DINOv2 ViT-S/14."""
 
     mean: Tensor
     std: Tensor
@@ -155,7 +141,7 @@ class DepthNetwork(nn.Module):
 
 
 def _is_traced() -> bool:
-    """True while the network is exported; shapes are then symbols that cannot be compared."""
+    """True during export, when shapes are symbols that cannot be compared."""
     return bool(torch._C._get_tracing_state())
 
 

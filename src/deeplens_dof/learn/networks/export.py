@@ -1,8 +1,8 @@
-"""From a trained network to the ONNX file that the camera runs.
+"""From a trained network to the ONNX file that the package runs.
 
-The file takes `rgb`, float32 (1, 3, H, W), sRGB 0..1, H and W multiples of 28 (normalisation is inside), and
-gives `inverse_depth` and `matte` (0..1), float32 (1, 1, H/2, W/2). Large weights are stored in half precision
-and cast to float32 when a session opens: half the size, the same speed.
+The file of the depth network takes `rgb`, float32 (1, 3, H, W), sRGB 0..1, H and W multiples of 28 (normalisation is inside),
+and gives `inverse_depth` and `matte` (0..1), float32 (1, 1, H/2, W/2). Large weights are stored in half precision and cast to
+float32 when a session opens: half the size, the same speed.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from deeplens_dof.learn.networks.guided_upsample import CHANNELS, GuidedUpsample
 OPSET = 18
 SMALLEST_HALVED = 1024  # initialisers with fewer numbers stay in float32
 LARGEST_HALF = 65504.0
-# module -> inputs (name: channels), outputs
+# class of the network -> inputs (name: channels), outputs
 BLUR_PORTS: dict[str, tuple[dict[str, int], tuple[str, ...]]] = {
-    "NeuralLensBlur": ({"light": 3, "near_light": 3, "far_light": 3, "sides": 4}, ("parted",)),
+    "BorderUnmixing": ({"light": 3, "near_light": 3, "far_light": 3, "sides": 4}, ("parted",)),
     "PaperLensBlur": ({"srgb": 3, "coc_px": 1}, ("blurred",)),
     "GuidedUpsample": ({"features": CHANNELS}, ("logits", "kernels")),
-    "LightNetwork": ({"srgb": 3, "clipped": 3}, ("gain",)),
+    "HighlightNetwork": ({"srgb": 3, "clipped": 3}, ("gain",)),
 }
 
 
 class _Exported(nn.Module):
-    """The network with a matte instead of logits."""
+    """The depth network with a matte instead of logits."""
 
     def __init__(self, network: DepthNetwork) -> None:
         super().__init__()
@@ -43,13 +43,13 @@ class _Exported(nn.Module):
 
 
 def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str = "") -> None:
-    """Writes the ONNX file. note: goes into the file's description (data, recipe, licence)."""
+    """Writes the ONNX file. half: store large weights in half precision. note: description (data, recipe, licence)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     side = {2: "height", 3: "width"}
     half_side = {2: "half_height", 3: "half_width"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
+        warnings.simplefilter("ignore")  # the tracer warns about every shape it follows
         torch.onnx.export(
             _Exported(network).eval().cpu().float(), (torch.rand(1, 3, 84, 112),), str(partial),
             opset_version=OPSET,
@@ -61,7 +61,7 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
 
 
 class _Learnt(nn.Module):
-    """What is learnt of the guided upsampling: the camera does the rest itself (`lens_blur/baselines/guided_upsample.py`)."""
+    """The learnt part of guided upsampling; `lens_blur/baselines/guided_upsample.py` does the rest."""
 
     def __init__(self, network: GuidedUpsample) -> None:
         super().__init__()
@@ -72,10 +72,9 @@ class _Learnt(nn.Module):
 
 
 def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
-    """Writes the ONNX file of a module for the camera: the lens blur, the 2018 network,
-    the upsampling or the light.
+    """Writes the ONNX file of a network in BLUR_PORTS, which names its inputs and outputs.
 
-    Names and sizes of inputs and outputs are those of BLUR_PORTS. Raises ValueError for another module.
+    Raises ValueError for another network.
     """
     kind = type(network).__name__
     if kind not in BLUR_PORTS:
@@ -87,7 +86,7 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape it follows
+        warnings.simplefilter("ignore")  # the tracer warns about every shape it follows
         torch.onnx.export(
             exported.eval().cpu().float(), given, str(partial), opset_version=OPSET,
             input_names=list(inputs), output_names=list(outputs), dynamo=False, dynamic_axes=axes,
@@ -97,7 +96,7 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
 
 
 def _finish(path: Path, half: bool, note: str) -> None:
-    """Stores large weights in half precision behind a Cast, and the note."""
+    """Stores the note and, if `half`, large weights in half precision behind a Cast."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

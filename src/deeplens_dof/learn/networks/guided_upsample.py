@@ -1,12 +1,12 @@
-"""The guided upsampling module: a blur that was rendered small, and the sharp photo, to the blur at twice the size.
+"""Guided upsampling: enlarges a blur that was rendered at half the size, guided by the sharp photo.
 
-Applied again for x4 and more. All light is linear, all tensors (B, C, H, W), CoC in px of the larger picture. The camera
-does the same in `lens_blur/baselines/guided_upsample.py`; the names of the steps are the same there.
+Apply it again for x4 and more. Light is linear, tensors are (B, C, H, W), CoC is in px of the larger picture. The steps have
+the same names in `lens_blur/baselines/guided_upsample.py`, which runs the exported network.
 
-1. The small blur is enlarged; what the photo has beyond its own enlarged half, its detail, is added as far as a blur of that
-   CoC leaves it: `blurred_detail`, with kernels that are learnt, from pixels of the same surface only.
-2. Where surfaces hide each other (`reach_of_steps`), a small network says how that, the photo and the enlarged blur, here and
-   one cell aside, are to be mixed. Shares are positive and add up to 1: nothing rings, and nothing is made up.
+1. The small blur is enlarged. The photo's detail, its difference from its own enlarged half, is added to the extent that a
+   blur of that CoC leaves it (`blurred_detail`), with learnt kernels, from pixels of the same surface only.
+2. Where surfaces occlude each other (`reach_of_steps`), a small network mixes this result, the photo, and the enlarged blur
+   here and one cell to each side. Shares are positive and sum to 1, so nothing rings and nothing is invented.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SHARP_PX = 0.2  # CoC below which a pixel that no other light reaches is the photo's own, bit for bit
-SAME_LIGHT = (1e-5, 1e-3)  # absolute and relative difference of light that counts as none
+SHARP_PX = 0.2  # CoC below which a pixel that no other light reaches stays that of the photo, to the bit
+SAME_LIGHT = (1e-5, 1e-3)  # absolute and relative difference of light that is ignored
 STEP_PX = 1.0  # neighbours whose CoC differs by more lie on two surfaces
 BLOCK = 16  # px
-MARGIN_PX = 8.0  # beside a step, in which it is seen
-DETAILED_PX = (6.0, 8.0)  # no CoC near a cell below these: it needs no network; softly
-NODE_PX, NODES = (
-    0.25,
-    17,
-)  # CoC for which there are kernels of detail; at the first nothing is blurred, at the last all
-CLASSES = (0, 1, 2, 4, 5, 8, 9, 10, 13, 18)  # squared distances within a kernel, each of one weight
-KERNEL_RADIUS, HALO = 3, 2  # px, and cells that the network sees round its own
+MARGIN_PX = 8.0  # on both sides of a depth step
+DETAILED_PX = (6.0, 8.0)  # smallest CoC around a cell from which on it needs no network (a soft limit)
+# There is a kernel of detail for each multiple of NODE_PX of CoC; the first blurs nothing, the last everything.
+NODE_PX, NODES = 0.25, 17
+CLASSES = (0, 1, 2, 4, 5, 8, 9, 10, 13, 18)  # squared distances within a kernel; each has one weight
+KERNEL_RADIUS = 3  # px
+HALO = 2  # cells around its own that the network sees
 BASES = 7
 CHANNELS = 24
 
 
 class GuidedUpsample(nn.Module):
-    """A network at half the size of the result, with the kernels of detail. width: its channels."""
+    """A network at half the size of the result, and the kernels of detail. width: its channels."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -48,7 +47,10 @@ class GuidedUpsample(nn.Module):
             self.leave.bias.copy_(torch.tensor([6.0] + [-6.0] * (BASES - 1)).repeat_interleave(4))
 
     def forward(self, sharp: Tensor, blurred: Tensor, coc_px: Tensor) -> Tensor:
-        """(B, 3, H, W) of sharp (B, 3, H, W), blurred (B, 3, H/2, W/2) and coc_px (B, 1, H, W); odd sizes rounded up."""
+        """The blur at full size, (B, 3, H, W).
+
+        sharp: (B, 3, H, W). blurred: (B, 3, H/2, W/2), odd sizes rounded up. coc_px: (B, 1, H, W).
+        """
         height, width = coc_px.shape[-2:]
         sharp, coc_px = (_padded(part, 2) for part in (sharp, coc_px))
         half = F.avg_pool2d(sharp, 2)
@@ -66,14 +68,14 @@ class GuidedUpsample(nn.Module):
         ends = discs().to(self.kernels)
         return torch.cat([ends[:1], self.kernels, ends[-1:]])
 
-    def logits(self, seen: Tensor) -> Tensor:
-        """What the network says of `features`, (B, 4 * BASES, h, w)."""
-        seen = F.leaky_relu(self.enter(seen), 0.1)
-        return self.leave(F.leaky_relu(self.middle(seen), 0.1))
+    def logits(self, planes: Tensor) -> Tensor:
+        """The network's output for `features`: (B, 4 * BASES, h, w)."""
+        x = F.leaky_relu(self.enter(planes), 0.1)
+        return self.leave(F.leaky_relu(self.middle(x), 0.1))
 
 
 def discs() -> Tensor:
-    """(NODES, CLASSES): discs of the nodes' radii, to begin with."""
+    """Initial kernels, (NODES, CLASSES): discs of the nodes' radii."""
     distance = torch.tensor(CLASSES).sqrt()
     count = torch.tensor([len(offsets(square)) for square in CLASSES])
     table = []
@@ -86,13 +88,13 @@ def discs() -> Tensor:
 
 
 def offsets(square: int) -> list[tuple[int, int]]:
-    """(dy, dx) at that squared distance, within a kernel."""
+    """The offsets (dy, dx) of a kernel at that squared distance."""
     reach = range(-KERNEL_RADIUS, KERNEL_RADIUS + 1)
     return [(dy, dx) for dy in reach for dx in reach if dy * dy + dx * dx == square]
 
 
 def halved(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor]:
-    """Light (B, 3, H, W) and CoC (B, 1, H, W) at half the size; its twin is in `lens_blur/baselines/halving.py`."""
+    """Light (B, 3, H, W) and CoC (B, 1, H, W) at half the size; the twin of `lens_blur.baselines.halving.halved`."""
     light, coc_px = (_padded(part, 2) for part in (light, coc_px))
     four = F.pixel_unshuffle(coc_px, 2)
     low, high = four.amin(1, keepdim=True), four.amax(1, keepdim=True)
@@ -104,7 +106,7 @@ def halved(light: Tensor, coc_px: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def enlarge(small: Tensor) -> Tensor:
-    """Twice the size: cubic interpolation (Keys 1981, a = -0.5), no value beyond those of the four cells in a line."""
+    """Doubles the size by cubic interpolation (Keys 1981, a = -0.5), limited to the range of the four cells in a line."""
     return _doubled(_doubled(small, 2), 3)
 
 
@@ -119,7 +121,7 @@ def _doubled(small: Tensor, dim: int) -> Tensor:
 
 
 def _between(far: Tensor, near: Tensor, nearest: Tensor, beyond: Tensor) -> Tensor:
-    """A quarter of the way from `nearest` to `near`."""
+    """The value a quarter of the way from `nearest` to `near`."""
     value = (-3 * far + 29 * near + 111 * nearest - 9 * beyond) / 128
     low = torch.minimum(torch.minimum(far, near), torch.minimum(nearest, beyond))
     high = torch.maximum(torch.maximum(far, near), torch.maximum(nearest, beyond))
@@ -127,12 +129,11 @@ def _between(far: Tensor, near: Tensor, nearest: Tensor, beyond: Tensor) -> Tens
 
 
 def blurred_detail(detail: Tensor, coc_px: Tensor, table: Tensor) -> Tensor:
-    """What a blur leaves of the detail, (B, 3, H, W)."""
+    """The detail that remains after the blur, (B, 3, H, W)."""
     nodes = torch.arange(NODES, dtype=coc_px.dtype, device=coc_px.device).view(1, -1, 1, 1)
     near = 1 - (coc_px.abs().clamp(max=(NODES - 1) * NODE_PX) / NODE_PX - nodes).abs()
-    weights = F.conv2d(
-        near.clamp(min=0), table.T[:, :, None, None].contiguous()
-    )  # between the two nodes around
+    # Interpolated between the two nearest nodes.
+    weights = F.conv2d(near.clamp(min=0), table.T[:, :, None, None].contiguous())
     height, width = coc_px.shape[-2:]
     reach = 2 * (KERNEL_RADIUS, KERNEL_RADIUS)
     wide, wide_coc = F.pad(detail, (*reach,), mode="replicate"), F.pad(coc_px, (*reach,), mode="replicate")
@@ -149,7 +150,7 @@ def blurred_detail(detail: Tensor, coc_px: Tensor, table: Tensor) -> Tensor:
 
 
 def features(sharp: Tensor, half: Tensor, blurred: Tensor, coc_px: Tensor) -> Tensor:
-    """What the network sees: (B, CHANNELS, h + 2 HALO, w + 2 HALO)."""
+    """The network's input: (B, CHANNELS, h + 2 HALO, w + 2 HALO)."""
     photo, small, own = (_root(light) for light in (sharp, blurred, half))
     size = coc_px.abs().clamp(max=8) / 4, coc_px.clamp(-16, 16) / 8
     facts = F.pixel_unshuffle(torch.cat([photo, *size], 1), 2)
@@ -165,7 +166,7 @@ def _root(light: Tensor) -> Tensor:
 
 
 def slope(own: Tensor, small: Tensor) -> Tensor:
-    """How much of the photo's contrast the small blur holds, in windows of 5 x 5 cells (He et al. 2013, eq. 5)."""
+    """The share of the photo's contrast in the small blur, in windows of 5 x 5 cells (He et al. 2013, eq. 5)."""
 
     def mean(plane: Tensor) -> Tensor:
         return F.avg_pool2d(F.pad(plane, (2, 2, 2, 2), mode="replicate"), 5, 1)
@@ -176,19 +177,19 @@ def slope(own: Tensor, small: Tensor) -> Tensor:
 
 
 def aside(enlarged: Tensor) -> list[Tensor]:
-    """The enlarged blur 2 px to the left, to the right, above and below of each pixel."""
+    """The enlarged blur 2 px left of, right of, above and below each pixel."""
     wide = F.pad(enlarged, (2, 2, 2, 2), mode="replicate")
     height, width = enlarged.shape[-2:]
     return [wide[..., y : y + height, x : x + width] for y, x in ((2, 0), (2, 4), (0, 2), (4, 2))]
 
 
 def positive(logits: Tensor) -> Tensor:
-    """1 + x above zero, 1 / (1 - x) below: positive, smooth, and quick to compute."""
+    """1 + x above zero, 1 / (1 - x) below: positive, smooth and fast."""
     return logits.clamp(min=0) + 1 / (1 - logits.clamp(max=0))
 
 
 def mixture(bases: list[Tensor], shares: Tensor) -> Tensor:
-    """The bases, each (B, 3, H, W), by their shares, (B, BASES, H, W)."""
+    """The mean of the bases, each (B, 3, H, W), weighted by the shares (B, BASES, H, W)."""
     total = torch.zeros_like(bases[0])
     for number, basis in enumerate(bases):
         total = total + shares[:, number : number + 1] * basis
@@ -196,15 +197,13 @@ def mixture(bases: list[Tensor], shares: Tensor) -> Tensor:
 
 
 def reach_of_steps(coc_px: Tensor) -> Tensor:
-    """0..1 (B, 1, H, W), soft: where light of a near surface passes a depth step, and beside steps; by blocks."""
+    """The area of depth steps and of the near light that crosses them: a soft mask 0..1, (B, 1, H, W), in blocks."""
     height, width = coc_px.shape[-2:]
     with torch.no_grad():
         radius = torch.full_like(coc_px, -MARGIN_PX)
         for dim in (2, 3):
-            one, two = (
-                coc_px.narrow(dim, 0, coc_px.shape[dim] - 1),
-                coc_px.narrow(dim, 1, coc_px.shape[dim] - 1),
-            )
+            length = coc_px.shape[dim] - 1
+            one, two = coc_px.narrow(dim, 0, length), coc_px.narrow(dim, 1, length)
             step = torch.where((one - two).abs() > STEP_PX, torch.maximum(one, two).clamp(min=0), -MARGIN_PX)
             rest = coc_px.shape[dim] - step.shape[dim]
             pads = ((0, 0, 0, rest), (0, 0, rest, 0)) if dim == 2 else ((0, rest, 0, 0), (rest, 0, 0, 0))
@@ -220,14 +219,14 @@ def reach_of_steps(coc_px: Tensor) -> Tensor:
 
 
 def detailed(coc_px: Tensor) -> Tensor:
-    """0..1 (B, 1, h, w): how little is blurred within a cell of each cell."""
+    """1 where the blur within one cell is small, 0 where it is large, (B, 1, h, w)."""
     low, high = DETAILED_PX
     smallest = -F.max_pool2d(F.max_pool2d(-coc_px.abs(), 2), 3, 1, 1)
     return ((high - smallest) / (high - low)).clamp(0, 1)
 
 
 def untouched(sharp: Tensor, half: Tensor, blurred: Tensor, coc_px: Tensor) -> Tensor:
-    """(B, 1, H, W): sharp, and the small blur of the cells around is the photo's own half."""
+    """True for sharp pixels around which the small blur equals the photo's own half, (B, 1, H, W)."""
     absolute, relative = SAME_LIGHT
     changed = ((blurred - half).abs() > absolute + relative * half).any(1, keepdim=True).to(sharp.dtype)
     still = F.interpolate(F.max_pool2d(changed, 3, 1, 1), scale_factor=2.0, mode="nearest") == 0
@@ -235,6 +234,6 @@ def untouched(sharp: Tensor, half: Tensor, blurred: Tensor, coc_px: Tensor) -> T
 
 
 def _padded(part: Tensor, multiple: int) -> Tensor:
-    """The last rows and columns repeated, up to sides that are multiples."""
+    """Repeats the last rows and columns up to the next multiple."""
     rows, columns = (-side % multiple for side in part.shape[-2:])
     return F.pad(part, (0, columns, 0, rows), mode="replicate") if rows or columns else part

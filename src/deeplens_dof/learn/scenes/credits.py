@@ -1,4 +1,4 @@
-"""Who made the furniture: `python -m deeplens_dof.learn.scenes.credits` prints the lines for NOTICE."""
+"""The creators of the furniture: `python -m deeplens_dof.learn.scenes.credits` prints the lines for NOTICE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deeplens_dof.learn.scenes.objects.furniture import PACKS, catalogue
 
 
 def creators(furniture: Path) -> dict[str, list[str]]:
-    """The creators that each pack's catalogue names, in alphabetical order."""
+    """The creators named in the catalogue of each pack, in alphabetical order."""
     found = {}
     for pack in PACKS:
         named = {value for key, value in catalogue(furniture / pack).items() if key.startswith("creator#")}

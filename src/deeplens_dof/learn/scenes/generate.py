@@ -1,4 +1,4 @@
-"""Makes frames: draws the dice for frame i, composes a stage of some kind, rasterises and develops it."""
+"""Makes synthetic frames: composes a random stage for frame i, rasterises it and exposes the picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from deeplens_dof.runtime.interrupt import ignore_interrupts
 LONG_SIDE, SHORT_SIDE = 448, 336
 UPRIGHT_SHARE = 0.3
 STALE_AFTER_S = 600  # an unfinished file older than this was left by a killed process
-ATTEMPTS = 8  # a composed scene may be dull (a wall before the lens); the next dice are thrown then
+ATTEMPTS = 8  # scenes composed until one is worth keeping; some show only a wall before the lens
 
 KINDS: dict[str, tuple[float, Callable[[Stage], None]]] = {  # share of frames, composer
     "room": (0.35, rooms.room),
@@ -46,12 +46,23 @@ def make_scenes(
 ) -> dict[str, int]:
     """Fills `out` with frames 0 .. count - 1 of a seed; those already there are kept.
 
-    workers: processes. progress: called with the number of frames made or found so far. Returns {"made",
-    "kept"}. Raises RuntimeError when assets or OpenGL are missing, ValueError for a count or seed below 0.
+    Args:
+        out: the folder; made if it is not there.
+        count: 1 or more.
+        seed: 0 or more.
+        workers: processes.
+        progress: called with the number of frames made or found so far.
+
+    Returns:
+        The counts {"made", "kept"}.
+
+    Raises:
+        RuntimeError: assets or OpenGL are missing.
+        ValueError: count, seed or workers is too small.
     """
     if count < 1 or seed < 0 or workers < 1:
         raise ValueError(f"count is {count}, seed {seed}, workers {workers}; expected at least 1, 0 and 1")
-    import moderngl  # noqa: F401 - when it is missing, that is said before the library is built
+    import moderngl  # noqa: F401 - fails here rather than after the library has been built
 
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(f"*/.*{SUFFIX}"):
@@ -59,7 +70,7 @@ def make_scenes(
             stale.unlink(missing_ok=True)
     missing = [index for index in range(count) if not frame_path(out, index).exists()]
     kept = count - len(missing)
-    load_library()  # built once, before the workers map it
+    load_library()  # built before the workers map it
     for made, _ in enumerate(_made(out, seed, missing, workers), start=1):
         if progress is not None:
             progress(kept + made)
@@ -87,15 +98,13 @@ def _studio() -> tuple[Library, Rasteriser]:
     import cv2
 
     cv2.setNumThreads(1)
-    os.environ.setdefault("LP_NUM_THREADS", "1")  # one core a process: llvmpipe would take them all
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # one core per process; llvmpipe would take them all
     library = load_library()
     return library, Rasteriser(library)
 
 
 def make_frame(seed: int, index: int) -> Frame:
-    """Frame `index` of a seed; the same arguments give the same pixels. Raises RuntimeError without assets or
-    OpenGL.
-    """
+    """Frame `index` of a seed; the same arguments give the same pixels. Raises RuntimeError without assets or OpenGL."""
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, index, attempt])
         kind, stage, drawing = _draw(rng)
@@ -135,15 +144,13 @@ def _develop(stage: Stage, drawing: Drawing) -> npt.NDArray[np.uint8]:
 
 
 def _is_worth_keeping(rgb: npt.NDArray[np.uint8], drawing: Drawing) -> bool:
-    """Something is to be seen, and there is depth in it."""
+    """True when the picture has contrast and the scene has depth."""
     low, high, most = np.percentile(drawing.inverse_depth, (3, 97, 99.7))
     return bool(rgb.std() > 8 and most > 0 and high - low > 0.05 * most)
 
 
 def _subject(stage: Stage, drawing: Drawing) -> npt.NDArray[np.uint8] | None:
-    """The mask, when a subject was placed, covers a sensible part of the frame and little stands before
-    it.
-    """
+    """The subject's mask, if it covers a sensible part of the frame and little occludes it; else None."""
     area = float(drawing.subject.mean())
     if not any(instance.is_subject for instance in stage.instances) or not 0.02 < area < 0.85:
         return None

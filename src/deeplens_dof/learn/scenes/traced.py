@@ -1,14 +1,16 @@
-"""Pairs of path-traced sets: the smaller, truer part of what the lens blur learns from.
+"""Pairs from path-traced sets: fewer than the composed ones, but more realistic.
 
     python -m deeplens_dof.learn.scenes.traced SETS OUT [--held-out]
 
 SETS is a folder of `tools/data/make_traced_sets.py`; of each set this reads
-    meta.json          scene, seed, width, height, held_out, licences; of every picture name, level, focus, K, disp_focus
+
+    meta.json          scene, seed, width, height, held_out, licences; for each picture name, level, focus, K, disp_focus
     aif_linear.npz     rgb float16 (H, W, 3), linear light, not clipped
     disp.npz           disp float32 (H, W), inverse depth in 1/m
-    L1_F1.exr ...      truth, linear light
-OUT becomes a folder of pairs (`pairs.py`), with the licences of what they show in licences.json. `K` is our blur_px [px m],
-`disp_focus` our focus. The tracer does not tell one surface from another: `surface` is 0 everywhere.
+    L1_F1.exr ...      true bokeh, linear light
+
+OUT becomes a folder of pairs (`datasets/pairs.py`), with the licences of their contents in licences.json. `K` is our blur_px
+[px m], `disp_focus` our focus. The tracer does not distinguish surfaces: `surface` is 0 everywhere.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ from deeplens_dof.learn.scenes.composites.compose import SIZE
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 Floats = npt.NDArray[np.float32]
-FIRST_SEED = 1000  # smaller ones belong to evaluation
-LEVELS, FOCUSES = 5, 3  # of a set, at most
+FIRST_SEED = 1000  # smaller seeds belong to evaluation
+LEVELS, FOCUSES = 5, 3  # the most that a set has
 MAKE_THEM = "make sets with tools/data/make_traced_sets.py"
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """What meta.json says of a truth: the name of its file without ending, blur in px m, focus in 1/m."""
+    """A true bokeh in meta.json: file name without ending, level, focus number, blur in px m, focus in 1/m."""
 
     name: str
     level: int
@@ -64,32 +66,40 @@ def make_traced_pairs(
 ) -> dict[str, int]:
     """Fills `out` with the pairs of one side of the split; those already there are kept.
 
-    progress: called with the number made or found so far. Returns {"made", "kept", "unfinished"}, the last the number of sets
-    that are still being made or were made by something else. Raises ValueError for a folder without sets of this side, for
-    broken files, and for sets that are for evaluation.
+    Args:
+        sets: folder of path-traced sets.
+        out: folder for the pairs.
+        held_out: the sets of held-out assets instead of those for training.
+        progress: called with the number of pairs made or found so far.
+
+    Returns:
+        The counts {"made", "kept", "unfinished"}; the last is of sets that are not finished or not ours.
+
+    Raises:
+        ValueError: no set is of this side of the split, a file is broken, or a set is for evaluation.
     """
     found = [_read_set(file) for file in sorted(sets.glob("*/meta.json"))]
-    chosen = [each for each in found if each is not None and each.held_out == held_out]
+    chosen = [traced for traced in found if traced is not None and traced.held_out == held_out]
     if not chosen:
         side = "held-out" if held_out else "training"
         raise ValueError(f"{sets} holds {len(found)} sets, none of them finished and {side}; {MAKE_THEM}")
     counts = {"made": 0, "kept": 0, "unfinished": found.count(None)}
-    for each in chosen:
-        missing = [picture for picture in each.pictures if not _path(out, each, picture).exists()]
-        counts["kept"] += len(each.pictures) - len(missing)
-        for picture, pair in zip(missing, _pairs(each, missing), strict=True):
-            write_pair(_path(out, each, picture), pair)
+    for traced in chosen:
+        missing = [picture for picture in traced.pictures if not _path(out, traced, picture).exists()]
+        counts["kept"] += len(traced.pictures) - len(missing)
+        for picture, pair in zip(missing, _pairs(traced, missing), strict=True):
+            write_pair(_path(out, traced, picture), pair)
             counts["made"] += 1
         if progress is not None:
             progress(counts["made"] + counts["kept"])
-    licences = {content: licence for each in chosen for content, licence in each.licences.items()}
+    licences = {content: licence for traced in chosen for content, licence in traced.licences.items()}
     text = json.dumps(licences, indent=1, sort_keys=True) + "\n"
     write_atomically(out / "licences.json", lambda file: file.write(text.encode()))
     return counts
 
 
 def _read_set(file: Path) -> _Set | None:
-    """The set of a meta.json, or None for one that is not finished. Raises ValueError for one of evaluation."""
+    """The set of a meta.json, or None if it is not finished. Raises ValueError if it is for evaluation."""
     meta = read_json(file)
     if not isinstance(meta, dict) or not isinstance(meta.get("images"), list):
         raise ValueError(f"{file} names no images; delete {file.parent} and {MAKE_THEM}")
@@ -103,16 +113,16 @@ def _read_set(file: Path) -> _Set | None:
         )
     licences = meta.get("licences")
     if not isinstance(licences, dict):
-        raise ValueError(f"{file} names no licences of what it shows; delete {file.parent} and {MAKE_THEM}")
+        raise ValueError(f"{file} names no licences; delete {file.parent} and {MAKE_THEM}")
     for content in licences:
         if content.startswith(".../") and (reason := evaluation_only(Path(content), Path("..."))):
-            raise ValueError(f"{file.parent} shows what evaluates: {reason}; {MAKE_THEM}")
+            raise ValueError(f"{file.parent} shows evaluation material: {reason}; {MAKE_THEM}")
     if (meta.get("height"), meta.get("width")) != (SIZE, SIZE):
         raise ValueError(
             f"{file.parent} is {meta.get('width')} x {meta.get('height')} px, expected {SIZE} x {SIZE} like other pairs; "
             f"make it again with --size {SIZE}"
         )
-    pictures = tuple(_checked(file, each) for each in meta["images"])
+    pictures = tuple(_checked(file, facts) for facts in meta["images"])
     return _Set(file.parent, seed, meta["held_out"], pictures, licences)
 
 
@@ -130,27 +140,27 @@ def _checked(file: Path, facts: Any) -> _Picture:
     return _Picture(name, level, focus, blur_px, disp_focus)
 
 
-def _index(each: _Set, picture: _Picture) -> int:
-    """The pair's number: the same whatever other sets there are."""
+def _index(traced: _Set, picture: _Picture) -> int:
+    """The pair's number, which does not depend on the other sets."""
     place = (picture.level - 1) * FOCUSES + picture.focus - 1
-    return (each.seed - FIRST_SEED) * LEVELS * FOCUSES + place
+    return (traced.seed - FIRST_SEED) * LEVELS * FOCUSES + place
 
 
-def _path(out: Path, each: _Set, picture: _Picture) -> Path:
-    return pair_path(out, _index(each, picture))
+def _path(out: Path, traced: _Set, picture: _Picture) -> Path:
+    return pair_path(out, _index(traced, picture))
 
 
-def _pairs(each: _Set, pictures: list[_Picture]) -> Iterator[Pair]:
-    """The pairs of these pictures of a set."""
+def _pairs(traced: _Set, pictures: list[_Picture]) -> Iterator[Pair]:
+    """The pairs of some pictures of a set."""
     if not pictures:
         return
-    rgb = np.maximum(_array(each.folder / "aif_linear.npz", "rgb", (SIZE, SIZE, 3)), 0)
-    disp = _array(each.folder / "disp.npz", "disp", (SIZE, SIZE))
+    rgb = np.maximum(_array(traced.folder / "aif_linear.npz", "rgb", (SIZE, SIZE, 3)), 0)
+    disp = _array(traced.folder / "disp.npz", "disp", (SIZE, SIZE))
     for picture in pictures:
-        path = each.folder / f"{picture.name}.exr"
+        path = traced.folder / f"{picture.name}.exr"
         if not path.is_file():
             raise ValueError(
-                f"{path} is missing, which meta.json names; delete {each.folder} and {MAKE_THEM}"
+                f"{path} is missing, which meta.json names; delete {traced.folder} and {MAKE_THEM}"
             )
         bokeh = np.maximum(read_exr_rgb(path), 0)
         if bokeh.shape != rgb.shape:
@@ -158,11 +168,11 @@ def _pairs(each: _Set, pictures: list[_Picture]) -> Iterator[Pair]:
         coc = np.asarray(np.float32(picture.blur_px) * (disp - np.float32(picture.disp_focus)))
         known = {
             "traced": True,
-            "set": each.folder.name,
+            "set": traced.folder.name,
             "level": picture.level,
-            "seed": each.seed,
-            "index": _index(each, picture),
-            "held_out": each.held_out,
+            "seed": traced.seed,
+            "index": _index(traced, picture),
+            "held_out": traced.held_out,
             "shape": "disc",
             "focus": picture.disp_focus,
             "blur_px": picture.blur_px,

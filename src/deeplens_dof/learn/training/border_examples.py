@@ -3,8 +3,8 @@
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
 
     light        (S, S, 3) as in learn/training/pair_examples.py
-    coc_px       (S, S) the camera's input: exact, or wrong as depth is (ROUGH_SHARE)
-    alpha        (S, S) coverage by the near one of the two surfaces of a border (lens_blur/layers/borders.py), 0..1;
+    coc_px       (S, S) the input: exact, or with the errors of predicted depth (ROUGH_SHARE)
+    alpha        (S, S) coverage by the nearer of the two surfaces at a border (lens_blur/layers/borders.py), 0..1;
                  -1 where it is unknown, as in path-traced pairs
     front, back  (S, S, 3) the colours of both, linear light
 """
@@ -35,12 +35,12 @@ from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
 _STORED = ("light", "coc_px", "alpha", "front", "back")
-ROUGH_SHARE = 0.5  # of the examples whose depth is wrong at its borders
+ROUGH_SHARE = 0.5  # of the examples: the part with depth errors at borders
 
 
 @dataclass(frozen=True)
 class BorderExamples(TensorBatch):
-    """A batch, each (B, C, S, S): linear light, px, alpha 0..1. The inputs are those of `NeuralLensBlur`."""
+    """A batch of (B, C, S, S): linear light, px, alpha 0..1. Its inputs are those of `BorderUnmixing`."""
 
     light: Tensor
     near_light: Tensor
@@ -76,7 +76,7 @@ def make_border_example(pair: Pair) -> dict[str, Floats]:
     if pair.facts.get("traced"):
         return {"light": light, "coc_px": coc, "alpha": np.full_like(coc, -1), "front": light, "back": light}
     depth = middle / np.float32(pair.facts["blur_px"]) + np.float32(pair.facts["focus"])
-    alpha, front, back = scene_of(pair).parted(depth)
+    alpha, front, back = scene_of(pair).unmixed_at(depth)
     return {"light": light, "coc_px": coc, "alpha": alpha, "front": front, "back": back}
 
 

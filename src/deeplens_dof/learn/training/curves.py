@@ -12,7 +12,7 @@ WIDTH, ROW, LEFT, GAP = 720, 130, 60, 34
 
 
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(step, value) of every number the log holds, by name; of repeated steps the later value.
+    """Every series of numbers in a log: its (step, value) pairs by name. The later value of a repeated step counts.
 
     Raises ValueError when a line is not JSON.
     """
@@ -31,9 +31,9 @@ def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def write_curves(run: Path) -> Path:
-    """Draws the curves of a run's folder into it; returns the file.
+    """Writes curves.svg into a run's folder and returns its path.
 
-    Raises FileNotFoundError for a folder without a log, ValueError for a log that is none.
+    Raises FileNotFoundError when the folder has no log, ValueError when the log is broken.
     """
     log, target = run / "log.jsonl", run / "curves.svg"
     if not log.is_file():
@@ -44,7 +44,7 @@ def write_curves(run: Path) -> Path:
 
 
 def draw(series: dict[str, list[tuple[int, float]]]) -> str:
-    """One small plot a name, all over the same steps, as SVG text."""
+    """SVG with one small plot per series, all over the same range of steps."""
     last = max((step for points in series.values() for step, _ in points), default=1)
     plots = [_plot(name, points, last, index) for index, (name, points) in enumerate(series.items())]
     height = len(series) * (ROW + GAP) + GAP

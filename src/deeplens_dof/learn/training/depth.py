@@ -17,13 +17,14 @@ from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.export import export_depth
 from deeplens_dof.learn.networks.pretrained import load_into
 from deeplens_dof.learn.scenes.teacher_mattes import read_matte
-from deeplens_dof.learn.training import depth_batches, losses
+from deeplens_dof.learn.training import depth_batches, losses, mask_losses, soft_labels
 from deeplens_dof.learn.training.depth_batches import Batch, Source, distillation_photos
 from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
 from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.schedule import parameter_groups, set_rates, set_trainable, spans
 from deeplens_dof.learn.training.trainer import Task, TrainingData
 from deeplens_dof.models import MODELS
+from deeplens_dof.runtime.threads import thread_count
 
 VALIDATION_BATCH = 8
 
@@ -32,19 +33,23 @@ def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone)
     """The training of a recipe on these folders. Raises ValueError when they hold too few frames."""
     folders = data.frames or [cache_folder() / "scenes" / "train"]
     files = [file for folder in folders for file in frame_files(folder)]
-    if recipe.taught:
+    if recipe.teacher_mattes:
         files = [file for file in files if read_matte(file) is not None]
     held_out, training = files[: recipe.held_out], files[recipe.held_out :][: recipe.frames]
     if not training:
-        kind = "frames with a teacher's matte (learn/scenes/teacher_mattes.py)" if recipe.taught else "frames"
+        kind = "frames"
+        if recipe.teacher_mattes:
+            kind += " with a teacher matte (python -m deeplens_dof.learn.scenes.teacher_mattes makes them)"
         raise ValueError(
             f"the folders hold {len(files)} {kind}, expected more than the {recipe.held_out} kept for validation"
         )
     with group.first_before_others():  # missing mattes are made once
         photos = distillation_photos() if recipe.photo_share > 0 else []
     share = data.measured_share if data.measured else 0.0
-    source = Source(training, photos, recipe.photo_share, data.measured, share, recipe.taught)
-    return DepthTask(name, recipe, source, Source(held_out, taught=recipe.taught))
+    source = Source(
+        training, photos, recipe.photo_share, data.measured, share, recipe.teacher_mattes, recipe.soft_px
+    )
+    return DepthTask(name, recipe, source, Source(held_out, teacher_mattes=recipe.teacher_mattes))
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class DepthTask(Task[DepthNetwork, Batch]):
     held_out: Source
     log_every = 20
     checkpoint_every_s = 180.0
+
+    @property
+    def batch_threads(self) -> int:
+        return max(1, min(8, thread_count() // 2))
 
     def network(self) -> DepthNetwork:
         network = DepthNetwork(**self.recipe.network)
@@ -131,9 +140,13 @@ class DepthTask(Task[DepthNetwork, Batch]):
         predicted = losses.normalised(prediction.inverse_depth[:, 0].float(), one.known)
         target = losses.normalised_target(one.inverse_depth, one.known)
         label, border = one.depth_weight, phase.border_weight
+        nearest, firm = target, label
+        if one.firm is not None and one.tolerance is not None and one.known is not None:
+            firm, scale = one.firm, soft_labels.spread(one.inverse_depth, one.known)
+            nearest = soft_labels.tolerant(predicted, target, one.tolerance / scale)
         values = {
-            "absolute": losses.absolute(predicted, target, label),
-            "gradient": losses.gradient(predicted, target, label, border),
+            "absolute": losses.absolute(predicted, nearest, label),
+            "gradient": losses.gradient(predicted, nearest, firm, border),
             "ordinal": losses.ordinal(predicted, target, label, generator, rows=rows),
             "matte": losses.matte(prediction.matte_logits[:, 0].float(), one.matte, one.has_matte),
         }
@@ -143,9 +156,16 @@ class DepthTask(Task[DepthNetwork, Batch]):
             "ordinal": self.recipe.ordinal_weight,
             "matte": self.recipe.matte_weight,
         }
+        if one.near is not None and self.recipe.order_weight + self.recipe.mask_border_weight > 0:
+            steps = mask_losses.steps(losses.normalised(prediction.inverse_depth[:, 0].float()), one.matte)
+            values["order"], weights["order"] = mask_losses.order(steps, one.near), self.recipe.order_weight
+            values["mask_border"] = mask_losses.border(steps, one.near)
+            weights["mask_border"] = self.recipe.mask_border_weight
         if group.count > 1:
             depth_share = group.share(losses.per_sample(whole.depth_weight))
             shares = dict.fromkeys(values, depth_share) | {"matte": group.share(whole.has_matte)}
+            if whole.near is not None:
+                shares |= dict.fromkeys(("order", "mask_border"), group.share(whole.near))
             values = {name: value * shares[name] for name, value in values.items()}
         return {name: (weights[name], value) for name, value in values.items()}
 

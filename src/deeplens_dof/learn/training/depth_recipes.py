@@ -10,9 +10,15 @@ from typing import Any
 class Phase:
     """A part of a training with one picture size and one set of rates (warm-up, then cosine to 3 %).
 
-    blocks: the number of the encoder's last blocks that are trained (0: frozen, 12: with patch embedding and
-    positions). encoder_rate: of its last block, times `layer_decay` for each block before. head_rate: of
-    decoder and depth head; matte_rate: of the matte head.
+    Args:
+        iterations: of this phase.
+        long_side: of the pictures, in px.
+        blocks: the number of the encoder's last blocks that are trained (0: none, 12: also patch embedding and positions).
+        encoder_rate: of its last block; each block before has `layer_decay` times the rate of the next.
+        head_rate: of decoder and depth head.
+        matte_rate: of the matte head.
+        gradient_weight: of the gradient loss.
+        border_weight: extra weight of the gradient loss at depth steps.
     """
 
     iterations: int
@@ -27,11 +33,26 @@ class Phase:
 
 @dataclass(frozen=True)
 class DepthRecipe:
-    """A whole training.
+    """A depth training: its phases and the numbers they share.
 
-    init: "dinov2", "shipped" (the package's weights), or "none"; `--init FILE` overrides it. frames: the largest
-    number of frames used. held_out: frames kept for validation. taught: use only frames with a teacher's matte, and
-    train the matte on it. network: arguments of DepthNetwork.
+    Args:
+        phases: in order.
+        init: the weights to start from: "dinov2", "shipped" (the package's) or "none"; `--init FILE` overrides it.
+        frames: the largest number of frames used.
+        held_out: frames kept for validation.
+        batch: samples in a batch.
+        layer_decay: factor of the encoder's rate from each block to the one before.
+        weight_decay: of AdamW.
+        photo_share: the part of the samples that are photos with teacher mattes, 0..1.
+        ordinal_weight, matte_weight: of these losses.
+        warm_up: iterations, in each phase.
+        ema: the share of the moving average that is kept in each iteration.
+        seed: of weights and batches.
+        bfloat16: use it where it is faster.
+        teacher_mattes: use only frames with a teacher matte, and train the matte on it.
+        soft_px: the distance from its steps up to which measured depth may be wrong (`soft_labels.py`); 0: it is exact.
+        order_weight, mask_border_weight: of the losses on masks of near subjects (`mask_losses.py`).
+        network: arguments of DepthNetwork.
     """
 
     phases: tuple[Phase, ...]
@@ -48,7 +69,10 @@ class DepthRecipe:
     ema: float = 0.998
     seed: int = 1
     bfloat16: bool = True
-    taught: bool = False
+    teacher_mattes: bool = False
+    soft_px: int = 0
+    order_weight: float = 0.0
+    mask_border_weight: float = 0.0
     network: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,8 +82,7 @@ class DepthRecipe:
 
 
 DEPTH_RECIPES: dict[str, DepthRecipe] = {
-    # From DINOv2: head alone, then the last blocks, then everything, then large pictures. About 12 hours of 2
-    # cores.
+    # From DINOv2: head alone, then the last blocks, then everything, then large pictures. About 12 hours of 2 cores.
     "depth": DepthRecipe(
         (
             Phase(1500, 336, 0, 0, 2e-3, 2e-3),
@@ -100,8 +123,51 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         ema=0.99,
         seed=3,
     ),
-    # The matte head alone, on the teacher's mattes of frames and photos (`learn/scenes/teacher_mattes.py` makes them);
-    # depth stays as it is, to the bit. Half an hour of one core.
+    # On real photos too (`--rgbd`, docs/training.md): measured depth whose steps are soft, masks of near subjects, a
+    # teacher's mattes. A piece of about an hour of one core.
+    "depth-real": DepthRecipe(
+        (Phase(240, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),),
+        init="shipped",
+        ema=0.985,
+        seed=11,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.2,
+    ),
+    # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
+    "depth-real-2": DepthRecipe(
+        (
+            Phase(170, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(30, 448, 8, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        ema=0.985,
+        seed=14,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.5,
+    ),
+    # The same where a graphics card does in minutes what a processor does in hours
+    # (`scripts/train_on_gpu.sh`): larger batches, all blocks, large pictures at the end.
+    "depth-gpu": DepthRecipe(
+        (
+            Phase(900, 336, 12, 3e-5, 4e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(300, 448, 12, 1e-5, 2e-4, 4e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        batch=16,
+        photo_share=0.0,
+        ema=0.995,
+        seed=13,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.2,
+    ),
+    # The matte head alone, on teacher mattes of frames and photos (`learn/scenes/teacher_mattes.py`); depth does not
+    # change, to the bit. Half an hour of one core.
     "matte": DepthRecipe(
         (Phase(700, 336, 0, 0, 0, 2e-3),),
         init="shipped",
@@ -109,13 +175,13 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         matte_weight=1.0,
         ema=0.99,
         seed=5,
-        taught=True,
+        teacher_mattes=True,
     ),
     # Ten minutes: a reproduction test. Head alone, on a few hundred frames.
     "depth-quick": DepthRecipe(
         (Phase(250, 252, 0, 0, 2e-3, 2e-3),), frames=300, held_out=24, photo_share=0.0, ema=0.97
     ),
-    # Seconds: a toy network that shows that loop, resuming and export work.
+    # Seconds: a toy network that shows that training, resuming and export work.
     "depth-toy": DepthRecipe(
         (Phase(6, 56, 1, 1e-4, 1e-3, 1e-3),),
         init="none",

@@ -37,13 +37,13 @@ class Alone:
         return whole
 
     def rows(self, whole: TensorBatch) -> Rows | None:
-        """The rows of the whole batch that they are; None for all."""
+        """The rows of this process's samples in the whole batch; None: all."""
         return None
 
     def share(self, weight: Tensor) -> float:
-        """The factor of a mean over this process's samples that makes the mean over the processes that of the batch.
+        """The factor for a mean over this process's samples, so that the mean over the processes is that of the batch.
 
-        weight: (B,), how much each sample of the whole batch counts.
+        weight: (B,), of each sample of the whole batch.
         """
         return 1.0
 
@@ -52,15 +52,15 @@ class Alone:
         return values
 
     def first_before_others(self) -> AbstractContextManager[Any]:
-        """The first process runs the body alone, then the others do, and find the files there."""
+        """Lets the first process run the body alone, so that the others find its files."""
         return nullcontext()
 
     def wait(self) -> None:
-        """Waits until every process is here."""
+        """Waits for all processes."""
 
 
 class Together(Alone):
-    """One of several processes, started by `accelerate launch` or torchrun, found by their environment variables."""
+    """One of several processes, started by `accelerate launch` or torchrun."""
 
     def __init__(self) -> None:
         try:
@@ -76,7 +76,7 @@ class Together(Alone):
         self.is_first = self._accelerator.is_main_process
 
     def shared(self, network: nn.Module) -> nn.Module:
-        self._accelerator.free_memory()  # the last phase's wrapper, whose hooks must not see this one's gradients
+        self._accelerator.free_memory()  # drops the previous phase's wrapper and its hooks
         return self._accelerator.prepare_model(network)
 
     def part(self, whole: Batch) -> Batch:
@@ -102,7 +102,7 @@ class Together(Alone):
 
 
 def processes(batch: int) -> Alone | Together:
-    """This process, or this one of several. Raises ValueError when there are more of them than samples in a batch."""
+    """This process, alone or as one of several. Raises ValueError when there are more processes than samples in a batch."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > batch:
         raise ValueError(f"there are {count} processes for batches of {batch}; start at most {batch}")

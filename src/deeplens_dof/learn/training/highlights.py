@@ -1,4 +1,4 @@
-"""Training of the network that reconstructs clipped highlights, on pictures drawn as it goes (`learn/scenes/clipped`).
+"""Training of highlight reconstruction, on pictures that are drawn during training (`learn/scenes/clipped`).
 
 The loss compares blurred pictures: predicted and true light go through discs of several sizes and the camera's curve first.
 """
@@ -19,14 +19,14 @@ from torch.nn import functional as F
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.highlights.clipping import clipping_confidence
 from deeplens_dof.learn.networks.export import export_blur
-from deeplens_dof.learn.networks.highlights import MOST_GAIN, LightNetwork
+from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
 from deeplens_dof.learn.scenes.clipped.pictures import Clipped, Sources, load_sources, make_clipped
 from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.learn.training.trainer import LOSS_SCALE, Recipe, Task, TrainingData
 
 LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.0, 30.0
-# The share of the difference of log gains in the loss: it has gradients where the blurred picture is white either way.
+# Weight of the log gains in the loss: they have gradients where the blurred picture is white in any case.
 GAIN_SHARE = 0.02
 SURE = 0.5  # clipping_confidence above which gains are compared
 FINE_PX = 7.0  # radius above which blurred pictures are compared at half the size
@@ -38,9 +38,9 @@ VALIDATION_SEED = 90001
 class HighlightRecipe(Recipe):
     """A training on drawn pictures.
 
-    side: of the pictures in px. reduced: one batch of every `reduced` is drawn `reduced_side` px large, twice the size at
-    which the network sees it, as it does large photos. radii: blur radii compared per step. held_out: pictures to
-    validate with. widths: of the network.
+    side: of the pictures in px. reduced: every `reduced`-th batch has pictures of `reduced_side` px that the network sees at
+    half the size, like large photos. radii: blur radii compared per step. held_out: pictures to validate with. widths: of the
+    network.
     """
 
     batch: int = 6
@@ -56,7 +56,7 @@ class HighlightRecipe(Recipe):
 
 
 HIGHLIGHT_RECIPES: dict[str, HighlightRecipe] = {
-    # Clipped light. About 20 minutes of one core.
+    # Highlight reconstruction. About 20 minutes of one core.
     "light": HighlightRecipe(iterations=2400),
     # A piece of a longer training, from earlier weights (--init).
     "light-piece": HighlightRecipe(iterations=500, rate=8e-4, seed=2),
@@ -79,9 +79,9 @@ HIGHLIGHT_RECIPES: dict[str, HighlightRecipe] = {
 class HighlightBatch(TensorBatch):
     """Pictures, each (B, 3, S, S) and linear.
 
-    photo: the light that the camera kept. clipped: the confidence that a channel is clipped, 0..1. target: the true light
-    in `mask`, elsewhere `photo`. mask: where light was clipped and is known. factor: the network sees the pictures so
-    many times smaller.
+    photo: the clipped photo. clipped: the confidence that a channel is clipped, 0..1. target: the true light in `mask`,
+    elsewhere `photo`. mask: True where light was clipped and is known. factor: the network sees the pictures this many times
+    smaller.
     """
 
     photo: Tensor
@@ -92,12 +92,12 @@ class HighlightBatch(TensorBatch):
 
 
 def batch_of(pictures: Sequence[Clipped], factor: int = 1) -> HighlightBatch:
-    """The pictures as tensors."""
-    photos = [picture.seen for picture in pictures]
+    """The pictures as a batch. factor: see HighlightBatch."""
+    photos = [picture.photo for picture in pictures]
     clipped = [clipping_confidence(photo) for photo in photos]
     masks = [(share > 0) & picture.known[..., None] for picture, share in zip(pictures, clipped, strict=True)]
     targets = [
-        np.where(mask, np.maximum(picture.light, picture.seen), picture.seen)
+        np.where(mask, np.maximum(picture.light, picture.photo), picture.photo)
         for picture, mask in zip(pictures, masks, strict=True)
     ]
     photo, share, target, mask = (
@@ -123,7 +123,7 @@ def reconstructed(network: nn.Module, batch: HighlightBatch, bfloat16: bool = Fa
 
 
 def blurred(light: Tensor, radius_px: float) -> Tensor:
-    """`light` (B, C, S, S), a torus, through a disc, as sRGB up to white."""
+    """`light` (B, C, S, S), with wrapped borders, blurred by a disc, as sRGB clipped at white."""
     side = light.shape[-1]
     at = torch.fft.fftfreq(side, 1 / side, device=light.device)
     disc = (radius_px + 0.5 - torch.hypot(at[:, None], at[None])).clamp(0, 1)
@@ -140,9 +140,9 @@ def _srgb(light: Tensor) -> Tensor:
 
 
 def highlight_loss(light: Tensor, gains: Tensor, batch: HighlightBatch, radii_px: Sequence[float]) -> Tensor:
-    """The visible difference of the blurred pictures, and a little of the difference of the log gains (N,).
+    """The visible difference of the blurred pictures, plus GAIN_SHARE of the difference of the log gains (N,).
 
-    The former is the root mean square of each picture plus the mean absolute difference, mean over radii.
+    The former is the root mean square of each picture plus the mean absolute difference, averaged over the radii.
     """
     target, prediction = batch.target, light
     if batch.factor > 1:
@@ -164,7 +164,7 @@ def highlight_loss(light: Tensor, gains: Tensor, batch: HighlightBatch, radii_px
 def highlight_task(name: str, recipe: HighlightRecipe, data: TrainingData, group: Alone) -> HighlightTask:
     """The training of a recipe on folders of pairs, frames and path-traced sets.
 
-    Raises ValueError for a folder that holds none of them, RuntimeError when the assets have not been fetched.
+    Raises ValueError for a folder without any of them, RuntimeError when the assets have not been fetched.
     """
     pairs = cache_folder() / "pairs"
     folders = data.frames or [pairs / "train", cache_folder() / "scenes" / "train"]
@@ -183,7 +183,7 @@ class HighlightTask(Task[nn.Module, HighlightBatch]):
     validate_every = 250
 
     def network(self) -> nn.Module:
-        return LightNetwork(self.recipe.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return HighlightNetwork(self.recipe.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def batch(self, step: int) -> HighlightBatch:
         recipe = self.recipe
@@ -233,6 +233,6 @@ class HighlightTask(Task[nn.Module, HighlightBatch]):
         return f"{self.name}.onnx"
 
     def export(self, network: nn.Module, path: Path) -> None:
-        """`weights.pt` and the ONNX file."""
+        """Writes `weights.pt` and the ONNX file."""
         super().export(network, path.with_name("weights.pt"))
         export_blur(network, path, f"DeepLens; recipe {self.name}. Apache-2.0")

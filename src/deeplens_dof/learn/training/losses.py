@@ -1,8 +1,7 @@
 """Losses for inverse depth that is known up to scale and shift, and for mattes.
 
-Pure functions on (B, H, W) float tensors; `weight` (B,) or (B, H, W) is 0 where a sample or a pixel has no
-label. A prediction may be multiplied by any positive number and shifted by any other: no depth loss here
-changes.
+Pure functions on (B, H, W) float tensors; `weight`, (B,) or (B, H, W), is 0 where a sample or a pixel has no label. No depth
+loss changes when a prediction is shifted, or multiplied by a positive number.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FARTHEST, NEAREST = (
-    -4.0,
-    8.0,
-)  # clamp of the normalised target: one very near thing must not rule a whole frame
+# The range of the normalised target: one very near object must not dominate a whole frame.
+FARTHEST, NEAREST = -4.0, 8.0
 SCALES = 4
 
 
 class Rows(NamedTuple):
-    """Samples first, first + step, ... of a batch of `of`: the part of one process."""
+    """One process's part of a batch of `of` samples: first, first + step, ..."""
 
     first: int
     step: int
@@ -31,7 +28,7 @@ class Rows(NamedTuple):
 def normalised(inverse_depth: Tensor, known: Tensor | None = None) -> Tensor:
     """(x - median) / mean absolute deviation of each sample (MiDaS, Ranftl et al. 2020, eq. 5).
 
-    known: (B, H, W), above 0 where a pixel counts; the others are moved and scaled along. None: all count.
+    known: (B, H, W), above 0 in the pixels that define median and deviation; None: all do.
     """
     if known is not None:
         return _normalised_where(inverse_depth, known > 0)
@@ -47,7 +44,7 @@ def normalised_target(inverse_depth: Tensor, known: Tensor | None = None) -> Ten
 
 
 def _normalised_where(inverse_depth: Tensor, known: Tensor) -> Tensor:
-    """By the known pixels alone. A sample that has none becomes 0."""
+    """`normalised` by the known pixels alone; a sample without any becomes 0."""
     samples = []
     for values, counts in zip(inverse_depth, known, strict=True):
         labelled = values[counts]
@@ -60,23 +57,21 @@ def _normalised_where(inverse_depth: Tensor, known: Tensor) -> Tensor:
 
 
 def per_sample(weight: Tensor) -> Tensor:
-    """(B,): how much each sample counts, of a weight per sample or per pixel (1 where any pixel is labelled)."""
+    """The weight of each sample (B,), from one per sample or per pixel (1 where any pixel is labelled)."""
     return weight if weight.dim() == 1 else (weight.flatten(1) > 0).any(1).to(weight.dtype)
 
 
 def absolute(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of two normalised maps."""
+    """The mean absolute difference of two normalised maps."""
     if weight.dim() > 1:
         return _mean(_where_known((predicted - target).abs(), weight), per_sample(weight))
     return _mean((predicted - target).abs().mean((1, 2)), weight)
 
 
 def gradient(predicted: Tensor, target: Tensor, weight: Tensor, border_weight: float = 0.0) -> Tensor:
-    """Mean difference of the gradients at four scales (MegaDepth, Li and Snavely 2018, eq. 4), maps
-    normalised.
+    """The mean difference of gradients at four scales (MegaDepth, Li and Snavely 2018, eq. 4), of normalised maps.
 
-    border_weight: how much more the finest scale counts where the target has a step, so that borders become
-    sharp.
+    border_weight: extra weight of the finest scale at the target's steps, which makes borders sharp.
     """
     total = predicted.new_zeros(())
     pixels = weight if weight.dim() > 1 else None
@@ -89,7 +84,7 @@ def gradient(predicted: Tensor, target: Tensor, weight: Tensor, border_weight: f
             down = down * (1 + border_weight * _step(target[:, 1:] - target[:, :-1]))
         if pixels is None:
             total = total + _mean(across.mean((1, 2)) + down.mean((1, 2)), weight)
-        else:  # a difference counts where both its ends are labelled
+        else:  # a difference counts where both ends are labelled
             k = pixels[:, ::step, ::step]
             one, other = k[:, :, 1:] * k[:, :, :-1], k[:, 1:] * k[:, :-1]
             total = total + _mean(_where_known(across, one) + _where_known(down, other), per_sample(weight))
@@ -105,12 +100,19 @@ def ordinal(
     margin: float = 0.05,
     rows: Rows | None = None,
 ) -> Tensor:
-    """Ranking loss on random pairs of pixels: log(1 + exp(-s d)), s the sign of the target's difference, d
-    the prediction's.
+    """Ranking loss on random pairs of pixels (Chen et al. 2016, without their equality term).
 
-    Pairs closer than `margin` of normalised inverse depth are left out (Chen et al. 2016, without their
-    equality term). It counts far things as much as near ones, which the other losses do not. Maps normalised.
-    rows: which samples of a larger batch these are, so that the pairs are those of the whole batch.
+    log(1 + exp(-s d)), s the sign of the target's difference, d the prediction's. Unlike the other losses, it weights far
+    objects as much as near ones.
+
+    Args:
+        predicted: (B, H, W), normalised.
+        target: (B, H, W), normalised.
+        weight: (B,) or (B, H, W).
+        generator: draws the pairs.
+        pairs: per sample.
+        margin: pairs closer than this in normalised inverse depth are left out.
+        rows: the place of these samples in a larger batch, whose pairs they get.
     """
     batch = len(predicted)
     flat, label = predicted.flatten(1), target.flatten(1)
@@ -127,7 +129,7 @@ def ordinal(
 
 
 def _among_known(chosen: Tensor, known: Tensor) -> Tensor:
-    """The same draws, of the labelled pixels only; a sample without any keeps its own (it has no weight)."""
+    """The draws, moved to labelled pixels; a sample without any keeps its draws, and has no weight."""
     found = []
     for draws, counts in zip(chosen, known, strict=True):
         places = counts.nonzero().squeeze(1)
@@ -136,7 +138,7 @@ def _among_known(chosen: Tensor, known: Tensor) -> Tensor:
 
 
 def matte(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Binary cross entropy plus 1 - soft intersection over union. target: 0..1, weight: (B,)."""
+    """Binary cross entropy plus 1 - soft intersection over union. target: (B, H, W), 0..1. weight: (B,)."""
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((1, 2))
     alpha = torch.sigmoid(logits)
     both = (alpha * target).sum((1, 2))
@@ -150,7 +152,7 @@ def _step(difference: Tensor) -> Tensor:
 
 
 def _where_known(values: Tensor, weight: Tensor) -> Tensor:
-    """(B,): mean of (B, H, W) by a weight of the same shape; what has no weight may hold anything."""
+    """The weighted mean of each sample, (B,); values without weight may be anything."""
     counted = torch.where(weight > 0, values * weight, torch.zeros_like(values))
     return counted.sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-6)
 

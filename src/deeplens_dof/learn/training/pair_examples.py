@@ -1,12 +1,12 @@
-"""Examples for upsampling, the 2018 network and joint training: pairs as the camera meets them, with its own renderings.
+"""Examples for upsampling, the 2018 network and joint training: pairs as photos with estimated depth, and renderings.
 
 An example is made once from a pair and lies beside it: `example_000123.npz` with float16
 
-    light        (S, S, 3) the input: 8-bit sRGB with clipped light recovered more or less, or the whole light
-    coc_px       (S, S) the CoC that goes with it: exact, or wrong as depth is (ROUGH_SHARE)
+    light        (S, S, 3) the input: true light, or 8-bit sRGB with its clipped light recovered
+    coc_px       (S, S) its CoC: exact, or with the errors of predicted depth (ROUGH_SHARE)
     optical      (S, S, 3) the optical renderer's result
     half         (S/2, S/2, 3) its result at half the size (`lens_blur/baselines/halving.py`)
-    quarter      (S/4, S/4, 3) and at a quarter
+    quarter      (S/4, S/4, 3) its result at a quarter
     truth        (S, S, 3) the true bokeh
 """
 
@@ -36,13 +36,13 @@ from deeplens_dof.runtime.atomic_write import write_atomically
 Floats = npt.NDArray[np.float32]
 NAMES = ("light", "coc_px", "optical", "half", "quarter", "truth")
 _SMALLER = {"half": 2, "quarter": 4}
-ROUGH_SHARE = 0.3  # of the examples whose depth is wrong at its borders
-LIGHT_SHARES = (0.2, 0.4, 0.4)  # unclipped; clipped and recovered fully; recovered as by default
+ROUGH_SHARE = 0.3  # of the examples: the part with depth errors at borders
+LIGHT_SHARES = (0.2, 0.4, 0.4)  # true light; clipped and recovered fully; recovered by default
 
 
 @dataclass(frozen=True)
 class Examples(TensorBatch):
-    """A batch, each (B, C, S, S) linear light or px; `half` is half as large, `quarter` a quarter."""
+    """A batch of (B, C, S, S), linear light or px; `half` is half as large, `quarter` a quarter."""
 
     light: Tensor
     coc_px: Tensor
@@ -84,7 +84,7 @@ def make_example(pair: Pair) -> dict[str, Floats]:
     aperture = Aperture.parse(pair.facts["shape"])
     rendered = render(light, coc, aperture, threads=1)
     smaller = halved(light, coc)
-    half, quarter = (render(*each, aperture, threads=1) for each in (smaller, halved(*smaller)))
+    half, quarter = (render(*picture, aperture, threads=1) for picture in (smaller, halved(*smaller)))
     made = {"light": light, "coc_px": coc, "optical": rendered, "half": half, "quarter": quarter}
     return {**made, "truth": pair.bokeh}
 
@@ -112,7 +112,7 @@ def flips_of(flips: npt.ArrayLike | None, count: int) -> npt.NDArray[np.bool_]:
 def cut(
     plane: npt.NDArray[np.float16], crop: tuple[int, int, int] | None, flip: npt.ArrayLike, scale: int = 1
 ) -> Floats:
-    """The cropped, then flipped plane in float32. scale: it is so many times smaller than the picture of the crop."""
+    """The plane in float32, cropped, then flipped. scale: the plane is this many times smaller than the picture."""
     part = plane
     if crop:
         top, left, side = crop
@@ -130,7 +130,7 @@ def as_tensor(plane: Floats) -> Tensor:
 
 
 def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
-    """The light that the camera has: all of it, or 8 bits of it with the clipped part recovered, fully or by default."""
+    """The input light: true, or from 8 bits with its clipped part recovered, fully or by default."""
     kind = rng.choice(3, p=LIGHT_SHARES)
     if kind == 0:
         return rgb
@@ -139,7 +139,7 @@ def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
 
 
 def rough(coc: Floats, rng: np.random.Generator) -> Floats:
-    """The CoC of predicted depth: borders moved inwards or outwards, softened, coarse, or bent."""
+    """The CoC with errors like those of predicted depth: borders shifted inwards or outwards, soft, coarse or warped."""
     side = 2 * int(rng.integers(1, 4)) + 1
     kernel = np.ones((side, side), np.uint8)
     kind = rng.integers(5)

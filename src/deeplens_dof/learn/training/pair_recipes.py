@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deeplens_dof.learn.networks.border_unmixing import NeuralLensBlur
+from deeplens_dof.learn.networks.border_unmixing import BorderUnmixing
 from deeplens_dof.learn.networks.deeplens import DeepLens
 from deeplens_dof.learn.networks.deeplens2018 import PAPER_LARGEST_PX, PaperLensBlur
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
@@ -117,7 +117,7 @@ def _joint(network: nn.Module, examples: Examples) -> tuple[Tensor, Tensor]:
 PAIR_RECIPES: dict[str, PairRecipe] = {
     # Border unmixing. About 20 minutes of one core.
     "lens-blur": PairRecipe(
-        network=NeuralLensBlur,
+        network=BorderUnmixing,
         predicted=_neural,
         baseline=_guessed,
         loss=blurred_difference,
@@ -166,7 +166,7 @@ PAIR_RECIPES: dict[str, PairRecipe] = {
     ),
     # Seconds: shows that training, resuming and export work.
     "lens-blur-toy": PairRecipe(
-        network=lambda: NeuralLensBlur((8, 8, 8, 8)),
+        network=lambda: BorderUnmixing((8, 8, 8, 8)),
         predicted=_neural,
         baseline=_guessed,
         prepare=prepare_borders,

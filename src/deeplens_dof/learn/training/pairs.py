@@ -25,7 +25,7 @@ VALIDATION_BATCH = 8
 
 
 def pair_task(name: str, recipe: PairRecipe, data: TrainingData, group: Alone) -> PairTask:
-    """The training of a recipe on folders of pairs, whose examples are made where they are missing.
+    """The training of a recipe on folders of pairs; missing examples are made.
 
     Raises ValueError for a folder without pairs, or when no pair has a CoC as small as the recipe asks for.
     """
@@ -39,7 +39,7 @@ def pair_task(name: str, recipe: PairRecipe, data: TrainingData, group: Alone) -
 
 
 def within(pairs: list[Path], largest_px: float) -> list[Path]:
-    """The pairs whose CoC is nowhere above `largest_px`. Raises ValueError when none is left."""
+    """The pairs with no CoC above `largest_px`. Raises ValueError when none is left."""
     if math.isinf(largest_px):
         return pairs
     kept = [path for path in pairs if largest_coc_px(path) <= largest_px]
@@ -52,7 +52,7 @@ def within(pairs: list[Path], largest_px: float) -> list[Path]:
 
 @dataclass(frozen=True)
 class PairTask(Task[nn.Module, TensorBatch]):
-    """A module that learns from pairs; the recipe says which, and its loss. held_out: pairs of other assets."""
+    """A network that learns from pairs, as its recipe defines. held_out: pairs of other assets."""
 
     name: str
     recipe: PairRecipe
@@ -64,7 +64,7 @@ class PairTask(Task[nn.Module, TensorBatch]):
         return self.recipe.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def batch(self, step: int) -> TensorBatch:
-        """Crops of random pairs at one random place, mirrored or transposed by chance."""
+        """Crops of random pairs at one random place, mirrored or transposed at random."""
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, step))
         chosen = [self.pairs[index] for index in rng.integers(len(self.pairs), size=recipe.batch)]
@@ -76,7 +76,7 @@ class PairTask(Task[nn.Module, TensorBatch]):
     def loss(
         self, network: nn.Module, batch: TensorBatch, step: int, group: Alone
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """`without` is the loss of the baseline, to compare with."""
+        """The loss of the recipe, and `without`, that of the baseline, for comparison."""
         recipe, examples = self.recipe, group.part(batch)
         with torch.autocast(group.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             prediction, target = recipe.predicted(network, examples)
@@ -107,7 +107,7 @@ class PairTask(Task[nn.Module, TensorBatch]):
         return f"{self.name}.onnx"
 
     def export(self, network: nn.Module, path: Path) -> None:
-        """`weights.pt` and the module's ONNX file; of DeepLens one for each of its parts, depth under the recipe's name."""
+        """Writes `weights.pt` and the ONNX file; for DeepLens one for each network, depth under the recipe's name."""
         super().export(network, path.with_name("weights.pt"))
         note = f"DeepLens; recipe {self.name}, {len(self.pairs)} pairs. Apache-2.0"
         if not isinstance(network, DeepLens):

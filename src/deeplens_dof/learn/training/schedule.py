@@ -1,4 +1,4 @@
-"""Learning rates over a training; for depth also the parameter groups and the frozen parts of each phase."""
+"""Learning rates; for depth also the parameter groups and the frozen parts of each phase."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parameter_groups(network: DepthNetwork) -> list[dict[str, Any]]:
 
 
 def set_trainable(network: DepthNetwork, phase: Phase) -> None:
-    """Freezes the weights that a phase leaves alone: no gradient, no step, no decay."""
+    """Freezes the weights that a phase does not train: no gradient, no step, no decay."""
     depth = len(network.encoder.blocks)
     for parameter in network.encoder.parameters():
         parameter.requires_grad_(phase.blocks >= depth)
@@ -63,7 +63,7 @@ def set_rates(
 
 
 def schedule(done: int, length: int, warm_up: int) -> float:
-    """Rises to 1 in `warm_up` iterations, falls along a cosine to LOWEST_RATE at the end."""
+    """The factor of the rates: rises to 1 in `warm_up` iterations, then falls along a cosine to LOWEST_RATE."""
     rising = min(1.0, (done + 1) / max(1, warm_up))
     falling = 0.5 * (1 + math.cos(math.pi * min(1.0, done / max(1, length))))
     return rising * (LOWEST_RATE + (1 - LOWEST_RATE) * falling)

@@ -1,6 +1,6 @@
-"""The one training loop. A `Task` says how one network is trained, `Trainer` runs it in a folder.
+"""The training loop. A `Task` defines how a network is trained; `Trainer` runs it in a folder.
 
-The folder holds `checkpoint.pt` (everything needed to resume), `log.jsonl` (one JSON object a line) and, at the end, the
+The folder holds `checkpoint.pt` (everything needed to resume), `log.jsonl` (one JSON object per line) and, at the end, the
 exported network. A run that is stopped at any moment and resumed ends with the same weights, to the bit on the same machine.
 """
 
@@ -28,19 +28,22 @@ from deeplens_dof.runtime.atomic_write import write_atomically
 from deeplens_dof.runtime.interrupt import deferred_interrupts
 
 LONGEST_GRADIENT = 1.0
-LOSS_SCALE = 100.0  # brings the small losses of light to where LONGEST_GRADIENT clips as it does for depth
+LOSS_SCALE = 100.0  # of the small losses of light, so that LONGEST_GRADIENT clips them like those of depth
 BATCHES_AHEAD = 4
 
 Network = TypeVar("Network", bound=nn.Module)
 Samples = TypeVar("Samples")
-# Called with the iterations done, their total, and the losses and seconds of the latest one.
+# Called with the number of finished iterations, their total, and the losses and seconds of the last one.
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The numbers of a training. rate: of AdamW, after `warm_up` iterations, falling along a cosine to 2 % of it.
-    ema: the share of the moving average that is kept in an iteration."""
+    """The numbers of a training.
+
+    rate: of AdamW after `warm_up` iterations; it falls along a cosine to 2 %. ema: the share of the moving average that is
+    kept in each iteration.
+    """
 
     iterations: int
     batch: int = 8
@@ -76,19 +79,24 @@ class Task(ABC, Generic[Network, Samples]):
     """
 
     name: str
-    recipe: Any  # a Recipe, or one of the task's own with `iterations`, `ema` and `seed`
+    recipe: Any  # a Recipe, or the task's own with `iterations`, `ema` and `seed`
     log_every = 25  # iterations
     validate_every = 500
     checkpoint_every_s = 120.0
     validate_at_start = False
 
+    @property
+    def batch_threads(self) -> int:
+        """The number of threads that make batches."""
+        return 1
+
     @abstractmethod
     def network(self) -> Network:
-        """A new network. torch has been seeded with the recipe's seed."""
+        """A new network. torch is seeded with the recipe's seed before."""
 
     @abstractmethod
     def batch(self, step: int) -> Samples:
-        """Batch `step`: a tensor or a TensorBatch that depends on the seed and the step alone. Called in another thread."""
+        """Batch `step`: a tensor or a TensorBatch that depends on the seed and the step alone. Called in other threads."""
 
     @abstractmethod
     def loss(
@@ -96,31 +104,31 @@ class Task(ABC, Generic[Network, Samples]):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """The loss to descend, and the values to log.
 
-        Of several processes each computes it for `group.part(batch)`, scaled by `group.share` so that the mean over the
-        processes is the loss of the batch. A task may ignore `group`: then every process computes the whole batch.
+        With several processes, each computes it for `group.part(batch)`, scaled by `group.share`, so that the mean over the
+        processes is the loss of the batch. A task that ignores `group` computes the whole batch in every process.
         """
 
     def validate(self, network: Network, step: int) -> dict[str, float]:
-        """Scores of the averaged network after `step` iterations, on samples it is not trained on."""
+        """Scores of the averaged network after `step` iterations, on held-out samples."""
         return {}
 
     def facts(self, group: Alone) -> dict[str, Any]:
-        """What the first line of the log says about the data."""
+        """Facts about the data, for the first line of the log."""
         return {}
 
     def start_from(self, network: Network, init: Path | None) -> None:
-        """Loads the weights to start from: here a `weights.pt`, if one is given."""
+        """Loads the weights to start from; by default the `weights.pt` at `init`."""
         if init is not None:
             network.load_state_dict(torch.load(init, map_location="cpu", weights_only=True))
 
     def optimiser(self, network: Network) -> torch.optim.Optimizer:
-        """AdamW over all weights."""
+        """The optimiser; by default AdamW over all weights."""
         return torch.optim.AdamW(
             network.parameters(), lr=0.0, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
 
     def set_rates(self, optimiser: torch.optim.Optimizer, step: int) -> None:
-        """The rates of iteration `step`."""
+        """Sets the rates of iteration `step`; by default one rate for all weights."""
         rate = warm_cosine(self.recipe.rate, step, self.recipe.iterations, self.recipe.warm_up)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -131,15 +139,15 @@ class Task(ABC, Generic[Network, Samples]):
         return ()
 
     def set_trainable(self, network: Network, step: int) -> None:
-        """Freezes the weights that are not trained from iteration `step` on: here none."""
+        """Freezes the weights that are not trained from iteration `step` on; by default none."""
 
     @property
     def file_name(self) -> str:
-        """The exported file, in the run's folder."""
+        """Name of the exported file in the run's folder."""
         return "weights.pt"
 
     def export(self, network: Network, path: Path) -> None:
-        """Writes the averaged network: here its weights alone."""
+        """Writes the averaged network; by default its weights alone."""
         state = network.state_dict()
         write_atomically(path, lambda file: torch.save(state, file))
 
@@ -202,7 +210,7 @@ class Trainer:
                 self.validate()
 
             # Iterate.
-            with closing(prefetched(task.batch, first, last)) as batches:
+            with closing(prefetched(task.batch, first, last, task.batch_threads)) as batches:
                 for batch in batches:
                     if self.step == first or self.step in task.phase_starts:
                         self.begin_phase()
@@ -250,18 +258,18 @@ class Trainer:
         self.log_step(numbers | {"s": time.monotonic() - began})
 
     def optimiser_step(self, loss: Tensor) -> None:
-        """One step down the loss; skipped where the gradient is not finite."""
+        """A step of the optimiser, skipped when the gradient is not finite."""
         torch.autograd.backward(loss)
         length = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         if bool(torch.isfinite(length)):
             self.optimiser.step()
-        else:  # one broken batch must not end a night's work
+        else:  # one bad batch must not end a long run
             self.log("skipped", loss=str(loss.item()))
         self.optimiser.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def update_ema(self) -> None:
-        """Moves the average towards the network; quickly at first."""
+        """Moves the average towards the network, faster at first."""
         keep = min(self.task.recipe.ema, self.step / (self.step + 20))
         for ours, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
             ours.lerp_(theirs, 1 - keep)
@@ -310,21 +318,24 @@ class Trainer:
 
 
 def claim_folder(out: Path, resume: bool) -> None:
-    """Makes the run's folder. Raises ValueError when it holds a run that is not to be resumed."""
+    """Makes the run's folder. Raises ValueError when it holds a run and `resume` is False."""
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{out} holds a run already; go on with --resume or name another folder with --out")
 
 
-def prefetched(make: Callable[[int], Any], first: int, last: int) -> Generator[Any, None, None]:
-    """make(first) .. make(last - 1) in order, up to BATCHES_AHEAD of them made ahead in another thread."""
-    worker = ThreadPoolExecutor(1)
-    ready = deque(worker.submit(make, step) for step in range(first, min(first + BATCHES_AHEAD, last)))
+def prefetched(
+    make: Callable[[int], Any], first: int, last: int, threads: int = 1
+) -> Generator[Any, None, None]:
+    """make(first) .. make(last - 1) in order, computed ahead in other threads, up to BATCHES_AHEAD per thread."""
+    ahead = BATCHES_AHEAD * threads
+    pool = ThreadPoolExecutor(threads)
+    ready = deque(pool.submit(make, step) for step in range(first, min(first + ahead, last)))
     try:
         for step in range(first, last):
             batch = ready.popleft().result()
-            if step + BATCHES_AHEAD < last:
-                ready.append(worker.submit(make, step + BATCHES_AHEAD))
+            if step + ahead < last:
+                ready.append(pool.submit(make, step + ahead))
             yield batch
     finally:
-        worker.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)

@@ -1,10 +1,9 @@
-"""Mean of several trainings' weights: steadier on real photos than any one of them (Wortsman et al. 2022).
+"""The mean of the weights of several trainings, steadier on real photos than any of them (Wortsman et al. 2022).
 
     python -m deeplens_dof.learn.training.weight_average OUT.onnx FILE[:SHARE] FILE[:SHARE] ...
 
-Each FILE is an exported network or a run's `checkpoint.pt` (its moving average counts). All must descend from
-the same weights; a part that a file does not hold (the prototype has no matte head) is the mean of the
-others.
+Each FILE is an exported network or a run's `checkpoint.pt`, of which the moving average is used. All must descend from the
+same weights. A part that some files lack (the prototype has no matte head) is the mean of the others.
 """
 
 from __future__ import annotations
@@ -23,10 +22,14 @@ from deeplens_dof.learn.networks.pretrained import load_into
 
 
 def blended(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
-    """The network whose weights are the mean by `shares` (they need not sum to 1).
+    """A network with the weighted mean of the files' weights.
 
-    network: arguments of DepthNetwork. Raises ValueError for shares that are not above 0, or a weight that no
-    file holds.
+    Args:
+        shares: the weight of each file, above 0; they need not sum to 1.
+        network: arguments of DepthNetwork.
+
+    Raises:
+        ValueError: a share is not above 0, or no file holds a parameter.
     """
     if not shares or min(shares.values()) <= 0:
         raise ValueError(f"the shares are {list(shares.values())}, expected at least one, each above 0")
@@ -45,7 +48,7 @@ def blended(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
 
 
 def _weights(path: Path, network: dict[str, Any]) -> dict[str, Tensor]:
-    """What a file holds, by name."""
+    """The weights of a file by name."""
     if path.suffix == ".pt":
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]
         return state

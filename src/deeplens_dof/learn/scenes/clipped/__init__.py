@@ -1,1 +1,1 @@
-"""Pictures of which the light above white is known."""
+"""Pictures whose true light above white is known, for highlight reconstruction."""

@@ -1,5 +1,6 @@
-"""Things that shine, drawn into a picture of linear light: bulbs, strings of bulbs, tubes, windows, street lights, glints,
-flames. White is 1; they are up to a hundred times as bright.
+"""Emitters drawn into a picture of linear light: bulbs, strings of bulbs, tubes, windows, street lights, glints and flames.
+
+White is 1; emitters are up to a hundred times as bright.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ FILTERS = ("box", "tent", "gauss", "blackman-harris")
 
 @dataclass(frozen=True)
 class Lamp:
-    """One of them. x, y, half_width, half_height: in px of the picture; form: "ellipse", "box" or "flame"; falling: 0 flat
-    .. 1 dark at the limb; core: how much brighter its middle is; light: linear (3,)."""
+    """One emitter.
+
+    x, y, half_width, half_height: px. angle: radians. form: "ellipse", "box" or "flame". falling: limb darkening, 0 (flat)
+    to 1. core: extra brightness of its centre. light: (3,) linear.
+    """
 
     x: float
     y: float
@@ -40,7 +44,7 @@ class Lamp:
 def hang_lamps(
     picture: Floats, rng: np.random.Generator, scale: float = 1.0, kind: str | None = None
 ) -> None:
-    """Lamps of one or two kinds into `picture` (S, S, 3), in place. scale: px of it per px that sizes are given in."""
+    """Draws emitters of one or two kinds into `picture` (S, S, 3), in place. scale: multiplies their sizes."""
     side = picture.shape[0]
     canvas = np.zeros((side * SUBPIXELS, side * SUBPIXELS, 4), np.float32)
     for _ in range(1 if kind or rng.random() < 0.7 else 2):
@@ -57,7 +61,7 @@ def hang_lamps(
 
 
 def lamps_of(kind: str, rng: np.random.Generator, side: int, scale: float) -> list[Lamp]:
-    """The lamps of a kind, somewhere in a picture of that side."""
+    """The emitters of one kind at random places of a picture (side, side)."""
     radius = scale * math.exp(rng.uniform(math.log(SMALLEST_PX), math.log(LARGEST_PX)))
     strength = math.exp(rng.uniform(0.0, math.log(MOST_LIGHT)))
     hues = _hues(rng)
@@ -84,7 +88,7 @@ def lamps_of(kind: str, rng: np.random.Generator, side: int, scale: float) -> li
 def _places(
     kind: str, rng: np.random.Generator, side: int, radius: float, scale: float
 ) -> list[tuple[float, float, float]]:
-    """x, y and radius of each."""
+    """x, y and radius of each emitter, px."""
     if kind in ("string", "street"):
         count = int(rng.integers(4, 20))
         t = (np.arange(count) + rng.uniform(0, 1)) / count
@@ -119,7 +123,7 @@ def _places(
 
 
 def _hues(rng: np.random.Generator) -> Callable[[], Floats]:
-    """Draws hues, (3,) with the brightest channel 1: of one sort of lamp, or of many."""
+    """A function that draws hues, (3,) with the brightest channel 1, of one sort of lamp or of many."""
     sort = rng.choice(
         ["white", "warm", "cool", "sodium", "one", "many"], p=[0.2, 0.34, 0.1, 0.08, 0.13, 0.15]
     )
@@ -138,9 +142,9 @@ def _hues(rng: np.random.Generator) -> Callable[[], Floats]:
 
 
 def _draw(canvas: Floats, lamp: Lamp) -> None:
-    """Puts a lamp over what is there: light and coverage, SUBPIXELS a px."""
+    """Composites an emitter over the canvas of light and coverage, which has SUBPIXELS samples per px and axis."""
     k = SUBPIXELS
-    x, y, a, b = (k * each for each in (lamp.x, lamp.y, lamp.half_width, lamp.half_height))
+    x, y, a, b = (k * length for length in (lamp.x, lamp.y, lamp.half_width, lamp.half_height))
     reach = math.ceil(math.hypot(a, b)) + 1
     left, top = max(0, int(x) - reach), max(0, int(y) - reach)
     part = canvas[top : max(0, int(y) + reach + 1), left : max(0, int(x) + reach + 1)]
@@ -165,7 +169,7 @@ def _draw(canvas: Floats, lamp: Lamp) -> None:
 
 
 def _hide(canvas: Floats, rng: np.random.Generator, scale: float) -> None:
-    """Twigs, bars and roofs before them."""
+    """Occludes parts of the emitters by dark lines: twigs, bars, roofs."""
     side = canvas.shape[0]
     seen = np.full((side, side), 255, np.uint8)
     for _ in range(int(rng.integers(1, 12))):
@@ -176,7 +180,7 @@ def _hide(canvas: Floats, rng: np.random.Generator, scale: float) -> None:
 
 
 def filtered(canvas: Floats, rng: np.random.Generator) -> Floats:
-    """The picture of a canvas of SUBPIXELS a px, by a pixel filter that is drawn."""
+    """The canvas at the size of the picture, by a random pixel filter."""
     side = canvas.shape[0] // SUBPIXELS
     kind, width = str(rng.choice(FILTERS)), rng.uniform(0.3, 0.9)
     if kind != "box":
@@ -197,7 +201,7 @@ def filtered(canvas: Floats, rng: np.random.Generator) -> Floats:
 
 
 def wide_blur(picture: Floats, sigma_px: float) -> Floats:
-    """A Gaussian, at a smaller size where it is wide."""
+    """A Gaussian blur, computed at a smaller size where sigma is large."""
     shrink = max(1, int(sigma_px / 3))
     side = picture.shape[0]
     small = cv2.resize(picture, (max(8, side // shrink),) * 2, interpolation=cv2.INTER_AREA)
@@ -207,7 +211,7 @@ def wide_blur(picture: Floats, sigma_px: float) -> Floats:
 
 
 def _light_up(picture: Floats, shining: Floats, rng: np.random.Generator, scale: float) -> None:
-    """What stands beside lamps is lit by them."""
+    """Brightens the picture around the emitters, in place."""
     reach = scale * math.exp(rng.uniform(math.log(6), math.log(60)))
     lit = wide_blur(shining, reach)
     strength = math.exp(rng.uniform(math.log(0.3), math.log(6))) / max(0.2, float(lit.max()))
@@ -215,7 +219,7 @@ def _light_up(picture: Floats, shining: Floats, rng: np.random.Generator, scale:
 
 
 def glare(picture: Floats, rng: np.random.Generator, scale: float = 1.0) -> Floats:
-    """What a camera's lens scatters of bright light: a few wide Gaussians of little weight."""
+    """The picture with veiling glare, the light that a lens scatters: a few wide Gaussians of small weight."""
     out = picture.copy()
     for sigma in (1.5, 6.0, 25.0):
         share = math.exp(rng.uniform(math.log(5e-4), math.log(1.5e-2)))

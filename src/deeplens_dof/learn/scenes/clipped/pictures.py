@@ -1,9 +1,10 @@
-"""Pictures of which the light above white is known, and what a camera keeps of them: what the light module learns from.
+"""Training pictures for the highlight network: true light above white, and the photo in which a camera has clipped it.
 
     picture = make_clipped(seed, index, side, sources)
 
-One of four kinds, from (seed, index) and the sources alone: panoramas of high dynamic range; photos, surfaces and painted
-rooms, exposed so that walls, skies, paper and cloth are clipped; lamps before dark or ordinary backgrounds; composed pairs.
+A picture depends on (seed, index) and the sources alone. It is part of a panorama of high dynamic range; a photo, a surface
+or a painted room, exposed so that walls, skies, paper or cloth clip; emitters before a dark or an ordinary background; or
+part of a composed pair or of a path-traced picture.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ from deeplens_dof.learn.scenes.objects.pictures import skies, sky_names
 Floats = npt.NDArray[np.float32]
 SKIES_HELD_OUT = ("bridge", "lobby")
 SHARES = {"panorama": 0.1, "exposed": 0.36, "lamps": 0.26, "pair": 0.1, "traced": 0.18}
-FRAME_SHARE = 0.5  # of the surroundings that are photos or drawn frames
+FRAME_SHARE = 0.5  # of the photo backgrounds: the part that is synthetic frames
 MOST_LIGHT = 148.0
-WASHED_OUT = 250  # code from which on a photo of 8 bits may have been clipped itself
+WASHED_OUT = 250  # 8-bit code from which on the source photo itself may be clipped
 
 
 @dataclass(frozen=True)
 class Sources:
-    """panoramas: (N, h, w, 3) linear. pairs, frames, traced: files of composed pairs, of drawn frames, and of unclipped
-    path-traced pictures (`aif_linear.npz`), may be none."""
+    """Material for the pictures.
+
+    panoramas: (N, h, w, 3) linear light. pairs, frames, traced: files of composed pairs, of synthetic frames and of
+    unclipped path-traced pictures (`aif_linear.npz`); may be empty.
+    """
 
     panoramas: npt.NDArray[np.float16]
     materials: Materials
@@ -46,17 +50,27 @@ class Sources:
 
 @dataclass(frozen=True)
 class Clipped:
-    """seen: what the camera kept, linear (S, S, 3), 0..1. light: what was there, up to MOST_LIGHT. known: (S, S), False
-    where `light` is not known either."""
+    """A clipped photo and its true light.
 
-    seen: Floats
+    photo: (S, S, 3) linear, 0..1. light: (S, S, 3), 0..MOST_LIGHT. known: (S, S), False where `light` is unknown too.
+    """
+
+    photo: Floats
     light: Floats
     known: npt.NDArray[np.bool_]
 
 
 def load_sources(folders: Sequence[Path], held_out: bool = False) -> Sources:
-    """Those of one side of the split. folders: of pairs of that side; of frames and of path-traced sets of both. Raises
-    RuntimeError when the assets have not been fetched, ValueError for a folder that holds none of them."""
+    """The sources of one side of the split.
+
+    Args:
+        folders: of pairs, which must be of that side, or of frames or path-traced sets, which are split here.
+        held_out: the sources for validation instead of those for training.
+
+    Raises:
+        RuntimeError: the assets have not been fetched.
+        ValueError: a folder holds neither pairs, frames nor path-traced sets.
+    """
     chosen = [k for k, name in enumerate(sky_names()) if (name in SKIES_HELD_OUT) == held_out]
     pairs: list[Path] = []
     frames: list[Path] = []
@@ -70,7 +84,7 @@ def load_sources(folders: Sequence[Path], held_out: bool = False) -> Sources:
 
 
 def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: float = 1.0) -> Clipped:
-    """Picture `index` of a seed, (side, side). scale: how many px of it one px of a small photo is."""
+    """Picture `index` of a seed, (side, side) px. scale: size of its details, relative to those of a small photo."""
     rng = np.random.default_rng((seed, index))
     absent = {kind for kind, files in (("pair", sources.pairs), ("traced", sources.traced)) if not files}
     shares = {kind: share for kind, share in SHARES.items() if kind not in absent}
@@ -101,39 +115,40 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
     if rng.random() < 0.5:
         light = glare(light, rng, scale)
     light = np.clip(light, 0, MOST_LIGHT)
-    return Clipped(_kept(light, rng), light, known)
+    return Clipped(_photographed(light, rng), light, known)
 
 
 def _exposed(light: Floats, rng: np.random.Generator, least: float, most: float) -> Floats:
-    """Brought to where between these shares of the pixels exceed white."""
+    """The light, exposed so that a share of the pixels between `least` and `most` exceeds white."""
     share = math.exp(rng.uniform(math.log(least), math.log(most)))
     white = float(np.quantile(light.max(2)[::2, ::2], 1 - share))
     return light * np.float32(1 / max(white, 1e-3))
 
 
 def _mild(light: Floats, rng: np.random.Generator) -> Floats:
-    """Brought to where hardly anything is more than about twice as bright as white, as one exposes for what is lit."""
+    """The light, exposed for the lit objects: its highlights reach about white to twice white."""
     brightest = float(np.quantile(light.max(2)[::2, ::2], 0.997))
     return light * np.float32(math.exp(rng.uniform(math.log(1.02), math.log(2.2))) / max(brightest, 1e-3))
 
 
 def _view(panoramas: npt.NDArray[np.float16], rng: np.random.Generator, side: int) -> Floats:
-    """A piece of a panorama; its logarithm is interpolated."""
+    """Part of a panorama; interpolation is on the logarithm."""
     panorama = panoramas[rng.integers(len(panoramas))]
     height, width = panorama.shape[:2]
-    seen = int(height * math.exp(rng.uniform(math.log(0.2), math.log(0.9))))
-    top = int(rng.integers(0, height - seen + 1)) if rng.random() < 0.3 else int(np.clip(
-        rng.normal(0.45, 0.12) * height - seen / 2, 0, height - seen))  # fmt: skip
-    columns = (int(rng.integers(width)) + np.arange(seen)) % width
-    piece = np.log(panorama[top : top + seen, columns].astype(np.float32) + np.float32(1e-3))
-    light = np.exp(
-        cv2.resize(piece, (side, side), interpolation=cv2.INTER_CUBIC if seen < side else cv2.INTER_AREA)
-    )
+    size = int(height * math.exp(rng.uniform(math.log(0.2), math.log(0.9))))
+    if rng.random() < 0.3:
+        top = int(rng.integers(0, height - size + 1))
+    else:
+        top = int(np.clip(rng.normal(0.45, 0.12) * height - size / 2, 0, height - size))
+    columns = (int(rng.integers(width)) + np.arange(size)) % width
+    piece = np.log(panorama[top : top + size, columns].astype(np.float32) + np.float32(1e-3))
+    way = cv2.INTER_CUBIC if size < side else cv2.INTER_AREA
+    light = np.exp(cv2.resize(piece, (side, side), interpolation=way))
     return np.asarray(light[:, ::-1] if rng.random() < 0.5 else light, np.float32)
 
 
 def _piece(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats:
-    """A piece of one of them, mirrored or not, at its own size or enlarged."""
+    """Part of one of the files, mirrored or not, at its own size or enlarged."""
     with np.load(files[int(rng.integers(len(files)))]) as kept:
         light = kept["rgb"].astype(np.float32)
     size = min(*light.shape[:2], side if rng.random() < 0.5 else int(side * rng.uniform(0.6, 1)))
@@ -146,7 +161,7 @@ def _piece(files: Sequence[Path], rng: np.random.Generator, side: int) -> Floats
 def _surroundings(
     sources: Sources, rng: np.random.Generator, side: int
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Linear light, and where it is not known."""
+    """A background: its linear light, and a mask of the pixels where that light is unknown."""
     choice = rng.random()
     if choice < 0.6:
         light, washed = _photo(sources, rng, side)
@@ -171,7 +186,7 @@ def _photo(sources: Sources, rng: np.random.Generator, side: int) -> tuple[Float
     piece = cv2.resize(photo[top : top + size, left : left + size], (side, side), interpolation=way)
     piece = np.ascontiguousarray(piece[:, ::-1] if rng.random() < 0.5 else piece)
     light = srgb_to_linear(piece)
-    if rng.random() < 0.3:  # a photo's highlights are compressed: stretched again
+    if rng.random() < 0.3:  # undo some of the compression of a photo's highlights
         light = light * (1 + np.float32(rng.uniform(0, 0.8)) * light * light)
     return light, np.asarray((piece >= WASHED_OUT).any(2))
 
@@ -201,7 +216,7 @@ def _paint(rng: np.random.Generator) -> Floats:
 
 
 def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
-    """A wall or two and things before them, each lit differently: what is bright and no lamp."""
+    """A wall with objects before it, each lit differently: bright things that are not emitters."""
     light = _surface(materials, rng, side) * _shade(rng, side)
     for _ in range(int(rng.integers(1, 9))):
         if rng.random() < 0.5:
@@ -227,7 +242,7 @@ def _room(materials: Materials, rng: np.random.Generator, side: int) -> Floats:
 
 
 def _round_thing(light: Floats, surface: Floats, rng: np.random.Generator) -> Floats:
-    """A ball, an egg or a drum before `light`, lit from one side and from all round, matt or a little glossy."""
+    """A ball, an egg or a drum over `light`, under key and ambient light, matt or slightly glossy."""
     side = light.shape[0]
     size, flat = side * math.exp(rng.uniform(math.log(0.04), math.log(0.6))), math.exp(rng.uniform(-1.2, 0))
     angle, (x, y) = rng.uniform(0, 2 * math.pi), rng.uniform(0, side, 2)
@@ -251,7 +266,7 @@ def _round_thing(light: Floats, surface: Floats, rng: np.random.Generator) -> Fl
 
 
 def _shade(rng: np.random.Generator, side: int) -> Floats:
-    """How light falls on something: smooth, or with the borders of a shadow; (side, side, 1)."""
+    """Illumination of a surface, (side, side, 1): smooth, or with the border of a shadow."""
     corners = rng.normal(0, 0.5, (int(rng.integers(2, 5)),) * 2).astype(np.float32)
     smooth = cv2.resize(corners, (side, side), interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.25:
@@ -263,15 +278,15 @@ def _shade(rng: np.random.Generator, side: int) -> Floats:
     return np.exp(smooth)[..., None]
 
 
-def _kept(light: Floats, rng: np.random.Generator) -> Floats:
-    """Through a camera: noise, clipped, 8 bits, JPEG in half of them; linear light again."""
-    seen = np.clip(light, 0, 1)
+def _photographed(light: Floats, rng: np.random.Generator) -> Floats:
+    """The photo a camera makes of the light, as linear light: with noise in part, clipped, 8 bits, half of them JPEG."""
+    photo = np.clip(light, 0, 1)
     if rng.random() < 0.4:
-        noise = rng.standard_normal(seen.shape, np.float32) * np.float32(
+        noise = rng.standard_normal(photo.shape, np.float32) * np.float32(
             math.exp(rng.uniform(math.log(1e-3), math.log(8e-3)))
         )
-        seen = np.clip(light + noise * np.sqrt(seen + np.float32(0.02)), 0, 1)
-    codes = linear_to_srgb(seen)
+        photo = np.clip(light + noise * np.sqrt(photo + np.float32(0.02)), 0, 1)
+    codes = linear_to_srgb(photo)
     if rng.random() < 0.5:
         quality = int(rng.integers(75, 99))
         _, file = cv2.imencode(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])

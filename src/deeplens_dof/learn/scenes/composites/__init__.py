@@ -1,1 +1,1 @@
-"""Scenes composed of layers: a sharp picture, its depth, and what a lens makes of it."""
+"""Scenes composed of planar layers: a sharp picture, its depth and its true bokeh."""

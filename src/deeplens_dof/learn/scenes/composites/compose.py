@@ -1,10 +1,10 @@
-"""Composed scenes: tilted planes with soft mattes before each other, and what a lens truly sees of them.
+"""Composed scenes: tilted planes with soft mattes, one before another, and their true bokeh.
 
     pair = make_pair(seed, index)
     pair.rgb, pair.coc_px, pair.bokeh
 
-A pair depends on (seed, index) and the assets alone. The bokeh is the integral over the aperture of the whole scene
-(`integrate.py`), so that it holds what no single photo shows: the background beside and behind what is near.
+A pair depends on (seed, index) and the assets alone. Its bokeh is the integral of the whole scene over the aperture
+(`integrate.py`), which includes the occluded background that no single photo shows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ SIZE = 256
 LEAST_BLUR_PX, MOST_BLUR_PX = 3.0, 34.0  # CoC radius over the depth range of a scene
 SHAPES = ("disc", "blades:5", "blades:6:0.3", "blades:8", "ring:0.5", "anamorphic:1.5")
 SHAPE_SHARES = (0.7, 0.08, 0.08, 0.06, 0.04, 0.04)
-CUT_OUT_SHARE = 0.25  # of the things that are subjects of photos
+CUT_OUT_SHARE = 0.25  # of the objects: the part that is cut out of photos
 POINTS_PER_PIXEL, FEWEST_POINTS, MOST_POINTS = 0.7, 128, 256
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A plane with a picture. texture: linear light premultiplied by alpha, and alpha, (n, n, 4), SUBPIXELS a pixel.
-    plane: inverse depth 0..1 at pixel (0, 0), and its change per pixel along x and y."""
+    """A textured plane.
+
+    texture: (n, n, 4) linear light premultiplied by alpha, and alpha, SUBPIXELS samples per pixel and axis. plane: (3,)
+    inverse depth 0..1 at pixel (0, 0), and its change per pixel along x and y.
+    """
 
     texture: Floats = field(repr=False)
     plane: Floats
@@ -45,18 +48,27 @@ class Layer:
 
 @dataclass(frozen=True)
 class Composition:
-    """A scene: its layers, the nearest first, the last one opaque, with `margin` pixels around the `size` that are seen."""
+    """A scene of layers, nearest first, the last one opaque. They extend `margin` px beyond the visible `size`."""
 
     layers: tuple[Layer, ...]
     size: int
     margin: int
 
     def light(self) -> Floats:
-        """The scene as a pinhole at the lens's middle sees it, (size, size, 3)."""
+        """The sharp picture, through a pinhole at the centre of the lens: (size, size, 3) linear light."""
         return self.through(np.zeros((SUBPIXELS**2, 2), np.float32), 0.0, 1.0)
 
     def through(self, points: Floats, focus_inverse_depth: float, blur_px: float) -> Floats:
-        """The mean of what the lens points (N, 2) see, (size, size, 3); N a multiple of SUBPIXELS^2."""
+        """The bokeh: the mean of the views from all lens points.
+
+        Args:
+            points: (N, 2) in the unit disc, N a multiple of SUBPIXELS^2.
+            focus_inverse_depth: 0..1.
+            blur_px: CoC radius over the whole depth range.
+
+        Returns:
+            (size, size, 3) linear light.
+        """
         coc = np.stack([layer.plane for layer in self.layers]).astype(np.float32)
         coc[:, 0] -= np.float32(focus_inverse_depth)
         coc *= np.float32(blur_px)
@@ -66,9 +78,16 @@ class Composition:
         integrate(textures, coc, extent, self.margin, points, light)
         return light
 
-    def parted(self, inverse_depth: Floats) -> tuple[Floats, Floats, Floats]:
-        """What each pixel shows of all that is nearer than `inverse_depth` (size, size): its alpha (size, size), its colour,
-        and the colour of what it covers, (size, size, 3) linear light; black where there is nothing."""
+    def unmixed_at(self, inverse_depth: Floats) -> tuple[Floats, Floats, Floats]:
+        """Unmixes each pixel into a near and a far part, divided at a depth.
+
+        Args:
+            inverse_depth: (size, size), the depth that divides them.
+
+        Returns:
+            The near part's alpha (size, size), its colour and the colour behind it, (size, size, 3) linear light; black
+            where a part is empty.
+        """
         light = np.zeros((2, self.size, self.size, 3), np.float32)
         passed = np.ones((2, self.size, self.size, 1), np.float32)
         for layer in self.layers:
@@ -82,27 +101,37 @@ class Composition:
         return 1 - passed[0, ..., 0], near, far
 
     def _pixels(self, layer: Layer) -> Floats:
-        """The mean of the samples of every pixel that is seen, (size, size, 4)."""
+        """The visible part of a layer, (size, size, 4): the mean of each pixel's samples."""
         start, side = self.margin * SUBPIXELS, self.size * SUBPIXELS
         samples = layer.texture[start : start + side, start : start + side]
         shape = (self.size, SUBPIXELS, self.size, SUBPIXELS, 4)
         return np.asarray(samples.reshape(shape).mean((1, 3)), np.float32)
 
     def surfaces(self) -> npt.NDArray[np.uint8]:
-        """Which layer each pixel shows, (size, size): the nearest of which at least half is there."""
+        """The layer that each pixel shows, (size, size): the nearest that covers at least half of it."""
         shown = np.full((self.size, self.size), len(self.layers) - 1, np.uint8)
         for number, layer in reversed(list(enumerate(self.layers))):
             shown[self._pixels(layer)[..., 3] >= 0.5] = number
         return shown
 
     def inverse_depth(self) -> Floats:
-        """Of the surface that each pixel shows, (size, size), 0..1."""
+        """Inverse depth of the surface that each pixel shows, (size, size), 0..1."""
         planes = np.stack([layer.inverse_depth(self.size) for layer in self.layers])
         return np.asarray(np.take_along_axis(planes, self.surfaces()[None].astype(np.intp), 0)[0])
 
 
 def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -> Pair:
-    """Pair `index` of a seed. held_out: of assets that are never trained on. Raises RuntimeError without assets."""
+    """Pair `index` of a seed.
+
+    Args:
+        seed: 0 or more.
+        index: 0 or more.
+        held_out: use the assets that are never trained on.
+        size: side in px.
+
+    Raises:
+        RuntimeError: the assets have not been fetched.
+    """
     rng, blur_px, scene = _begun(seed, index, held_out, size)
     surface, depth = scene.surfaces(), scene.inverse_depth()
     focus = float(rng.uniform(0, 1))
@@ -123,7 +152,7 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
 
 
 def scene_of(pair: Pair) -> Composition:
-    """The scene that a pair shows, drawn again. Raises RuntimeError without assets."""
+    """The scene of a pair, composed again. Raises RuntimeError without assets."""
     facts = pair.facts
     return _begun(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
 
@@ -131,14 +160,14 @@ def scene_of(pair: Pair) -> Composition:
 def _begun(
     seed: int, index: int, held_out: bool, size: int
 ) -> tuple[np.random.Generator, float, Composition]:
-    """Chance as it stands when the scene is drawn, the blur, the scene."""
+    """The random generator after composing the scene, the blur in px, and the scene."""
     rng = np.random.default_rng((seed, index, int(held_out)))
     blur_px = float(np.exp(rng.uniform(math.log(LEAST_BLUR_PX), math.log(MOST_BLUR_PX))))
     return rng, blur_px, draw(rng, load_materials(held_out), size, math.ceil(blur_px) + 2)
 
 
 def draw(rng: np.random.Generator, materials: Materials, size: int, margin: int) -> Composition:
-    """A scene of a wall, or of ground and what is far, and of one to five things before it."""
+    """A scene: a wall, or ground with a distant background, behind one to five objects."""
     samples = (size + 2 * margin) * SUBPIXELS
     behind = _backdrop(rng, materials, samples, size)
     farthest = max(float(layer.inverse_depth(size).max()) for layer in behind)
@@ -159,7 +188,7 @@ def draw(rng: np.random.Generator, materials: Materials, size: int, margin: int)
 
 
 def _backdrop(rng: np.random.Generator, materials: Materials, samples: int, size: int) -> list[Layer]:
-    """What closes the scene: a wall, more or less tilted, or ground that runs to a horizon."""
+    """The background layers: a more or less tilted wall, or ground that runs to a horizon."""
     colour = materials.texture(rng, samples)
     opaque = np.ones(colour.shape[:2], np.float32)
     if rng.random() < 0.6:
@@ -180,7 +209,7 @@ def _backdrop(rng: np.random.Generator, materials: Materials, samples: int, size
 
 
 def _points(shape: str, largest_px: float, rng: np.random.Generator) -> Floats:
-    """Lens points, enough for that blur; those of a disc turned by chance, so that no pattern of them can be learnt."""
+    """Enough lens points for the largest CoC. A disc's are rotated at random, so that no network can learn their pattern."""
     step = SUBPIXELS**2 * 4
     wanted = POINTS_PER_PIXEL * math.pi * largest_px**2
     count = int(np.clip(math.ceil(wanted / step) * step, FEWEST_POINTS, MOST_POINTS))
@@ -197,7 +226,7 @@ def _premultiplied(colour: Floats, matte: Floats) -> Floats:
 
 
 def _extent(alpha: Floats) -> npt.NDArray[np.int32]:
-    """First and last row and column that hold something, int32 (4,)."""
+    """First and last row, first and last column that are not empty, int32 (4,)."""
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     if not len(rows):
         return np.array([1, 0, 1, 0], np.int32)

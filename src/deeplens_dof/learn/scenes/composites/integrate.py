@@ -1,12 +1,11 @@
-"""What a lens sees of a stack of tilted, textured, partly transparent planes: the integral over the aperture, one exact
-view a lens point.
+"""The image a lens forms of a stack of tilted, textured, partly transparent planes: the integral over its aperture.
 
-From the lens point u a point of a plane at x with the signed CoC c(x) = c0 + g . x is seen at x + c(x) u, so that a plane
-comes to every lens point by an affine map, and planes cover each other in each view as they truly do. Nothing of it is
-shared with the renderers that learn from it.
+There is one exact view for each lens point. From lens point u, a point at x on a plane with the signed CoC
+c(x) = c0 + g . x appears at x + c(x) u. Each view of a plane is therefore an affine map, and planes occlude each other in
+each view exactly. This module shares no code with the renderers that learn from it.
 
-Textures hold SUBPIXELS x SUBPIXELS samples a pixel. A lens point looks through one of these places of every pixel, each
-place through equally many lens points: what is in focus comes out as the mean of its samples, whatever is before it.
+Textures hold SUBPIXELS x SUBPIXELS samples per pixel. Each lens point samples one subpixel position in every pixel, and all
+positions get equally many lens points, so that surfaces in focus come out as the mean of their samples.
 """
 
 from __future__ import annotations
@@ -19,16 +18,21 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 SUBPIXELS = 2
-_SHUT = np.float32(1 / 512)  # light that still passes and is not followed any more
+_SHUT = np.float32(1 / 512)  # transmittance below which a ray ends
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def integrate(textures: Any, coc: Any, extent: Any, margin: int, points: Any, light: Any) -> None:
-    """Adds up to `light` (H, W, 3) the mean over the lens points `points` (N, 2), N a multiple of SUBPIXELS^2.
+    """Adds to `light` the mean of the views from all lens points.
 
-    textures: (L, h, w, 4) linear light premultiplied by alpha, and alpha, the nearest first; their samples lie on the
-    pixels of `light` and `margin` pixels around, and go on beyond. coc: (L, 3) c0 at the middle of pixel (0, 0), and its
-    change per pixel along x and y. extent: (L, 4) first and last row and column of samples that are not empty.
+    Args:
+        textures: (L, h, w, 4) linear light premultiplied by alpha, and alpha, nearest plane first. The samples cover the
+            pixels of `light` and `margin` pixels around them; beyond, the outermost samples are repeated.
+        coc: (L, 3) signed CoC radius in px at the centre of pixel (0, 0), and its change per pixel along x and y.
+        extent: (L, 4) first and last row, first and last column of samples that are not empty.
+        margin: px around `light`.
+        points: (N, 2) lens points in the unit disc, N a multiple of SUBPIXELS^2.
+        light: (H, W, 3) linear light, changed in place.
     """
     count, height, width = points.shape[0], light.shape[0], light.shape[1]
     high, wide = textures.shape[1], textures.shape[2]

@@ -1,4 +1,4 @@
-"""What composed scenes are made of: photos, surface textures and cut-out subjects, each for training or held out."""
+"""The materials of composed scenes: photos, surface textures and cut-out subjects, for training or held out."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 PHOTO_SIDE = 1600  # px of the long side, at most
 HELD_OUT_SHARE = 0.15
-LAMPS_CHANCE = 0.2  # of a texture
-_VERSION = 1  # of what is collected
+LAMPS_CHANCE = 0.2  # of lamps in a texture
+_VERSION = 1  # of the collected files
 
 
 @dataclass(frozen=True)
 class Materials:
-    """photos: sRGB (h, w, 3) of any size. surfaces: sRGB (N, s, s, 3) that repeat. cutouts: sRGB and matte (h, w, 4)."""
+    """photos: sRGB (h, w, 3) of any size. surfaces: (N, s, s, 3) sRGB tiles. cutouts: (h, w, 4) sRGB and matte."""
 
     photos: list[Bytes]
     surfaces: Bytes
     cutouts: list[Bytes]
 
     def texture(self, rng: np.random.Generator, size: int) -> Floats:
-        """A piece of a photo or a surface in linear light, (size, size, 3), in a light of its own."""
+        """Part of a photo or a surface under random illumination, (size, size, 3) linear light."""
         if rng.random() < 0.65:
             picture = self._piece(self.photos[rng.integers(len(self.photos))], rng, size)
         else:
@@ -45,7 +45,7 @@ class Materials:
         return _lit(srgb_to_linear(np.ascontiguousarray(picture)), rng)
 
     def subject(self, rng: np.random.Generator, size: int) -> tuple[Floats, Floats]:
-        """A cut-out subject put somewhere: linear light (size, size, 3) and matte (size, size)."""
+        """A cut-out subject at a random place: linear light (size, size, 3) and matte (size, size)."""
         cut = self.cutouts[rng.integers(len(self.cutouts))]
         scale = rng.uniform(0.35, 1.0) * size / max(cut.shape[:2])
         left, top = rng.uniform(-0.1, 0.6, 2) * size
@@ -84,7 +84,7 @@ class Materials:
 
 @cache
 def load_materials(held_out: bool = False) -> Materials:
-    """The materials of one side of the split, collected once. Raises RuntimeError when the assets have not been fetched."""
+    """The materials of one side of the split, collected once. Raises RuntimeError without assets."""
     path = assets_folder() / f"materials-{'held-out' if held_out else 'training'}-{_VERSION}.npz"
     if not path.is_file():
         _collect(path, held_out)
@@ -116,7 +116,7 @@ def _collect(path: Path, held_out: bool) -> None:
 
 
 def is_held_out(name: str) -> bool:
-    """Whether an asset of that name is kept for validation; the same answer everywhere."""
+    """Whether the asset of that name is held out for validation; the same on every machine."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") < HELD_OUT_SHARE * 2**32
 
 
@@ -128,7 +128,7 @@ def _photo(path: Path) -> Bytes:
 
 
 def _lit(colour: Floats, rng: np.random.Generator) -> Floats:
-    """Under a light of another strength and tint, with a lamp or two in it sometimes."""
+    """The colour under illumination of random strength and tint, sometimes with lamps."""
     tint = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3)).astype(np.float32)
     colour = colour * tint
     if rng.random() < LAMPS_CHANCE:
@@ -137,7 +137,7 @@ def _lit(colour: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _hang_lamps(colour: Floats, rng: np.random.Generator) -> None:
-    """Lamps, most of them small, as bright as a lamp is beside what it lights, white or coloured; into `colour`."""
+    """Draws white or coloured lamps, most of them small, into `colour`, far brighter than the surfaces they light."""
     size, largest = colour.shape[0], float(np.exp(rng.uniform(0.7, 2.5)))
     hue = rng.uniform(0, 0.9)
     for _ in range(int(np.exp(rng.uniform(0, 3.4)))):

@@ -1,4 +1,4 @@
-"""Outlines of things, drawn: soft mattes of hair, leaves, twigs, lattices, glass, boards, posts and round shapes."""
+"""Drawn soft mattes: hair, leaves, twigs, lattices, glass, boards, posts and round shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matte = npt.NDArray[np.float32]
-_FINE = 8  # bits below a pixel in which OpenCV takes coordinates
+_FINE = 8  # fractional bits of coordinates for OpenCV
 
 
 def shape(rng: np.random.Generator, size: int) -> Matte:
@@ -21,7 +21,7 @@ def shape(rng: np.random.Generator, size: int) -> Matte:
 
 
 def hair(rng: np.random.Generator, size: int) -> Matte:
-    """A head of hair: an outline from which fine strands stand out."""
+    """A head of hair: an outline with fine strands that stick out."""
     canvas = _canvas(size)
     outline = _outline(rng, size, rng.uniform(0.15, 0.32))
     _fill(canvas, outline)
@@ -60,7 +60,7 @@ def leaves(rng: np.random.Generator, size: int) -> Matte:
 
 
 def twigs(rng: np.random.Generator, size: int) -> Matte:
-    """Branches that fork and become thinner."""
+    """Branches that fork and taper."""
     canvas = _canvas(size)
     tips = [
         (rng.uniform(0, 1, 2) * size, rng.uniform(0, 2 * math.pi), rng.uniform(0.012, 0.05) * size)
@@ -98,7 +98,7 @@ def lattice(rng: np.random.Generator, size: int) -> Matte:
 
 
 def glass(rng: np.random.Generator, size: int) -> Matte:
-    """Something one looks through: a faint body, a firmer rim."""
+    """A transparent object: a faint body with a firmer rim."""
     outline = _outline(rng, size, rng.uniform(0.12, 0.35))
     body, rim = _canvas(size), _canvas(size)
     _fill(body, outline)
@@ -109,7 +109,7 @@ def glass(rng: np.random.Generator, size: int) -> Matte:
 
 
 def board(rng: np.random.Generator, size: int) -> Matte:
-    """A rectangle held at any angle, perhaps with a hole."""
+    """A rectangle at any angle, sometimes with a hole."""
     canvas = _canvas(size)
     half = rng.uniform(0.06, 0.4, 2) * size
     angle, middle = rng.normal(0, 0.3), rng.uniform(0.2, 0.8, 2) * size
@@ -122,7 +122,7 @@ def board(rng: np.random.Generator, size: int) -> Matte:
 
 
 def posts(rng: np.random.Generator, size: int) -> Matte:
-    """One or a few things that cross the whole picture, their sides a little rough."""
+    """One or a few slightly rough bars that cross the whole picture."""
     canvas = _canvas(size)
     for _ in range(rng.integers(1, 4)):
         angle = rng.normal(0, 0.3) + (math.pi / 2) * (rng.random() < 0.75)
@@ -150,7 +150,7 @@ SHARES = (0.18, 0.2, 0.17, 0.12, 0.08, 0.05, 0.1, 0.1)
 
 
 def any_matte(rng: np.random.Generator, size: int) -> Matte:
-    """One of KINDS, 0..1 float32 (size, size), its border sharp or softened a little."""
+    """A matte of a random kind, float32 (size, size), 0..1; its border is sharp or slightly soft."""
     matte = KINDS[rng.choice(len(KINDS), p=SHARES)](rng, size)
     if rng.random() < 0.4:
         matte = cv2.GaussianBlur(matte, (0, 0), rng.uniform(0.4, 2.0))
@@ -175,7 +175,7 @@ def _line(canvas: npt.NDArray[np.uint8], way: npt.NDArray[np.float64], width: in
 
 
 def _outline(rng: np.random.Generator, size: int, radius: float) -> npt.NDArray[np.float64]:
-    """A closed curve (96, 2) round a point of the picture, its radius of a few random waves."""
+    """A closed curve (96, 2) around a point of the picture, with a radius of a few random waves."""
     angle = np.linspace(0, 2 * math.pi, 96, endpoint=False)
     wave = sum(
         rng.normal(0, 0.35 / k**1.4) * np.cos(k * angle + rng.uniform(0, 2 * math.pi)) for k in range(1, 9)

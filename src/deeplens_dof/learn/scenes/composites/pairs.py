@@ -1,4 +1,4 @@
-"""Composed pairs made in numbers: a sharp picture with its depth, and what a lens makes of it."""
+"""Makes folders of composed pairs, in one process or in several."""
 
 from __future__ import annotations
 
@@ -28,9 +28,20 @@ def make_pairs(
 ) -> dict[str, int]:
     """Fills `out` with pairs 0 .. count - 1 of a seed; those already there are kept.
 
-    held_out: made of the assets that are never trained on. workers: processes. progress: called with the number made or
-    found so far. Returns {"made", "kept"}. Raises RuntimeError without assets, ValueError for a count, seed or workers
-    that are too small.
+    Args:
+        out: the folder; made if it is not there.
+        count: 1 or more.
+        seed: 0 or more.
+        workers: processes.
+        held_out: use the assets that are never trained on.
+        progress: called with the number of pairs made or found so far.
+
+    Returns:
+        The counts {"made", "kept"}.
+
+    Raises:
+        RuntimeError: the assets have not been fetched.
+        ValueError: count, seed or workers is too small.
     """
     if count < 1 or seed < 0 or workers < 1:
         raise ValueError(f"count is {count}, seed {seed}, workers {workers}; expected at least 1, 0 and 1")
@@ -47,8 +58,7 @@ def make_pairs(
 
 
 def synthetic_folder(tell: Callable[[str], None]) -> Path:
-    """The pairs of the synthetic benchmark in the cache; those that are missing are made. Raises OSError without the assets
-    that they are made of."""
+    """The folder of the synthetic benchmark in the cache; missing pairs are made. Raises OSError without their assets."""
     folder = cache_folder() / "pairs" / f"synthetic_{VERSION}"
     try:
         make_pairs(
@@ -60,7 +70,7 @@ def synthetic_folder(tell: Callable[[str], None]) -> Path:
 
 
 def made_by(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Iterator[object]:
-    """Does the jobs one by one, in this process or in several."""
+    """Calls `make` on each job, in this process or in several; yields the results as they come."""
     if workers == 1 or len(jobs) < 2:
         yield from map(make, jobs)
         return

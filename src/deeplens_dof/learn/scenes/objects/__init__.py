@@ -1,1 +1,1 @@
-"""What stands in synthetic scenes: furniture, figures, plants, shapes, textures, skies."""
+"""The objects of synthetic scenes: furniture, figures, plants, shapes, textures, skies."""

@@ -1,7 +1,7 @@
-"""Procedural people and hands: many body sizes, poses, clothes and hair, built from tubes and ellipsoids.
+"""Procedural people, hands and animals of many sizes, poses, clothes and hair, built from tubes and ellipsoids.
 
-They need not be beautiful: at the size of a depth label what counts is the silhouette, the relief and how
-arms and hands reach towards the camera. A figure looks along +z and stands on y = 0.
+They need not be beautiful: at the resolution of a depth label, only silhouette, relief and the reach of arms and hands
+towards the camera matter. A figure looks along +z and stands on y = 0.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _ball(
 
 
 def _limb(joints: list[Array], radii: list[float], colour: Array) -> Mesh:
-    """A rounded limb through its joints, smoothly thinning."""
+    """A rounded, tapering limb through its joints."""
     points, thickness = np.array(joints), np.array(radii)
     fine = np.linspace(0, len(points) - 1, 4 * (len(points) - 1) + 1)
     coarse = np.arange(len(points))
@@ -39,7 +39,7 @@ def _limb(joints: list[Array], radii: list[float], colour: Array) -> Mesh:
 
 
 def hand(rng: np.random.Generator, skin: Array | None = None) -> Mesh:
-    """A hand with its forearm, reaching along +z from the origin (elbow) to about 0.45 m; real size."""
+    """A life-size hand with its forearm, along +z from the elbow at the origin to about 0.45 m."""
     skin = np.array(_SKIN[int(rng.integers(len(_SKIN)))]) if skin is None else skin
     palm = np.array([0.0, 0.0, 0.32])
     sleeve = rng.uniform(0.02, 0.9, 3)
@@ -103,7 +103,7 @@ def _head(rng: np.random.Generator, neck: Array, skin: Array, tilt: Array) -> li
 def _arm(
     rng: np.random.Generator, shoulder: Array, side: int, pose: str, skin: Array, cloth: Array
 ) -> list[Mesh]:
-    """Upper arm, forearm and hand in one of a few poses: hanging, bent, raised, reaching forwards."""
+    """Upper arm, forearm and hand in one of five poses: hanging, bent, raised, reaching forwards, hand on hip."""
     upper, lower = rng.uniform(0.26, 0.3), rng.uniform(0.24, 0.28)
     ranges = {  # elbow direction and wrist direction: (x outward, y up, z forward)
         "hanging": ([0.15, -1, 0.0], [0.05, -1, 0.2]),
@@ -125,12 +125,12 @@ def _arm(
     ]
     reaches = fist["position"] - wrist
     along = reaches @ onward
-    fist["position"] = wrist + reaches - 0.27 * onward  # only the hand, its own forearm slides into the arm
+    fist["position"] = wrist + reaches - 0.27 * onward  # the hand alone; its own forearm slides into the arm
     return [*parts, fist[np.repeat(along.reshape(-1, 3).min(1) > 0.24, 3)]]
 
 
 def person(rng: np.random.Generator, shirt_layers: list[int]) -> Mesh:
-    """One person of 1.1 to 1.95 m. `shirt_layers` are texture layers that clothes may wear."""
+    """A person 1.1 to 1.95 m tall. shirt_layers: texture layers for clothes."""
     skin = np.clip(np.array(_SKIN[int(rng.integers(len(_SKIN)))]) * rng.uniform(0.8, 1.2), 0, 1)
     shirt, trousers = rng.uniform(0.02, 0.9, 3), rng.uniform(0.02, 0.6, 3)
     build = rng.uniform(0.85, 1.35)
@@ -178,7 +178,7 @@ def person(rng: np.random.Generator, shirt_layers: list[int]) -> Mesh:
 
 
 def animal(rng: np.random.Generator) -> Mesh:
-    """A four-legged animal of 0.25 to 1.2 m with head, ears and tail, looking along +z."""
+    """A four-legged animal 0.25 to 1.2 m long, with head, ears and tail, looking along +z."""
     coat = rng.uniform(0.03, 0.8) * np.array([1, rng.uniform(0.65, 1), rng.uniform(0.4, 1)])
     length, height, girth = rng.uniform(0.5, 0.9), rng.uniform(0.25, 0.6), rng.uniform(0.2, 0.34)
     head = np.array([rng.normal(0, 0.06), height + girth * rng.uniform(0.5, 1.4), length * 0.62])

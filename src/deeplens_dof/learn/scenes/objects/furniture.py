@@ -1,6 +1,4 @@
-"""Reads the furniture packs: textured Wavefront OBJ models with a catalogue that gives names and real
-sizes.
-"""
+"""Reads the furniture packs: textured Wavefront OBJ models, with a catalogue of names and real sizes."""
 
 from __future__ import annotations
 
@@ -13,16 +11,14 @@ import numpy as np
 from deeplens_dof.learn.scenes.objects.vertices import VERTEX, Array, Mesh
 
 PACKS = ("Reallusion", "BlendSwap-CC-0", "KatorLegaz", "BlendSwap-CC-BY", "Scopia")
-LARGEST_FILE = 3_200_000  # bytes: beyond it a model slows every frame it is in
+LARGEST_FILE = 3_200_000  # bytes; a larger model slows down every frame that shows it
 LARGEST_MESH = 24_000  # triangles
-GLASS = 0.35  # opacity below which faces are left out: what one sees through has no single depth
+GLASS = 0.35  # opacity below which faces are left out, because a transparent pixel has no single depth
 
 
 @dataclass(frozen=True)
 class Model:
-    """One catalogue entry. size: width, height, depth in metres; elevation: height above the floor it is
-    meant for.
-    """
+    """One catalogue entry. size: width, height, depth in metres. elevation: usual height above the floor in metres."""
 
     pack: str
     name: str
@@ -42,9 +38,7 @@ class Material:
 
 @dataclass
 class _Wavefront:
-    """What an OBJ file holds: number strings, faces as (corner, corner, corner, material), materials by
-    name.
-    """
+    """The contents of an OBJ file: number strings, faces as (corner, corner, corner, material), materials by name."""
 
     points: list[list[str]] = field(default_factory=list)
     uvs: list[list[str]] = field(default_factory=list)
@@ -57,8 +51,7 @@ class _Wavefront:
 def read_packs(furniture: Path, texture_layer: Callable[[Path], int]) -> Iterator[tuple[Model, Mesh]]:
     """Every usable model at its real size, standing on y = 0, centred on x = z = 0.
 
-    furniture: the unpacked package. texture_layer: gives the layer of a texture file, -1 when it cannot be
-    read.
+    furniture: the unpacked package. texture_layer: gives the layer of a texture file, -1 when it cannot be read.
     """
     for pack in PACKS:
         entries = catalogue(furniture / pack)
@@ -73,7 +66,7 @@ def read_packs(furniture: Path, texture_layer: Callable[[Path], int]) -> Iterato
             try:
                 body = read_obj(path, texture_layer)
             except (ValueError, IndexError):
-                continue  # a few files of the packs are malformed: one model less
+                continue  # a few files of the packs are malformed
             if body is not None:
                 yield (
                     model,
@@ -84,7 +77,7 @@ def read_packs(furniture: Path, texture_layer: Callable[[Path], int]) -> Iterato
 
 
 def catalogue(pack: Path) -> dict[str, str]:
-    """The English catalogue of a pack as it stands: `name#1`, `width#1`, `creator#1`, ..."""
+    """The English catalogue of a pack, unchanged: `name#1`, `width#1`, `creator#1`, ..."""
     text = (pack / "PluginFurnitureCatalog.properties").read_text(encoding="latin1")
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, value in pairs}
@@ -101,7 +94,7 @@ def _model(pack: str, index: int, entries: dict[str, str]) -> Model:
 
 
 def _is_wanted(model: Model, index: int) -> bool:
-    """Leaves out openings and stairs, road markings, and a block of one pack that holds only text signs."""
+    """False for openings, stairs, road markings, and a block of one pack that holds only text signs."""
     if model.category in ("Doors and windows", "Staircases") and "door" not in model.name.lower():
         return False
     return (
@@ -121,9 +114,7 @@ def _fitted(body: Mesh, turn: Array, size: tuple[float, float, float]) -> Mesh:
 
 
 def read_obj(path: Path, texture_layer: Callable[[Path], int]) -> Mesh | None:
-    """An OBJ file as a mesh, or None when it is empty, too large or all glass. Raises ValueError when
-    malformed.
-    """
+    """An OBJ file as a mesh, or None when it is empty, too large or all glass. Raises ValueError when malformed."""
     source = _parse(path)
     if source is None or len(source.faces) < 8 or not source.points:
         return None

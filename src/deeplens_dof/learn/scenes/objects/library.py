@@ -1,6 +1,6 @@
-"""Everything a scene can be made of, packed once into flat arrays that the rasteriser loads in a second.
+"""The library of meshes and pictures for scenes, packed once into flat arrays that load in a second.
 
-`load_library` builds the pack on first use (about two minutes) below the cache folder and maps it from there.
+`load_library` builds the pack below the cache folder on first use, in about two minutes, and memory-maps it from there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deeplens_dof.datasets.cache import assets_folder, cache_folder
 from deeplens_dof.learn.scenes.objects.furniture import Model, read_packs
 from deeplens_dof.learn.scenes.objects.vertices import VERTEX, Mesh
 
-LIBRARY_VERSION = 2  # raise it when meshes or pictures change: frames of one seed then change too
+LIBRARY_VERSION = 2  # raise it when meshes or pictures change, since the frames of a seed then change too
 INDOOR_SKIES = ("apartment", "hall", "lab", "lobby", "studio", "warehouse", "workshop")
 _SHAPE_SEED = 20_240_607
 _TREE_WORDS = (
@@ -69,7 +69,7 @@ class Piece:
 
 @dataclass
 class Library:
-    """The packed ingredients. Pieces are grouped by what scenes ask for; shapes by family name."""
+    """The packed meshes and pictures. groups: pieces by the names that scenes ask for. shapes: procedural ones by family."""
 
     vertices: Mesh
     textures: npt.NDArray[np.uint8]  # (layers, 256, 256, 4) sRGB
@@ -111,19 +111,17 @@ class Library:
         }  # fmt: skip
 
     def open_air_skies(self) -> list[int]:
-        """Indices of the HDR maps that show open air: what is far in them is far, unlike the walls of indoor
-        maps.
-        """
+        """Indices of the outdoor HDR maps, whose horizon is far away, unlike the walls of indoor maps."""
         return [index for index, name in enumerate(self.sky_names) if name not in INDOOR_SKIES] or [0]
 
     @property
     def tops(self) -> tuple[str, ...]:
-        """Words in the names of furniture that small things may stand on."""
+        """Words in the names of furniture with a top that small objects may stand on."""
         return _TABLE_WORDS
 
 
 def load_library(folder: Path | None = None) -> Library:
-    """The packed library; builds it when it is not there. Raises RuntimeError when assets are missing."""
+    """The packed library, built if necessary. Raises RuntimeError when assets are missing."""
     folder = folder or cache_folder() / "scenes" / f"library-{LIBRARY_VERSION}"
     if not (folder / "library.json").exists():
         _build(folder)

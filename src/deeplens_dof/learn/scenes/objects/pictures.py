@@ -1,6 +1,6 @@
 """Flat ingredients of the scenes: surface textures, HDR skies, photo backdrops and cut-out subjects.
 
-Every file is opened through the list of what may be trained on (`datasets/split.py`).
+Every file passes the list of pictures that may be trained on (`datasets/split.py`).
 """
 
 from __future__ import annotations
@@ -60,9 +60,7 @@ class TextureStack:
 
 
 def surfaces(stack: TextureStack) -> list[tuple[int, str]]:
-    """(layer, lower-case file name) of textures that can cover a wall or a floor: opaque, not flat, roughly
-    square.
-    """
+    """(layer, lower-case file name) of textures that can cover a wall or a floor: opaque, roughly square, not plain."""
     data = assets_folder() / "supertuxkart-data"
     patterns = ("textures/*.png", "textures/*.jpg", "library/*/*.jpg", "tracks/*/*.jpg")
     found = []
@@ -92,11 +90,10 @@ def sky_names() -> list[str]:
 
 
 def skies() -> npt.NDArray[np.float16]:
-    """(N, 512, 1024, 3) linear HDR maps, median luminance 1, 0..60. Negative values of the sources are
-    clipped.
+    """(N, 512, 1024, 3) linear HDR maps, median luminance 1, 0..60. Negative values in the sources are clipped.
 
-    Enlarged by cubic interpolation of the logarithm: area enlargement leaves blocks that a network learns to
-    read, and cubic interpolation of the light itself rings black around the sun and along bright skies.
+    Enlarged by cubic interpolation of the logarithm: area enlargement leaves blocks that a network learns to read, and cubic
+    interpolation of the light itself rings black around the sun and along bright skies.
     """
     import OpenImageIO as oiio
 
@@ -131,7 +128,7 @@ def training_photos() -> dict[str, Path]:
 
 
 def backdrops() -> Bytes:
-    """(N, 512, 768, 3) sRGB photos to stand far behind a subject."""
+    """(N, 512, 768, 3) sRGB photos for the distant background of a subject."""
     photos = training_photos()
     wallpapers = [name for name in photos if "plasma" in str(photos[name])]
     chosen = [photos[name] for name in (*BACKDROP_PHOTOS, *wallpapers) if name in photos]
@@ -140,8 +137,10 @@ def backdrops() -> Bytes:
 
 @dataclass(frozen=True)
 class CutOuts:
-    """rgba: (N, 512, 512, 4); aspect: width / height of each; grounded: its subject leaves the picture at the
-    bottom; names: of the photos.
+    """Cut-out subjects of photos.
+
+    rgba: (N, 512, 512, 4) sRGB and matte. aspect: (N,) width / height. grounded: (N,) whether the subject reaches the
+    bottom of its photo. names: of the photos.
     """
 
     rgba: Bytes
@@ -151,7 +150,7 @@ class CutOuts:
 
 
 def cutouts() -> CutOuts:
-    """Subjects of training photos by their U2-Net matte, cropped to it."""
+    """The subjects of training photos, cut out along U2-Net's matte and cropped to it."""
     photos, teacher = training_photos(), SubjectTeacher()
     rgba, aspect, grounded, names = [], [], [], []
     for name in CUTOUT_PHOTOS:
@@ -174,7 +173,7 @@ def cutouts() -> CutOuts:
 
 
 class SubjectTeacher:
-    """U2-Net: the matte of a photo's subject. Too large to ship; it teaches the matte head."""
+    """U2-Net, which gives the matte of a photo's subject. Too large to ship, it teaches the matte head."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -185,7 +184,7 @@ class SubjectTeacher:
         self._session = onnxruntime.InferenceSession(str(path), options)
 
     def matte(self, rgb: Bytes) -> npt.NDArray[np.float32]:
-        """sRGB uint8 (H, W, 3) to 0..1 (H, W)."""
+        """The matte of sRGB uint8 (H, W, 3): (H, W), 0..1."""
         small = cv2.resize(rgb, (320, 320), interpolation=cv2.INTER_AREA) / max(1.0, float(rgb.max()))
         small = (small - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         planes = small.transpose(2, 0, 1)[None].astype(np.float32)

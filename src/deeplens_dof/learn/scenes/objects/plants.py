@@ -1,6 +1,4 @@
-"""Procedural plants: trees, twigs, rosettes (aloe, agave, houseplants) and flowers. Metres, standing on y =
-0.
-"""
+"""Procedural plants: trees, twigs, rosettes (aloe, agave, houseplants) and flowers. Metres, standing on y = 0."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from deeplens_dof.learn.scenes.objects.vertices import (
 
 
 def tree(rng: np.random.Generator, leaves: int) -> Mesh:
-    """A branching tree about one metre tall with that many two-triangle leaves at each twig."""
+    """A branching tree about one metre tall. leaves: the number of two-triangle leaves on each twig."""
     parts: list[Mesh] = []
     bark = np.array([0.25, 0.18, 0.12]) * rng.uniform(0.5, 1.6)
     green = np.array([rng.uniform(0.05, 0.45), rng.uniform(0.2, 0.5), rng.uniform(0.02, 0.15)])
@@ -61,7 +59,7 @@ def _flat_leaf(rng: np.random.Generator, at: Array, green: Array) -> Mesh:
 
 
 def leafy_branch(rng: np.random.Generator) -> Mesh:
-    """A twig about a metre long with large leaves: what hangs into the frame close to the camera."""
+    """A twig about a metre long with large leaves, to hang into the frame close to the camera."""
     path = np.cumsum(np.concatenate([np.zeros((1, 3)), rng.normal([0.1, -0.02, 0], 0.03, (10, 3))]), 0)
     green = np.array([rng.uniform(0.05, 0.5), rng.uniform(0.15, 0.5), rng.uniform(0.02, 0.2)])
     parts = [tube(path, np.linspace(0.012, 0.003, 11), 6, (0.2, 0.14, 0.09))]
@@ -74,9 +72,7 @@ def leafy_branch(rng: np.random.Generator) -> Mesh:
 
 
 def blade(rng: np.random.Generator, length: float, width: float, lift: float, droop: float) -> Mesh:
-    """A curved, tapering leaf that starts at the origin along +z, rises by `lift` (radians) and droops to its
-    tip.
-    """
+    """A curved, tapering leaf from the origin along +z, that rises by `lift` radians and bends down by `droop` radians."""
     fold, twist, widest = rng.uniform(0, 0.5), rng.normal(0, 0.3), rng.uniform(0.15, 0.55)
 
     def point(u: Array, v: Array) -> Array:

@@ -1,6 +1,4 @@
-"""Procedural shapes about one metre in size that stand on y = 0, and flat pieces to build rooms and grounds
-from.
-"""
+"""Procedural shapes about one metre in size that stand on y = 0, and flat pieces for rooms and ground."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ TURN = 2 * np.pi
 
 
 def sphere(radius: Array | float, u: Array, v: Array) -> Array:
-    """Points of a unit-diameter sphere (times `radius`) that stands on the ground."""
+    """Points of a sphere of unit diameter on the ground, its radii times `radius`."""
     return 0.5 * xyz(
         radius * np.sin(np.pi * v) * np.cos(TURN * u),
         radius * np.cos(np.pi * v) + 1,
@@ -70,7 +68,7 @@ def vase(rng: np.random.Generator) -> Mesh:
 
 
 def curtain(rng: np.random.Generator) -> Mesh:
-    """A standing wavy sheet: curtains, towels, large leaves."""
+    """An upright, wavy sheet: curtains, towels, large leaves."""
     phase, depth, folds = rng.uniform(0, TURN, 2), rng.uniform(0.02, 0.08), rng.integers(2, 8)
 
     def point(u: Array, v: Array) -> Array:
@@ -81,7 +79,7 @@ def curtain(rng: np.random.Generator) -> Mesh:
 
 
 def terrain(rng: np.random.Generator, roughness: float) -> Mesh:
-    """200 m of ground, level within a few metres of the origin, where the camera stands."""
+    """200 m of ground, level around the camera at the origin."""
     phase = rng.uniform(0, TURN, 8)
 
     def point(u: Array, v: Array) -> Array:

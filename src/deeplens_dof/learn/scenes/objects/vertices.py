@@ -1,7 +1,7 @@
-"""The vertex format of the rasteriser and the few operations every mesh maker needs.
+"""The vertex format of the rasteriser, and the operations that every mesh is made with.
 
-A mesh is a flat array of VERTEX, three entries a triangle (no index buffer). Metres, y up. `layer` is the
-texture layer (-1: none, the colour alone); colours are linear 0..1 and multiply the texture.
+A mesh is a flat array of VERTEX, three entries per triangle, without an index buffer. Metres, y up. `layer` is the texture
+layer (-1: none, the colour alone); colours are linear, 0..1, and multiply the texture.
 """
 
 from __future__ import annotations

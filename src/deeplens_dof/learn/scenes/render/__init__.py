@@ -1,1 +1,1 @@
-"""Synthetic scenes drawn: triangles, shaders, and what a camera does to a picture."""
+"""Rendering of synthetic scenes: rasteriser, shaders, and the camera's defocus, exposure and tone."""

@@ -1,7 +1,6 @@
-"""From linear light to what a phone or a camera would have stored: defocus, exposure and tone.
+"""From linear light to the picture of a phone or a camera: defocus, exposure and tone.
 
-Noise, JPEG, colour and sharpness vary anew each time a frame is read for training (`learn/training/depth_batches.py`), not
-here.
+Noise, JPEG, colour and sharpness vary each time a frame is read for training (`learn/training/depth_batches.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _RADII = (1.5, 3.0, 5.0, 8.0, 12.0)  # px of the pre-blurred layers between whic
 
 
 def contact_shadow(linear: FloatImage, inverse_depth: FloatImage, radius: int, strength: float) -> FloatImage:
-    """Darkens where nearer things stand close by in the picture (screen-space ambient occlusion)."""
+    """Darkens pixels close to nearer objects (screen-space ambient occlusion). radius: px; strength: 0..1."""
     distance = 1 / np.maximum(inverse_depth, 1e-3)
     hidden = np.zeros_like(distance)
     for step in range(8):
@@ -30,10 +29,10 @@ def contact_shadow(linear: FloatImage, inverse_depth: FloatImage, radius: int, s
 
 
 def defocused(linear: FloatImage, coc_px: FloatImage) -> FloatImage:
-    """A quick lens blur, good enough to teach a network what blur looks like; the label stays sharp.
+    """A quick lens blur, good enough for a network to learn the look of blur; the label stays sharp.
 
-    coc_px: unsigned radius (H, W). Interpolates between pictures blurred by discs; light bleeds across
-    borders as it does around defocused foregrounds.
+    coc_px: (H, W) unsigned radius. Interpolates between pictures blurred by discs; light bleeds across borders, as it does
+    around defocused foregrounds.
     """
     coc = cv2.GaussianBlur(coc_px, (0, 0), 1.2)
     blurred, previous = linear.copy(), 0.0
@@ -48,7 +47,7 @@ def defocused(linear: FloatImage, coc_px: FloatImage) -> FloatImage:
 
 
 def random_defocus(linear: FloatImage, inverse_depth: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Focuses on a random point, more often on something near, with a random aperture."""
+    """Focuses on a random point or, half of the time, on a near one, with a random aperture."""
     height, width = inverse_depth.shape
     row, column = rng.integers(height // 4, 3 * height // 4), rng.integers(width // 4, 3 * width // 4)
     focus = inverse_depth[row, column] if rng.random() < 0.5 else np.percentile(inverse_depth, 90)
@@ -57,7 +56,7 @@ def random_defocus(linear: FloatImage, inverse_depth: FloatImage, rng: np.random
 
 
 def exposed(linear: FloatImage, rng: np.random.Generator, night: bool) -> npt.NDArray[np.uint8]:
-    """Exposure by the highlights, white balance, a soft shoulder, a tone curve: sRGB uint8."""
+    """sRGB uint8, by exposure for the highlights, white balance, a soft shoulder and a tone curve."""
     bright = float(np.percentile(linear.mean(2), rng.uniform(75, 97)))
     level = rng.uniform(0.1, 0.5) if night else rng.uniform(0.4, 0.95)
     picture = linear * (level / max(bright, 1e-3)) * np.clip(1 + rng.uniform(-0.12, 0.12, 3), 0.7, 1.3)

@@ -1,8 +1,7 @@
-"""Draws a Stage: linear light, exact inverse depth and subject mask, in one pass of OpenGL.
+"""Renders a Stage in one pass of OpenGL: linear light, exact inverse depth and subject mask.
 
-Works without a screen or a graphics card (EGL and Mesa's llvmpipe). Each pixel is 2 x 2 samples: colour and
-subject are their mean, inverse depth is one sample (a mean of depths across a border is the depth of
-nothing).
+Needs neither a screen nor a graphics card (EGL and Mesa's llvmpipe). Each pixel is 2 x 2 samples: colour and subject are
+their mean, inverse depth is one of them, because a mean of depths across a border is the depth of no surface.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from deeplens_dof.learn.scenes.stages.stage import LIGHTS, Camera, Instance, Sta
 SAMPLES = 2  # per pixel and axis
 SHADOW_SIZE = 1024
 NEAR_M, FAR_M = 0.05, 400.0
-INFINITY_M = 9e5  # a distance label beyond this is the background
+INFINITY_M = 9e5  # larger distances are the background
 _KINDS = {"solid": 0, "cut-out": 1, "window": 2}
 _UPLOAD = 1 << 20  # vertices sent at once
 FloatImage = npt.NDArray[Any]
@@ -31,7 +30,7 @@ FloatImage = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Drawing:
-    """linear: (H, W, 3) light; inverse_depth: (H, W) in 1/m, 0 is infinity; subject: (H, W) 0..1."""
+    """A rendered stage. linear: (H, W, 3) light; inverse_depth: (H, W) in 1/m, 0 at infinity; subject: (H, W), 0..1."""
 
     linear: FloatImage
     inverse_depth: FloatImage
@@ -39,7 +38,7 @@ class Drawing:
 
 
 class Rasteriser:
-    """An OpenGL context with the library's meshes and textures in it. One per process."""
+    """An OpenGL context that holds the library's meshes and textures. Make one per process."""
 
     def __init__(self, library: Library) -> None:
         import moderngl
@@ -85,7 +84,7 @@ class Rasteriser:
         self._targets: dict[tuple[int, int], Any] = {}
 
     def draw(self, stage: Stage, size: tuple[int, int]) -> Drawing:
-        """Draws with the stage's own dice for sky and sun. size: (width, height) in pixels."""
+        """Renders the stage; its `rng` chooses sky and sun. size: (width, height) in px."""
         width, height = size
         rng, context = stage.rng, self._context
         skies = list(range(len(self._skies)))
@@ -208,10 +207,9 @@ class Rasteriser:
 
 
 def sky_harmonics(sky: FloatImage, turn: float) -> FloatImage:
-    """(9, 3) coefficients of the light that falls on a surface, per polynomial of its normal (order 2).
+    """(9, 3) coefficients of the irradiance of a surface, for the polynomials of its normal up to order 2.
 
-    The sky's brightest points are cut at 8: the sun is a light of its own. Ramamoorthi and Hanrahan, SIGGRAPH
-    2001.
+    The sky is clipped at 8, because the sun is a light of its own. Ramamoorthi and Hanrahan, SIGGRAPH 2001.
     """
     small = cv2.resize(sky, (64, 32), interpolation=cv2.INTER_AREA)
     small = np.minimum(np.roll(small, -int(turn * 64), 1), 8)
@@ -237,7 +235,7 @@ def _sun(stage: Stage) -> tuple[Array, Array]:
 
 
 def _sun_projection(stage: Stage, direction: Array) -> Array:
-    """Orthographic 4x4 around the middle of the view."""
+    """An orthographic 4x4 projection around the middle of the view."""
     centre = stage.eye.position + stage.eye.forward * stage.reach * 0.7
     up = np.array([0, 1.0, 0]) if abs(direction[1]) < 0.95 else np.array([1.0, 0, 0])
     side = np.cross(up, direction)

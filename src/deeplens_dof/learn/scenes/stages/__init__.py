@@ -1,1 +1,1 @@
-"""Where synthetic scenes play: rooms, outdoors, portraits, close-ups."""
+"""The kinds of synthetic scenes: rooms, outdoors, portraits, close-ups."""

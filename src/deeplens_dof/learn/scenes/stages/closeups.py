@@ -1,4 +1,4 @@
-"""Table tops, close-ups and things that float: objects from a hand's breadth to a few metres away."""
+"""Table tops, close-ups and floating objects, from a hand's breadth to a few metres away."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _tilted(stage: Stage, most: float) -> Array:
 
 
 def tabletop(stage: Stage) -> None:
-    """Things on a table or a shelf, seen from above, across or flat from the top."""
+    """Objects on a table or a shelf, seen obliquely, from the side or straight from above."""
     from_top, wide, open_air = stage.chance(0.2), stage.chance(0.4), stage.chance(0.4)
     width, depth = stage.uniform(0.5, 2.2), stage.uniform(0.4, 1.5)
     flat = [6, 1, 6] if wide else [width, 1, depth]
@@ -88,7 +88,7 @@ def _walls_behind(stage: Stage, table_height: float) -> None:
 
 
 def macro(stage: Stage) -> None:
-    """One or a few objects that fill the frame, with clutter, a photo or a wall far behind."""
+    """One or a few objects that fill the frame, before distant clutter, a photo or a wall."""
     fov, distance = stage.uniform(25, 50), stage.uniform(0.25, 0.8)
     stage.eye = camera(
         (0, 1.0, 0),
@@ -145,7 +145,7 @@ def _close_object(stage: Stage, centre: Array, half: float, distance: float, cou
 
 
 def flying(stage: Stage) -> None:
-    """Anything anywhere in space: order by occlusion and size alone."""
+    """Any objects floating anywhere in space, so that only occlusion and size tell their order."""
     stage.eye = camera(
         (0, 1.5, 0), stage.uniform(0, 2 * np.pi), stage.uniform(-0.3, 0.3), stage.uniform(30, 75),
         stage.portrait,

@@ -1,4 +1,4 @@
-"""Additions to a composed stage: things close to the camera at the frame's border, reaching hands, night."""
+"""Additions to a composed stage: objects close to the camera at the frame's border, reaching hands, night."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from deeplens_dof.learn.scenes.stages.stage import PLAIN, Look, Stage
 
 
 def near_occluder(stage: Stage) -> None:
-    """Branches, railings or a shoulder between the camera and the scene, at the border of the frame.
+    """Adds branches, railings or a shoulder between the camera and the scene, at the border of the frame.
 
-    Without them a network learns that what is blurred is far.
+    Without them a network learns that blurred things are far away.
     """
     for _ in range(int(stage.rng.integers(1, 4))):
         distance = stage.uniform(0.18, 0.9)
@@ -51,7 +51,7 @@ def _facing(stage: Stage) -> np.ndarray:
 
 
 def reaching_hand(stage: Stage) -> None:
-    """A hand between camera and scene: the photographer's own from below, or one held towards the lens."""
+    """Adds a hand between camera and scene: the photographer's own from below, or one held towards the lens."""
     hand = stage.shape("hand")
     skin = Look(tint=stage.tint(0.2), grain=stage.uniform(0, 0.2))
     eye = stage.eye
@@ -87,7 +87,7 @@ def reaching_hand(stage: Stage) -> None:
 
 
 def night(stage: Stage) -> None:
-    """Turns the light off: dark sky, lit windows and lamps that one sees as well as what they light."""
+    """Turns day into night: a dark sky, and lamps and lit windows that are visible themselves and light the scene."""
     stage.night = True
     stage.sun, stage.fog = stage.sun * 0.03, 0.0
     stage.ambient *= stage.uniform(0.03, 0.15)

@@ -1,4 +1,4 @@
-"""Gardens, streets and open land, with sky, trees, houses, vehicles, people and fences."""
+"""Gardens, streets and open country, with sky, trees, houses, vehicles, people and fences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HOUSE = ("brick", "building", "wall", "window", "house", "city", "stone", "cott
 
 
 def outdoor(stage: Stage, eye: Camera | None = None, people: float = 0.4) -> None:
-    """Open air. With `eye` given the surroundings are built around that camera."""
+    """An outdoor scene, built around the camera `eye` or around a new one."""
     height = stage.uniform(0.25, 1.8) if stage.chance(0.8) else stage.uniform(2, 8)
     pitch = stage.uniform(-0.25, 0.12) - (0.25 if height > 2 else 0)
     stage.eye = eye or camera(
@@ -109,7 +109,7 @@ def _houses(stage: Stage) -> None:
 
 
 def _boundary(stage: Stage) -> None:
-    """A wall, a hedge or a thin fence along one side or across."""
+    """A wall, a hedge or a thin fence along one side or across the view."""
     eye = stage.eye
     across = np.pi / 2 if stage.chance(0.4) else 0.0
     yaw = math.atan2(eye.level[0], eye.level[2]) + stage.uniform(-0.5, 0.5) + across

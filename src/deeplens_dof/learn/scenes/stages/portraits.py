@@ -1,4 +1,4 @@
-"""People, animals and photo cut-outs as the subject: before rooms, streets, photos and plain backgrounds."""
+"""People, animals and photo cut-outs as subjects, in rooms, in streets, before photos and before plain backgrounds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _before_backdrop(stage: Stage, height: float) -> None:
 
 
 def _sitter(stage: Stage, alone: bool, first: bool) -> None:
-    """Stands somebody at the distance at which the wanted part of the body fills the frame."""
+    """Places a person or an animal at the distance at which the chosen part of the body fills the frame."""
     eye = stage.eye
     half_height = eye.half_tangent * (1 if stage.portrait else 0.75)
     animal = stage.chance(0.15)
@@ -78,7 +78,7 @@ def _sitter(stage: Stage, alone: bool, first: bool) -> None:
 
 
 def backdrop(stage: Stage, distance: float) -> None:
-    """The sky (no change), a photo at infinity, or a textured wall at a distance."""
+    """Sets the background: the sky (no change), a photo at infinity, or a textured wall at a distance in metres."""
     dice = stage.rng.random()
     if dice < 0.3:
         return
@@ -94,7 +94,7 @@ def backdrop(stage: Stage, distance: float) -> None:
 
 
 def billboard(stage: Stage, foot: Array, height: float, index: int | None = None) -> None:
-    """A photo's subject as a bulged upright sheet that faces the camera, mirrored half of the time."""
+    """Adds a photo's subject as an upright, slightly curved sheet that faces the camera, mirrored half of the time."""
     index = int(stage.rng.integers(len(stage.library.cutout_aspect))) if index is None else index
     width = height * float(stage.library.cutout_aspect[index])
     towards = stage.eye.position - foot
@@ -107,7 +107,7 @@ def billboard(stage: Stage, foot: Array, height: float, index: int | None = None
 
 
 def cutout(stage: Stage) -> None:
-    """Subjects of real photos over other photos or skies, with a plausible ground."""
+    """Subjects of real photos before other photos or skies, on a plausible ground."""
     stage.eye = camera(
         (0, stage.uniform(0.6, 1.7), 0), stage.uniform(0, 2 * np.pi), stage.uniform(-0.2, 0.15),
         stage.uniform(28, 60),

@@ -1,4 +1,4 @@
-"""Furnished rooms and corridors, seen at the height and with the field of view of a phone."""
+"""Furnished rooms and corridors, seen from the height and with the field of view of a phone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Room:
 
 
 def room(stage: Stage, eye: Camera | None = None, people: float = 0.3) -> None:
-    """A room; with `eye` given it is built around that camera, else a camera is placed in it."""
+    """A room, built around the camera `eye`, or with a new camera placed in it."""
     if stage.chance(0.15):
         space = Room(stage.uniform(1.4, 2.5), stage.uniform(6, 18), stage.uniform(2.2, 3.2))
     else:
@@ -63,7 +63,7 @@ def room(stage: Stage, eye: Camera | None = None, people: float = 0.3) -> None:
 
 
 def _hand_held(stage: Stage, space: Room) -> Camera:
-    """Stands near one end, looks towards the other, often a little downwards."""
+    """A camera near one end of the room that looks towards the other, often slightly downwards."""
     x, z = stage.uniform(-0.45, 0.45) * space.width, space.depth / 2 - stage.uniform(0.1, 0.4) * space.depth
     aim = math.atan2(x - stage.uniform(-0.3, 0.3) * space.width, z + stage.uniform(-0.1, 0.3) * space.depth)
     height = stage.uniform(0.4, min(2.2, space.height - 0.3))
@@ -152,7 +152,7 @@ def _on_wall(stage: Stage, space: Room, side: int) -> None:
 
 
 def _window_frame(stage: Stage, at: Array, turn: Array, width: float, height: float) -> None:
-    """Sill, frame and glazing bars: what tells a window from a white picture."""
+    """Sill, frame and glazing bars, which tell a window from a white picture."""
     look, thick = stage.painted(0.3, 1, 0.3), stage.uniform(0.03, 0.08)
     bars = [(0.0, -0.04, width * 1.1, 0.04), (0.0, height, width + 2 * thick, thick)]
     bars += [(side * (width + thick) / 2, 0.0, thick, height) for side in (-1, 1)]
@@ -165,9 +165,7 @@ def _window_frame(stage: Stage, at: Array, turn: Array, width: float, height: fl
 
 
 def _centrepiece(stage: Stage, space: Room) -> None:
-    """A motorbike, a bicycle, a plant or an animal a few steps before the camera: the thing the photo is
-    of.
-    """
+    """The subject of the photo: a motorbike, a bicycle, a plant or an animal a few steps from the camera."""
     group = str(stage.pick(("vehicles", "thin", "thin", "trees", "animals", "furniture")))
     piece, eye = stage.choice(group), stage.eye
     at = eye.position * [1, 0, 1] + eye.level * stage.uniform(1.2, 3.2) + eye.right * stage.uniform(-0.5, 0.5)
@@ -179,7 +177,7 @@ def _centrepiece(stage: Stage, space: Room) -> None:
 
 
 def _shelves(stage: Stage, space: Room) -> None:
-    """Boards on a wall, full of small things."""
+    """Shelves on a wall, full of small objects."""
     length, distance, turn = space.wall(int(stage.rng.integers(4)))
     board, deep = stage.material(), stage.uniform(0.25, 0.45)
     wide = stage.uniform(0.8, min(3.0, length))
@@ -193,7 +191,7 @@ def _shelves(stage: Stage, space: Room) -> None:
 
 
 def _furnish(stage: Stage, space: Room, people: float) -> None:
-    """One piece of furniture, a plant or a person, against a wall or free, and small things on top of it."""
+    """A piece of furniture, a plant or a person, by a wall or free-standing, with small objects on top."""
     piece, dice = stage.choice("furniture"), stage.rng.random()
     if dice < people * 0.3:
         piece = stage.choice("people")

@@ -1,0 +1,144 @@
+"""Sets of real photos with measured depth, masks or nothing: whose they are, on what terms, and which part is kept aside.
+
+    python -m deeplens_dof.datasets.real_photos SOURCE DESTINATION [--free]
+
+links SOURCE/SET/... (with --free only the sets that may be used for any purpose) into DESTINATION/SET/train and
+DESTINATION/SET/held_out. The split is by name alone, so that it is the same everywhere. Readers of training data refuse a
+folder called `held_out` (`datasets/split.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Part = Literal["train", "held_out"]
+NYU_BLOCK, NYU_KEPT_ASIDE, NYU_GAP = 20, 10, 5
+
+
+@dataclass(frozen=True)
+class RealSet:
+    """A set of photos in folders side by side.
+
+    name: its folder's. kind: of `datasets`, or "photos" without any label. source, terms: where it comes from and
+    what its authors allow. free: may be used for any purpose, by what its files say. near_subject: the mask is that of
+    a thing nearer than what surrounds it. roles: its folders, the photos' first.
+    """
+
+    name: str
+    kind: Literal["rgbd", "masks", "photos"]
+    source: str
+    terms: str
+    free: bool
+    roles: tuple[str, ...]
+    near_subject: bool = False
+
+
+SETS: dict[str, RealSet] = {
+    each.name: each
+    for each in (
+        RealSet(
+            "nyu", "rgbd", "NYU Depth v2, labelled frames (Silberman et al. 2012), by markshih91/refinenet_pytorch",
+            "research", False, ("rgb", "depth_mm"),
+        ),
+        RealSet(
+            "people", "masks", "clothing co-parsing (Yang et al. 2014), by bearpaw/clothing-co-parsing",
+            "repository Apache-2.0, rights of the photos unclear: research", False, ("image", "mask"), True,
+        ),
+        RealSet(
+            "cats", "masks", "pcashman21/feral-cat-segmentation-dataset-and-model",
+            "repository MIT, photos from the web: research", False, ("image", "mask"), True,
+        ),
+        RealSet(
+            "davis", "masks", "DAVIS 2016 (Perazzi et al.), by MathLee/EOR-VOS",
+            "research, non-commercial", False, ("image", "mask"), True,
+        ),
+        RealSet(
+            "objects", "masks", "photogrammetry sets of vork/*",
+            "CC BY 4.0, CC BY-NC-SA 4.0, some not stated: research", False, ("image", "mask"), True,
+        ),
+        RealSet(
+            "photos", "photos",
+            "imazen/codec-corpus (CID22, Kodak), drewnoakes/metadata-extractor-images, "
+            "BuddiesOfBudgie/budgie-backgrounds, pop-os/wallpapers",
+            "CC BY-SA 4.0, Unsplash, free to use, CC0, public domain", True, (".",),
+        ),
+    )
+}  # fmt: skip
+
+# Kept aside whole, because pictures of one clip or thing are alike.
+CLIPS_KEPT_ASIDE = ("breakdance", "cows")
+OBJECTS_KEPT_ASIDE = ("gnomes", "duck_queen", "mother_child")
+EVERY = {"people": 16, "cats": 10, "photos": 10}  # one of so many is kept aside
+
+
+def part_of(name: str, stems: Sequence[str]) -> dict[str, Part]:
+    """Which part each picture of a set belongs to; pictures of neither (neighbours of what is kept aside) are left out.
+
+    Args:
+        name: of the set, one of SETS.
+        stems: names of all its pictures, without ending.
+    """
+    ordered = sorted(stems)
+    if name == "nyu":
+        parts = {stem: _nyu_part(int(re.sub(r"\D", "", stem))) for stem in ordered}
+        return {stem: part for stem, part in parts.items() if part is not None}
+    if name in EVERY:
+        return {
+            stem: "held_out" if index % EVERY[name] == 0 else "train" for index, stem in enumerate(ordered)
+        }
+    aside = {"davis": CLIPS_KEPT_ASIDE, "objects": OBJECTS_KEPT_ASIDE}[name]
+    return {stem: "held_out" if stem.startswith(aside) else "train" for stem in ordered}
+
+
+def _nyu_part(number: int) -> Part | None:
+    """Every tenth block of twenty frames, and none for the five frames beside it, which may show the same room."""
+
+    def aside(frame: int) -> bool:
+        return frame // NYU_BLOCK % NYU_KEPT_ASIDE == NYU_KEPT_ASIDE - 1
+
+    if aside(number):
+        return "held_out"
+    return None if aside(number - NYU_GAP) or aside(number + NYU_GAP) else "train"
+
+
+def link(source: Path, destination: Path, names: Iterable[str] = SETS) -> dict[str, dict[Part, int]]:
+    """Links the sets that are in `source`; returns how many pictures each part has. What is linked already stays."""
+    counts: dict[str, dict[Part, int]] = {}
+    for each in (SETS[name] for name in names if (source / name).is_dir()):
+        first = source / each.name / each.roles[0]
+        parts = part_of(each.name, [path.stem for path in first.iterdir() if path.is_file()])
+        counts[each.name] = {"train": 0, "held_out": 0}
+        for role in each.roles:
+            for path in sorted((source / each.name / role).iterdir()):
+                if path.is_file() and (part := parts.get(path.stem)) is not None:
+                    _link(path, destination / each.name / part / role / path.name)
+                    counts[each.name][part] += role == each.roles[0]
+    return counts
+
+
+def _link(path: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.is_symlink():
+        place.symlink_to(path.resolve())
+
+
+def main(arguments: list[str]) -> None:
+    """The command line of this module."""
+    only_free = "--free" in arguments
+    folders = [Path(each).expanduser() for each in arguments if each != "--free"]
+    if len(folders) != 2:
+        raise SystemExit(__doc__)
+    names = [name for name, each in SETS.items() if each.free or not only_free]
+    for name, counts in link(folders[0], folders[1], names).items():
+        print(
+            f"{name}: {counts['train']} to train on, {counts['held_out']} kept aside; terms: {SETS[name].terms}"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
