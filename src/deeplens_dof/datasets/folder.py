@@ -24,8 +24,8 @@ Tell = Callable[[str], None]
 
 # Kind -> layout, in the order in which a folder without a kind is tried.
 LAYOUTS: dict[str, Layout] = {
-    each.kind: each
-    for each in (
+    layout.kind: layout
+    for layout in (
         diode.LAYOUT, hrwsi.LAYOUT, megadepth.LAYOUT, plain.RGBD_LAYOUT, plain.MASKS_LAYOUT, nyuv2.LAYOUT, phone.LAYOUT,
     )
 }  # fmt: skip

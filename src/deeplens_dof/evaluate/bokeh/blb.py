@@ -35,7 +35,7 @@ _OTHERS = (
     ".png",
     ".jpg",
     ".blend",
-)  # what may lie beside: previews, notes, the scene itself
+)  # other expected files: previews, notes, the scene itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def read_info(path: Path) -> Info:
     if missing:
         raise ValueError(f"{path} does not say {', '.join(missing)}; copy it again")
     numbers = [facts[key] for key in wanted[:2]] + [*_listed(facts, wanted[2]), *_listed(facts, wanted[3])]
-    if not all(_is_above_0(each) for each in numbers):
+    if not all(_is_above_0(number) for number in numbers):
         raise ValueError(f"{path} has {', '.join(wanted)} that are no numbers above 0; copy it again")
     return Info(
         int(facts["resolution_x"]),
@@ -118,10 +118,10 @@ def _entry(folder: Path, info: Info, level: int, focus: int) -> BenchmarkEntry:
     def read() -> Case:
         rgb, depth_m = _scene(folder)
         truth = read_exr_rgb(path)
-        for each in (rgb, depth_m, truth):
-            if each.shape[:2] != (info.height, info.width):
+        for plane in (rgb, depth_m, truth):
+            if plane.shape[:2] != (info.height, info.width):
                 raise ValueError(
-                    f"{path} or what it belongs to has {each.shape[1]} x {each.shape[0]} pixels, expected "
+                    f"{path} or what it belongs to has {plane.shape[1]} x {plane.shape[0]} pixels, expected "
                     f"{info.width} x {info.height} as info.json says"
                 )
         return Case(rgb, coc_px(depth_m, info, level, focus), as_displayed(truth))

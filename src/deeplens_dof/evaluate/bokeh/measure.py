@@ -26,11 +26,10 @@ from deeplens_dof.optics.aperture import Aperture
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
-NONE = "none"  # the renderer that gives the input back
-LEAST_SEARCHED = (
-    1 / 500
-)  # of the picture's width: blur over the whole depth, the least that is tried beside none
-TRIED, REFINED = 7, 6  # blurs tried over the whole range, then between the best one's neighbours
+NONE = "none"  # the renderer that returns its input
+# The smallest blur over the whole depth that the search tries besides none, as a share of the picture's width.
+LEAST_SEARCHED = 1 / 500
+TRIED, REFINED = 7, 6  # blurs over the whole range, then between the neighbours of the best
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,12 @@ def read_shots(path: Path) -> Shots:
         and isinstance(images, list)
         and isinstance(numbers, list)
         and len(images) == len(numbers) > 0
-        and all(isinstance(each, str) for each in images)
+        and all(isinstance(image, str) for image in images)
     ):
         raise ValueError(
             f"{path} names no source_image and target_images with as many target_avs; copy it again"
         )
-    return Shots(source, tuple(zip(images, (_f_number(path, each) for each in numbers), strict=True)))
+    return Shots(source, tuple(zip(images, (_f_number(path, number) for number in numbers), strict=True)))
 
 
 def listing(folder: Path) -> Listing:

@@ -53,7 +53,7 @@ class ScoreTable:
         write_atomically(path, lambda file: file.write(text.encode()))
 
     def rows(self) -> list[Row]:
-        return [row for each in self._rows.values() for row in each.values()]
+        return [row for rows in self._rows.values() for row in rows.values()]
 
     def rows_of(self, picture: str) -> dict[str, Row]:
         """The rows of a picture, by renderer."""

@@ -177,8 +177,8 @@ class _Scanner:
 
     def _tell(self, position: int) -> None:
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each(position)
+        for callback in waiting:
+            callback(position)
 
     def _other(self, *_: object) -> None:
         self._tell(self._parser.CurrentByteIndex)
@@ -196,7 +196,7 @@ class _Scanner:
         start = self._parser.CurrentByteIndex
         self._tell(start)
         self._elements += 1
-        said = [each for each in attributes if each != f"{RDF} about"]
+        said = [name for name in attributes if name != f"{RDF} about"]
         if self._path:
             self._path[-1].foreign |= not name.startswith(f"{NAMESPACE} ")
             self._path[-1].kept |= not self._is_unwanted(name)
@@ -211,9 +211,9 @@ class _Scanner:
         if name == f"{RDF} Description" and self._in_rdf and len(attributes):
             self.layout.about = self.layout.about or attributes.get(f"{RDF} about", "")
         watched = {
-            each: value
-            for each, value in attributes.items()
-            if each.rpartition(" ")[0] in (NAMESPACE, TIFF, NOTE) or self._is_unwanted(each)
+            name: value
+            for name, value in attributes.items()
+            if name.rpartition(" ")[0] in (NAMESPACE, TIFF, NOTE) or self._is_unwanted(name)
         }
         if watched:
             prefixes = self._prefixes.copy()  # before those of the next element
@@ -324,5 +324,5 @@ def _description(settings: Mapping[str, object], about: str) -> bytes:
 
 def _worded(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(_worded(each) for each in value)
+        return ", ".join(_worded(item) for item in value)
     return _ILLEGAL.sub("", str(value))

@@ -22,7 +22,7 @@ _MAP, _IMAGE = f"{_NEW}depthmap/", f"{_NEW}image/"
 NAMESPACES = (
     *CONTAINERS,
     *_ITEMS,
-    *(f"{_NEW}{each}/" for each in ("device", "profile", "camera", "depthmap", "image")),
+    *(f"{_NEW}{part}/" for part in ("device", "profile", "camera", "depthmap", "image")),
 )
 _MOST_ITEMS = 32
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in coded light: no stuffed zero, restart or fill byte
