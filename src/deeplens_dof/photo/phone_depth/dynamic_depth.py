@@ -78,7 +78,7 @@ def items(root: Node, data: bytes) -> list[ContainerItem]:
     listed = [
         facts
         for node in root.all()
-        if node.name.rpartition(" ")[2] in ("ContainerItem", "li") and (facts := properties(node, _ITEMS))
+        if node.name.rpartition(" ")[2] in ("Item", "li") and (facts := properties(node, _ITEMS))
     ]
     if not 2 <= len(listed) <= _MOST_ITEMS:
         raise BrokenDepthError(f"{ORIGIN} with a list of {len(listed)} files, expected 2 to {_MOST_ITEMS}")
