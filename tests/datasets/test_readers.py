@@ -187,13 +187,13 @@ def test_long_gdepth_in_an_extended_packet_is_joined(tmp_path: Path) -> None:
 
 def test_an_iphone_photo_gives_its_disparity() -> None:
     pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install '.[heif]'")
-    from deeplens_dof.datasets.phone import LAYOUT
+    from deeplens_dof.datasets.phone import PHONE_LAYOUT
     from deeplens_dof.datasets.sample import SampleFiles
     from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
     if not (CACHE / "pug.heic").is_file():
         pytest.skip("pug.heic is not there: python scripts/fetch_evaluation_data.py")
-    one = LAYOUT.read(SampleFiles("phone", "pug.heic", (CACHE / "pug.heic",)))
+    one = PHONE_LAYOUT.read(SampleFiles("phone", "pug.heic", (CACHE / "pug.heic",)))
     assert one.rgb.shape == (576, 768, 3)
     assert one.unit == "relative"
     assert one.inverse_depth.max() > 0.5

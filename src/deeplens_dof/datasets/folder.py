@@ -26,9 +26,15 @@ Tell = Callable[[str], None]
 LAYOUTS: dict[str, Layout] = {
     layout.kind: layout
     for layout in (
-        diode.LAYOUT, hrwsi.LAYOUT, megadepth.LAYOUT, plain.RGBD_LAYOUT, plain.MASKS_LAYOUT, nyuv2.LAYOUT, phone.LAYOUT,
+        diode.DIODE_LAYOUT,
+        hrwsi.HRWSI_LAYOUT,
+        megadepth.MEGADEPTH_LAYOUT,
+        plain.RGBD_LAYOUT,
+        plain.MASKS_LAYOUT,
+        nyuv2.NYUV2_LAYOUT,
+        phone.PHONE_LAYOUT,
     )
-}  # fmt: skip
+}
 
 
 def _to_standard_error(sentence: str) -> None:
@@ -68,9 +74,9 @@ class Folder:
     def samples(self) -> Iterator[Sample]:
         """All samples in order."""
         for entry in self.entries:
-            one = self.read(entry)
-            if one is not None:
-                yield one
+            sample = self.read(entry)
+            if sample is not None:
+                yield sample
 
 
 def open_folder(

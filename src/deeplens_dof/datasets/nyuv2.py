@@ -127,4 +127,4 @@ def _without_frame(shape: tuple[int, ...]) -> Mask | None:
     return inside
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)
+NYUV2_LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

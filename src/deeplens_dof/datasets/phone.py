@@ -63,4 +63,4 @@ def _read_heic(name: str, path: Path) -> Sample:
     return sample(name, np.ascontiguousarray(photo.srgb8()), inverse.values, known, inverse.unit)
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)
+PHONE_LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

@@ -89,7 +89,7 @@ def analyse_photo(room: Darkroom, tell: Tell, place: Place, depth: str | Path) -
     """Depth and subject of a photo, stored beside it. depth: as `analyse` takes it."""
     photo = room.photo(place)
     room.opened = None
-    found = analyse(photo, _read_depth(depth, photo) if isinstance(depth, Path) else depth)
+    found = analyse(photo, _read_depth(room, depth, photo) if isinstance(depth, Path) else depth)
     facts = {"subject": found.subject, "depth_source": found.depth_source}
     stored = place.write_depth(found.inverse_depth, facts)
     room.keep(place, "preview", preview(replace(found, inverse_depth=stored), room.limits.preview_pixels))
@@ -132,7 +132,8 @@ def repair_depth(room: Darkroom, tell: Tell, place: Place, file: Path) -> dict[s
     before = replace(place, version=place.version - 1)
     scene = room.scene(before, "preview")
     first = place.depth(first=True)
-    given = read_depth_file(file, max_pixels=first.values.size, untagged=place.scale())
+    limits = room.limits.for_photos()
+    given = read_depth_file(file, first.values.size, untagged=place.scale(), limits=limits)
     small, scale = scene.inverse_depth.shape, None
     if given.shape != first.shape and given.shape == small and given.unit == first.unit:
         scale = place.scale()
@@ -153,8 +154,8 @@ def forget(room: Darkroom, tell: Tell, id: str) -> None:
         room.opened = None
 
 
-def _read_depth(file: Path, photo: Photo) -> InverseDepth:
-    return read_depth_file(file, max_pixels=photo.width * photo.height)
+def _read_depth(room: Darkroom, file: Path, photo: Photo) -> InverseDepth:
+    return read_depth_file(file, photo.width * photo.height, limits=room.limits.for_photos())
 
 
 def _repaired(first: InverseDepth, given: InverseDepth, scale: Scale) -> InverseDepth:

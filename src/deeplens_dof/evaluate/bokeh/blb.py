@@ -77,7 +77,7 @@ def as_displayed(linear: Floats) -> Floats:
     return np.clip(np.maximum(linear, 0) ** np.float32(1 / GAMMA), 0, 1).astype(np.float32)
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All pictures of all scenes in the folder."""
     entries: list[BenchmarkEntry] = []
     problems: list[str] = []
@@ -168,7 +168,7 @@ BLB = Benchmark(
     layout="SCENE/info.json, an all-in-focus EXR, a depth EXR and bokeh_00_00.exr and so on",
     measures=("psnr", "ssim"),
     protocol="x ** (1/2.2), clipped to 0..1; PSNR; SSIM with a Gaussian window of 11, sigma 1.5; true depth",
-    listing=listing,
+    listing=_listing,
     show=as_displayed,
     score=_score,
     peak=1,

@@ -52,7 +52,7 @@ def truths(levels: set[int], folder: Path, scenes: set[str] | None = None) -> It
                 yield _truth(meta_file.parent, facts)
 
 
-def score(picture: Picture, case: Truth | Case) -> dict[str, float]:
+def score_traced(picture: Picture, case: Truth | Case) -> dict[str, float]:
     """PSNR in dB and SSIM of a uint8 sRGB picture, overall and in the band around occlusion edges."""
     per_pixel = ssim_map(picture, case.truth, 255, "uniform")
     band = edge_band(case.coc_px) if case.band is None else case.band
@@ -64,7 +64,7 @@ def score(picture: Picture, case: Truth | Case) -> dict[str, float]:
     }
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All pictures of all scenes; problems are missing scenes and pictures."""
     entries, problems = [], []
     for meta_file in sorted(folder.glob("*/meta.json")):
@@ -132,9 +132,9 @@ TRACED = Benchmark(
     layout="SCENE/meta.json, aif.png, disp.npz and L1_F1.png and so on",
     measures=("psnr", "edge", "ssim", "edge_ssim"),
     protocol="8-bit sRGB; SSIM with a uniform window of 7; edge: within the circle of confusion of an occlusion edge",
-    listing=listing,
+    listing=_listing,
     show=linear_to_srgb,
-    score=score,
+    score=score_traced,
     peak=255,
     overall=True,
 )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from deeplens_dof.datasets.folder import Tell
 from deeplens_dof.evaluate.depth.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
-from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score
+from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score_set
 from deeplens_dof.evaluate.markdown import cell, table
 from deeplens_dof.imaging.resize import resize
 
@@ -50,7 +50,7 @@ def depth_rows(
         tell(f"{group}: {item.name} ({number})")
         try:
             rows = {
-                name: {"sample": item.name} | score(item, predict) for name, predict in predictors.items()
+                name: {"sample": item.name} | score_set(item, predict) for name, predict in predictors.items()
             }
         except ValueError as error:
             tell(f"skipped: {item.name}: {error}")

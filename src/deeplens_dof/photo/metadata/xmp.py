@@ -14,7 +14,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACE = "https://ns.deeplens-dof.org/1.0/"
-PREFIX = "deeplens"
+_PREFIX = "deeplens"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
 NOTE = "http://ns.adobe.com/xmp/note/"
@@ -312,12 +312,14 @@ def _empty_packet() -> bytes:
 
 
 def _description(settings: Mapping[str, object], about: str) -> bytes:
-    lines = [f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)} xmlns:{PREFIX}="{NAMESPACE}">']
+    lines = [
+        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)} xmlns:{_PREFIX}="{NAMESPACE}">'
+    ]
     for name, value in settings.items():
         if not (name.isidentifier() and name.isascii()):
             raise ValueError(f"the setting is called {name!r}, expected a plain identifier")
         if value is not None:
-            lines.append(f"<{PREFIX}:{name}>{escape(_worded(value))}</{PREFIX}:{name}>")
+            lines.append(f"<{_PREFIX}:{name}>{escape(_worded(value))}</{_PREFIX}:{name}>")
     lines.append("</rdf:Description>")
     return "".join(lines).encode()
 
