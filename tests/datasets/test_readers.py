@@ -79,7 +79,7 @@ def test_another_layout_says_what_was_expected_and_found(kind: str, tmp_path: Pa
 def test_unknown_kinds_and_unknown_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no kind of data 'kitti', expected one of diode"):
         open_folder(f"kitti:{tmp_path}")
-    with pytest.raises(DatasetError, match="of no kind that is known: it holds nothing"):
+    with pytest.raises(DatasetError, match="of no known kind: it holds nothing"):
         open_folder(str(tmp_path))
 
 

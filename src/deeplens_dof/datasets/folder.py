@@ -134,5 +134,5 @@ def _detected(path: Path) -> Layout:
             return layout
     kinds = "; ".join(f"{layout.kind}: {layout.expected}" for layout in LAYOUTS.values())
     raise DatasetError(
-        f"{path} is of no kind that is known: it holds {content_names(path)}; expected one of: {kinds}"
+        f"{path} is of no known kind: it holds {content_names(path)}; expected one of: {kinds}"
     )

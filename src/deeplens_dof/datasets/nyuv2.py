@@ -55,7 +55,7 @@ def _find(folder: Path) -> FoundSamples:
         found.entries.append(SampleFiles(_KIND, name, (photo, depth)))
     for path in below(folder):
         if path.suffix.lower() != ".mat" and path not in partners and not _is_photo(path):
-            found.problems.append(f"{path} is foreign here, expected {_EXPECTED}")
+            found.problems.append(f"{path} does not belong here, expected {_EXPECTED}")
     return found
 
 

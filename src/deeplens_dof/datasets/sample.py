@@ -62,7 +62,7 @@ class Sample:
                 )
         values = self.inverse_depth[self.known]
         if not np.isfinite(values).all():
-            raise DatasetError(f"{self.name} has NaN or infinity where its depth is said to be known")
+            raise DatasetError(f"{self.name} has NaN or infinity where its depth is marked as known")
 
     @property
     def has_depth(self) -> bool:

@@ -54,10 +54,10 @@ def read_info(path: Path) -> Info:
     wanted = ("resolution_x", "resolution_y", "focus_distances", "blur_parameters")
     missing = [key for key in wanted if not isinstance(facts, dict) or key not in facts]
     if missing:
-        raise ValueError(f"{path} does not say {', '.join(missing)}; copy it again")
+        raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again")
     numbers = [facts[key] for key in wanted[:2]] + [*_listed(facts, wanted[2]), *_listed(facts, wanted[3])]
     if not all(_is_above_0(number) for number in numbers):
-        raise ValueError(f"{path} has {', '.join(wanted)} that are no numbers above 0; copy it again")
+        raise ValueError(f"{path} has {', '.join(wanted)} that are not numbers above 0; copy it again")
     return Info(
         int(facts["resolution_x"]),
         int(facts["resolution_y"]),
@@ -103,7 +103,7 @@ def _listing(folder: Path) -> Listing:
                 or path in _inputs(info_file.parent)
             ):
                 continue
-            problems.append(f"{path} is foreign here, expected pictures that info.json tells of")
+            problems.append(f"{path} does not belong here, expected pictures that info.json tells of")
         for level in range(len(info.blur_parameters)):
             for focus in range(len(info.focus_distances)):
                 if (level, focus) not in found:

@@ -47,7 +47,7 @@ def _listing(folder: Path) -> Listing:
             entries.append(_entry(name, originals[name], truths[name], focus[name]))
     for part in ("original", "bokeh"):
         foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTO_SUFFIXES]
-        problems.extend(f"{path} is foreign here, expected photos" for path in foreign)
+        problems.extend(f"{path} does not belong here, expected photos" for path in foreign)
     return Listing(entries, problems)
 
 

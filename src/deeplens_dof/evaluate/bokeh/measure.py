@@ -135,7 +135,7 @@ def measure(run: BenchmarkRun) -> list[Row]:
         run.tell(f"{run.benchmark.name}: {entry.name} ({number} of {len(chosen)})")
         rows.extend(_rows(run, entry))
     if not rows:
-        raise ValueError(f"not one picture of {run.folder} could be scored; the sentences before say why")
+        raise ValueError(f"no picture of {run.folder} could be scored; see the messages above")
     return rows
 
 

@@ -44,7 +44,7 @@ class ScoreTable:
         if path.exists():
             if not resume:
                 raise ValueError(
-                    f"{path} is there already; go on with it by --resume, or name another file with --csv"
+                    f"{path} already exists; continue it with --resume, or name another file with --csv"
                 )
             for row in self._read():
                 if all(row.scores[name] is not None for name in needed):
