@@ -34,7 +34,7 @@ from depths import DEPTHS
 from machine import machine, versions
 from others import OTHERS, Render, why_absent
 from PIL import Image
-from truths import SCENES, Truth, score, truths
+from truths import SCENES, Truth, score_traced, truths
 
 import deeplens_dof as dl
 from deeplens_dof.lens_blur.render import RENDERERS
@@ -145,7 +145,7 @@ def scored(name: str, depth: str, each: Truth, threads: int, pictures: Path | No
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(target)
     which = {"method": name, "depth": depth, "scene": each.scene, "level": each.level, "focus": each.focus}
-    return which | score(picture, each)
+    return which | score_traced(picture, each)
 
 
 def of(rows: list[Row], **which: Any) -> list[Row]:

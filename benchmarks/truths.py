@@ -9,7 +9,7 @@ import numpy as np
 
 from deeplens_dof.evaluate import metrics
 from deeplens_dof.evaluate.bokeh import traced
-from deeplens_dof.evaluate.bokeh.traced import Truth, score
+from deeplens_dof.evaluate.bokeh.traced import Truth, score_traced
 from deeplens_dof.evaluate.metrics import edge_band
 
 SCENES = Path(__file__).parent / "scenes"
@@ -25,4 +25,4 @@ def psnr(a: np.ndarray, b: np.ndarray, where: np.ndarray | None = None) -> float
     return metrics.psnr(a, b, 255, where)
 
 
-__all__ = ["SCENES", "Truth", "edge_band", "psnr", "score", "truths"]
+__all__ = ["SCENES", "Truth", "edge_band", "psnr", "score_traced", "truths"]

@@ -98,7 +98,7 @@ def test_measured_depth_is_mixed_in(deeplens, frames, tmp_path) -> None:
     )
     refused = deeplens(*arguments, "--out", "refused")
     assert (refused.code, len(refused.err.splitlines())) == (1, 1)
-    assert "notes.txt is foreign here" in refused.err
+    assert "notes.txt does not belong here" in refused.err
     ended = deeplens(*arguments, "--out", "run", "--on-error", "skip")
     assert ended.code == 0
     assert "skipped: own/rgb/notes.txt" in ended.err

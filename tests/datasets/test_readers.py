@@ -79,7 +79,7 @@ def test_another_layout_says_what_was_expected_and_found(kind: str, tmp_path: Pa
 def test_unknown_kinds_and_unknown_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no kind of data 'kitti', expected one of diode"):
         open_folder(f"kitti:{tmp_path}")
-    with pytest.raises(DatasetError, match="of no kind that is known: it holds nothing"):
+    with pytest.raises(DatasetError, match="of no known kind: it holds nothing"):
         open_folder(str(tmp_path))
 
 
@@ -187,13 +187,13 @@ def test_long_gdepth_in_an_extended_packet_is_joined(tmp_path: Path) -> None:
 
 def test_an_iphone_photo_gives_its_disparity() -> None:
     pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install '.[heif]'")
-    from deeplens_dof.datasets.phone import LAYOUT
+    from deeplens_dof.datasets.phone import PHONE_LAYOUT
     from deeplens_dof.datasets.sample import SampleFiles
     from deeplens_dof.evaluate.depth.measured_photos import CACHE
 
     if not (CACHE / "pug.heic").is_file():
         pytest.skip("pug.heic is not there: python tools/data/fetch_evaluation_data.py")
-    one = LAYOUT.read(SampleFiles("phone", "pug.heic", (CACHE / "pug.heic",)))
+    one = PHONE_LAYOUT.read(SampleFiles("phone", "pug.heic", (CACHE / "pug.heic",)))
     assert one.rgb.shape == (576, 768, 3)
     assert one.unit == "relative"
     assert one.inverse_depth.max() > 0.5

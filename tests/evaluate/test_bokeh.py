@@ -167,10 +167,10 @@ def test_what_is_wrong_in_a_folder_of_blb_is_named_and_skipped_or_refused(tmp_pa
     assert len(skipped) == 6
     for part in (
         "bokeh_01_00.exr is missing",
-        "bokeh_07_00.exr is foreign here",
+        "bokeh_07_00.exr does not belong here",
         "bokeh_02_01.exr is a damaged",
         "bokeh_00_00.exr is no EXR file",
-        "does not say resolution_y, focus_distances, blur_parameters",
+        "lacks resolution_y, focus_distances, blur_parameters",
         "trees holds 1 EXR pictures that are all in focus and 0 of depth",
     ):
         assert any(part in text for text in skipped), part
@@ -302,7 +302,7 @@ def test_traced_scenes_with_broken_files_are_named(tmp_path) -> None:
     (folder / "other").mkdir()
     (folder / "other" / "meta.json").write_text('{"images": [{"name": "a.png"}]}')
     told: list[str] = []
-    with pytest.raises(ValueError, match="not one picture"):
+    with pytest.raises(ValueError, match="no picture of"):
         rows_of("traced", folder, "none", tell=told.append)
     said = " ".join(told)
     for part in (
@@ -432,7 +432,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, renderings) -> None:
         [row[name] for name in names] for row in whole["bokeh"]
     ]
     assert sorted(row[:3] for row in csv.reader(table.open())) == sorted(row[:3] for row in csv.reader(lines))
-    with pytest.raises(ValueError, match=r"scores\.csv is there already; go on with it by --resume"):
+    with pytest.raises(ValueError, match=r"scores\.csv already exists; continue it with --resume"):
         run(False)
     with pytest.raises(ValueError, match="has the columns"):
         score_bokeh(BENCHMARKS["traced"], folder, BokehOptions(("none",), table, True))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deeplens_dof.evaluate.depth.measured_photos import DepthSet, load_sets, score, vertical_position
+from deeplens_dof.evaluate.depth.measured_photos import DepthSet, load_sets, score_set, vertical_position
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def step() -> DepthSet:
 
 
 def test_the_truth_scores_full_marks_whatever_its_scale(step):
-    scores = score(step, lambda rgb: (rgb[..., 0] > 0) * 7.0 + 3)
+    scores = score_set(step, lambda rgb: (rgb[..., 0] > 0) * 7.0 + 3)
     assert scores["spearman"] == pytest.approx(1)
     assert scores["absolute_relative"] == pytest.approx(0, abs=1e-6)
     assert scores["boundary_f1"] == pytest.approx(1)
@@ -22,18 +22,18 @@ def test_the_truth_scores_full_marks_whatever_its_scale(step):
 
 
 def test_the_opposite_scores_minus_one(step):
-    assert score(step, lambda rgb: 1.0 - rgb[..., 0] / 255)["spearman"] == pytest.approx(-1)
+    assert score_set(step, lambda rgb: 1.0 - rgb[..., 0] / 255)["spearman"] == pytest.approx(-1)
 
 
 def test_unknown_pixels_are_left_out(step):
     truth = step.inverse_depth.copy()
     truth[:30] = np.nan
-    scores = score(DepthSet("half", step.rgb, truth, True), lambda rgb: rgb[..., 0].astype(float))
+    scores = score_set(DepthSet("half", step.rgb, truth, True), lambda rgb: rgb[..., 0].astype(float))
     assert scores["pixels"] == 30 * 80
 
 
 def test_where_only_the_order_is_known_only_the_order_counts(step):
-    scores = score(
+    scores = score_set(
         DepthSet("order", step.rgb, step.inverse_depth, False), lambda rgb: rgb[..., 0].astype(float)
     )
     assert set(scores) == {"spearman", "pixels"}

@@ -54,7 +54,7 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
     from deeplens_dof.photo.codecs import png
     from deeplens_dof.photo.codecs.header import webp_is_lossless
     from deeplens_dof.photo.metadata import exif, icc, xmp
-    from deeplens_dof.photo.metadata.xmp_tree import tree
+    from deeplens_dof.photo.metadata.xmp_tree import parse_packet
     from deeplens_dof.photo.phone_depth.dynamic_depth import end_of_jpeg
     from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError
 
@@ -66,7 +66,7 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
         "photos": (_photo, (PhotoError,)),
         **depth_files,
         "XMP": (_xmp, ()),
-        "XMP as a tree": (tree, (xmp.PacketError,)),
+        "XMP as a tree": (parse_packet, (xmp.PacketError,)),
         "XMP in JPEG": (_extended_xmp, ()),
         "depth in XMP": (_depth_in_xmp, ()),
         "the end of a JPEG": (end_of_jpeg, (BrokenDepthError,)),

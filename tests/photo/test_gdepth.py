@@ -199,19 +199,19 @@ def test_packets_with_entities_are_not_read(doctype: str) -> None:
     packet = made.gdepth_packet(Data="&a;" if "ENTITY" in doctype else "AAAA")
     found = photo.read(made.jpeg(doctype.encode() + packet))
     assert (found.depth, found.xmp) == (None, None)
-    from deeplens_dof.photo.metadata.xmp_tree import tree
+    from deeplens_dof.photo.metadata.xmp_tree import parse_packet
 
     with pytest.raises(xmp.PacketError, match="document type or an entity"):
-        tree(doctype.encode() + packet)
+        parse_packet(doctype.encode() + packet)
 
 
 def test_a_packet_of_many_elements_or_levels_is_not_walked() -> None:
-    from deeplens_dof.photo.metadata.xmp_tree import tree
+    from deeplens_dof.photo.metadata.xmp_tree import parse_packet
 
     for body in ("<rdf:li/>" * 20_001, "<rdf:li>" * 65 + "</rdf:li>" * 65):
         packet = made.packet(body, Data="AAAA", Near="1", Far="2")
         with pytest.raises(xmp.PacketError, match="too many elements"):
-            tree(packet)
+            parse_packet(packet)
         assert photo.read(made.jpeg(packet)).depth is None
 
 

@@ -162,10 +162,10 @@ def test_folders_of_heic_photos_are_done(phone_file: Path) -> None:
 
 
 def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
-    from deeplens_dof.datasets.phone import LAYOUT
+    from deeplens_dof.datasets.phone import PHONE_LAYOUT
     from deeplens_dof.datasets.sample import DatasetError, SampleFiles
 
-    one = LAYOUT.read(SampleFiles("phone", "pug.heic", (phone_file,)))
+    one = PHONE_LAYOUT.read(SampleFiles("phone", "pug.heic", (phone_file,)))
     own = dl.read(phone_file).depth
     assert own is not None
     assert one.unit == "relative"
@@ -173,7 +173,7 @@ def test_the_training_reader_gives_the_same_depth(phone_file: Path) -> None:
     assert one.rgb.shape == (ROWS, COLUMNS, 3)
     dl.Photo(samples.picture()).save("plain.heic")
     with pytest.raises(DatasetError, match="holds no depth image"):
-        LAYOUT.read(SampleFiles("phone", "plain.heic", (Path("plain.heic"),)))
+        PHONE_LAYOUT.read(SampleFiles("phone", "plain.heic", (Path("plain.heic"),)))
 
 
 def test_the_service_says_where_the_depth_came_from(phone_file: Path, tmp_path: Path) -> None:

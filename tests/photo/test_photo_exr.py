@@ -203,7 +203,7 @@ def test_sizes_are_refused_from_the_header_before_decoding(monkeypatch: pytest.M
     with pytest.raises(PhotoError, match="100,000 x 100,000 px"):
         photo.read(bytes(data))
     few = Limits(max_pixels=500, max_side=100, max_bytes=10_000_000)
-    with pytest.raises(PhotoError, match="megapixels"):
+    with pytest.raises(PhotoError, match=r"expected at most [0-9,]+ pixels"):
         photo.read(Photo(light()).to_bytes(format="EXR"), limits=few)
 
 

@@ -13,7 +13,7 @@ import photo_samples as samples
 import pytest
 
 from deeplens_dof import photo
-from deeplens_dof.photo import Photo, PhotoError, write_atomically
+from deeplens_dof.photo import Photo, PhotoError, write_file
 
 PICTURE = Photo(samples.picture())
 
@@ -87,7 +87,7 @@ def test_a_failure_in_the_middle_leaves_the_old_file(problem: OSError, words: st
         raise problem
 
     with pytest.raises(PhotoError, match=words):
-        write_atomically(path, fails)
+        write_file(path, fails)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.png"]
 
@@ -98,7 +98,7 @@ def test_errors_of_the_writer_pass_through_and_leave_nothing(tmp_path: Path) -> 
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        write_atomically(tmp_path / "out.bin", fails)
+        write_file(tmp_path / "out.bin", fails)
     assert os.listdir(tmp_path) == []
 
 

@@ -251,6 +251,7 @@ def test_depth_that_is_none_is_refused_and_the_old_one_stays(client, photo) -> N
     is_problem(client.put(address, content=b"no"), 415, "PNG")
     is_problem(client.put(address, content=two_depths()[:120]), 422)
     is_problem(client.put(address, content=picture(240, 160, "PNG")), 422, "colour")
+    is_problem(client.put(address, content=picture(4001, 4, "PNG")), 413, "at most")  # the limits of a photo
     assert client.get(address).content == before
 
 

@@ -64,4 +64,4 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
     return np.asarray(values)
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)
+DIODE_LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

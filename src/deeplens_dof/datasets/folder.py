@@ -24,12 +24,18 @@ Tell = Callable[[str], None]
 
 # Kind -> layout, in the order in which a folder without a kind is tried.
 LAYOUTS: dict[str, Layout] = {
-    each.kind: each
-    for each in (
-        diode.LAYOUT, hrwsi.LAYOUT, megadepth.LAYOUT, plain.RGBD_LAYOUT, plain.MASKS_LAYOUT, plain.MATTES_LAYOUT,
-        nyuv2.LAYOUT, phone.LAYOUT,
+    layout.kind: layout
+    for layout in (
+        diode.DIODE_LAYOUT,
+        hrwsi.HRWSI_LAYOUT,
+        megadepth.MEGADEPTH_LAYOUT,
+        plain.RGBD_LAYOUT,
+        plain.MASKS_LAYOUT,
+        plain.MATTES_LAYOUT,
+        nyuv2.NYUV2_LAYOUT,
+        phone.PHONE_LAYOUT,
     )
-}  # fmt: skip
+}
 
 
 def _to_standard_error(sentence: str) -> None:
@@ -69,9 +75,9 @@ class Folder:
     def samples(self) -> Iterator[Sample]:
         """All samples in order."""
         for entry in self.entries:
-            one = self.read(entry)
-            if one is not None:
-                yield one
+            sample = self.read(entry)
+            if sample is not None:
+                yield sample
 
 
 def open_folder(
@@ -129,5 +135,5 @@ def _detected(path: Path) -> Layout:
             return layout
     kinds = "; ".join(f"{layout.kind}: {layout.expected}" for layout in LAYOUTS.values())
     raise DatasetError(
-        f"{path} is of no kind that is known: it holds {content_names(path)}; expected one of: {kinds}"
+        f"{path} is of no known kind: it holds {content_names(path)}; expected one of: {kinds}"
     )

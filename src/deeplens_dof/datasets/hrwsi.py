@@ -48,4 +48,4 @@ def _read(entry: SampleFiles) -> Sample:
     return sample(entry.name, read_rgb(photo), values, mask, "relative")
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)
+HRWSI_LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)

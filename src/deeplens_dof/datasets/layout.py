@@ -95,7 +95,7 @@ def paired(kind: str, root: Path, roles: Sequence[Role], shown: str = "") -> Fou
         for path in below(root / role.folder) if (root / role.folder).is_dir() else ():
             if path.suffix.lower() not in role.endings:
                 found.problems.append(
-                    f"{path} is foreign here, expected names ending in {', '.join(role.endings)}"
+                    f"{path} does not belong here, expected names ending in {', '.join(role.endings)}"
                 )
                 continue
             name = path.relative_to(root / role.folder).with_suffix("").as_posix()

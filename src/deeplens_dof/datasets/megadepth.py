@@ -66,4 +66,4 @@ def _read(entry: SampleFiles) -> Sample:
     return sample(entry.name, read_rgb(photo), inverse, known, "1/unit")
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)
+MEGADEPTH_LAYOUT = Layout(_KIND, _EXPECTED, lambda folder: bool(_roots(folder)), _find, _read)

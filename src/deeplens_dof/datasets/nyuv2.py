@@ -30,12 +30,8 @@ _EXPECTED = (
     "a .mat file with images, depths and rawDepths (nyu_depth_v2_labeled.mat), or rgb_N.jpg beside sync_depth_N.png "
     "(or N_colors.png beside N_depth.png) with 16-bit millimetres"
 )
-_CROP = (
-    45,
-    471,
-    41,
-    601,
-)  # rows and columns without the white frame of 640 x 480 pictures (Eigen et al. 2014)
+# Rows and columns inside the white frame of 640 x 480 pictures (Eigen et al. 2014).
+_CROP = (45, 471, 41, 601)
 
 
 def _marks(folder: Path) -> bool:
@@ -59,7 +55,7 @@ def _find(folder: Path) -> FoundSamples:
         found.entries.append(SampleFiles(_KIND, name, (photo, depth)))
     for path in below(folder):
         if path.suffix.lower() != ".mat" and path not in partners and not _is_photo(path):
-            found.problems.append(f"{path} is foreign here, expected {_EXPECTED}")
+            found.problems.append(f"{path} does not belong here, expected {_EXPECTED}")
     return found
 
 
@@ -112,7 +108,7 @@ def _read(entry: SampleFiles) -> Sample:
         with _opened(entry.paths[0]) as file:
             rgb = np.ascontiguousarray(np.asarray(file["images"][entry.index], np.uint8).transpose(2, 1, 0))
             metres = np.array(file["depths"][entry.index], np.float32).T
-            if "rawDepths" in file:  # `depths` has its holes painted in; what was not measured is no label
+            if "rawDepths" in file:  # holes of `depths` are inpainted; only measured pixels are labels
                 metres[np.asarray(file["rawDepths"][entry.index]).T <= 0] = 0
     else:
         rgb, codes = read_rgb(entry.paths[0]), read_codes(entry.paths[1])
@@ -131,4 +127,4 @@ def _without_frame(shape: tuple[int, ...]) -> Mask | None:
     return inside
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)
+NYUV2_LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

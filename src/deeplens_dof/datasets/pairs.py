@@ -89,4 +89,4 @@ def largest_coc_px(path: Path) -> float:
         with np.load(path) as kept:
             return float(np.abs(kept["coc_px"]).max())
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        return float(np.abs(read_pair(path).coc_px).max())  # says what is wrong
+        return float(np.abs(read_pair(path).coc_px).max())  # raises with the reason

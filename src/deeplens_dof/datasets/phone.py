@@ -26,7 +26,7 @@ def _find(folder: Path) -> FoundSamples:
         if path.suffix.lower() in (*HEIC, *JPEG):
             found.entries.append(SampleFiles(_KIND, path.relative_to(folder).as_posix(), (path,)))
         else:
-            found.problems.append(f"{path} is foreign here, expected {_EXPECTED}")
+            found.problems.append(f"{path} does not belong here, expected {_EXPECTED}")
     if any(entry.paths[0].suffix.lower() in HEIC for entry in found.entries):
         _check_pillow_heif(folder)
     return found
@@ -63,4 +63,4 @@ def _read_heic(name: str, path: Path) -> Sample:
     return sample(name, np.ascontiguousarray(photo.srgb8()), inverse.values, known, inverse.unit)
 
 
-LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)
+PHONE_LAYOUT = Layout(_KIND, _EXPECTED, _marks, _find, _read)

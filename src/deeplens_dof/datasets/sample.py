@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.imaging.aspect import aspects_differ
 from deeplens_dof.imaging.resize import resize_picture
 
 Picture = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 DepthUnit = Literal["1/m", "1/unit", "relative"]
-LARGEST_ASPECT_DIFFERENCE = 0.02
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
@@ -62,7 +62,7 @@ class Sample:
                 )
         values = self.inverse_depth[self.known]
         if not np.isfinite(values).all():
-            raise DatasetError(f"{self.name} has NaN or infinity where its depth is said to be known")
+            raise DatasetError(f"{self.name} has NaN or infinity where its depth is marked as known")
 
     @property
     def has_depth(self) -> bool:
@@ -97,9 +97,8 @@ def sample(
 
 def check_aspect(name: str, photo: tuple[int, int], other: tuple[int, int]) -> None:
     """Raises DatasetError when two sizes (height, width) cannot show the same frame."""
-    (height, width), (rows, columns) = photo, other
-    ideal = rows * width / max(height, 1)
-    if abs(columns - ideal) > max(1.0, LARGEST_ASPECT_DIFFERENCE * ideal):
+    if aspects_differ(photo, other):
+        (height, width), (rows, columns) = photo, other
         raise DatasetError(
             f"{name} has a photo of {width} x {height} px and a map of {columns} x {rows} px: their aspects differ "
             "by more than 2 %, so they do not show the same frame"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from deeplens_dof.imaging.aspect import aspects_differ
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
 # tools/figures/make_phone_sheet.py --limits measures where these lie.
 LEAST_LONG_SIDE_PX = 160
 LEAST_LEVELS = 16
-LARGEST_ASPECT_DIFFERENCE = 0.02
 
 
 def flaw(depth: InverseDepth, height: int, width: int) -> str | None:
@@ -17,7 +17,7 @@ def flaw(depth: InverseDepth, height: int, width: int) -> str | None:
     rows, columns = depth.shape
     if max(rows, columns) < min(LEAST_LONG_SIDE_PX, max(height, width)):
         return f"is only {columns} x {rows} px"
-    if abs(columns * height / (rows * width) - 1) > LARGEST_ASPECT_DIFFERENCE:
+    if aspects_differ((height, width), depth.shape):
         return f"is {columns} x {rows} px, of another aspect than the photo"
     low, high = np.percentile(depth.values, (0.5, 99.5))
     if not high > low:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.point_cloud import write_point_cloud
+from deeplens_dof.imaging.aspect import aspects_differ
 from deeplens_dof.optics.inverse_depth import InverseDepth, Unit
 from deeplens_dof.photo.codecs.formats import SIGNATURE_BYTES
 from deeplens_dof.photo.codecs.samples import (
@@ -154,9 +155,8 @@ def fit_to(
     """
     if depth.shape == (height, width):
         return depth
-    rows, columns = depth.shape
-    ideal = rows * width / height
-    if abs(columns - ideal) > max(1.0, 0.02 * ideal) and abs(rows - columns * height / width) > 1.0:
+    if aspects_differ((height, width), depth.shape):
+        rows, columns = depth.shape
         raise ValueError(
             f"the depth map is {columns} x {rows} pixels and the photo {width} x {height}: their aspects "
             "differ by more than 2 %, so they do not show the same frame; crop or export the depth again"

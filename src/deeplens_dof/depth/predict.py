@@ -110,9 +110,8 @@ def network_size(height: int, width: int, model: Model) -> tuple[int, int]:
 
 def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tuple[Map, Map | None]:
     """Inverse depth (h, w) in the network's own scale, and the matte or None, of a picture of `network_size`."""
-    picture = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(
-        255
-    )  # (1, 3, H, W)
+    planes = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
+    picture = planes / np.float32(255)
     session = open_session(MODEL if model is MODELS[MODEL] else model, threads)
     wanted = [model.output_name]
     if gives_a_matte(model, session):
@@ -124,7 +123,7 @@ def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tu
 
 def gives_a_matte(model: Model, session: Session) -> bool:
     """Whether the network has an output for the subject's matte."""
-    return model.matte_name in {each.name for each in session.get_outputs()}
+    return model.matte_name in {output.name for output in session.get_outputs()}
 
 
 def _check(rgb: npt.NDArray[Any]) -> None:

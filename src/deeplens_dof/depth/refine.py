@@ -19,15 +19,13 @@ from deeplens_dof.runtime.threads import for_bands
 Map = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 
-_COLOUR_SIGMA = 20.0  # sRGB codes: how far apart two colours of one thing may be
-_STEP = (
-    0.08,
-    0.18,
-)  # of the depth range: below the first it is left alone, above the second it is sharpened fully
-_SLOPE = (1.3, 1.7)  # depth range in a window twice as large: a pure step gives 1, a plane 2
-_MATTE_WEIGHT = 0.75  # of a matte that tells the sides of a step apart without doubt, beside colour and prior
-_FEW = 1.0  # times the coarse size: a picture no larger than the map has nothing finer to tell
-_WIDE_WINDOW_PX = 8  # beyond this radius every second witness is asked
+_COLOUR_SIGMA = 20.0  # sRGB codes by which colours of one object differ
+# Height of a step as a share of the depth range: left alone below the first, sharpened fully above the second.
+_STEP = (0.08, 0.18)
+_SLOPE = (1.3, 1.7)  # range in a window twice as large over that in the window: 1 for a step, 2 for a plane
+_MATTE_WEIGHT = 0.75  # of a matte that clearly separates the sides of a step, against colour and prior
+_FEW = 1.0  # times the coarse size: a picture no larger than the map has no finer edges
+_WIDE_WINDOW_PX = 8  # beyond this radius every second pixel counts as evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numba import njit
 Map = npt.NDArray[np.float32]
 
 COLOUR_STEP = 16  # squared sRGB distances (codes squared) per entry of the affinity table
-_FLOOR = 0.05  # affinity of colours that have nothing in common: bounds what colour alone may decide
+_FLOOR = 0.05  # affinity of unrelated colours: bounds the influence of colour alone
 
 
 @njit(nogil=True, cache=True)

@@ -216,7 +216,7 @@ def maximum_filter(values: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
     lowest: Any = False if values.dtype == np.bool_ else -np.inf
     for axis in (0, 1):
         count = values.shape[axis]
-        margin = [(radius, radius) if axis == each else (0, 0) for each in (0, 1)]
+        margin = [(radius, radius) if axis == other else (0, 0) for other in (0, 1)]
         swept = np.moveaxis(np.pad(values, margin, constant_values=lowest), axis, 0)
         span = 1  # pixels that a value of `swept` stands for
         while 2 * span <= size:
@@ -229,7 +229,7 @@ def maximum_filter(values: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
 def _smoothed(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     radius = len(weights) // 2
     for axis in (0, 1):
-        margin = [(radius, radius) if axis == each else (0, 0) for each in (0, 1)]
+        margin = [(radius, radius) if axis == other else (0, 0) for other in (0, 1)]
         padded = np.moveaxis(np.pad(values, margin, mode="symmetric"), axis, 0)
         total = np.zeros_like(padded[: len(padded) - 2 * radius])
         for place, weight in enumerate(weights):

@@ -1,6 +1,6 @@
 """Picture files to photos and back."""
 
-from deeplens_dof.photo.atomic import write_atomically
+from deeplens_dof.photo.atomic import write_file
 from deeplens_dof.photo.contents import Compression
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
@@ -22,5 +22,5 @@ __all__ = [
     "check_embedding",
     "read",
     "untouched",
-    "write_atomically",
+    "write_file",
 ]

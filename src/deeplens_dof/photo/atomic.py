@@ -11,7 +11,7 @@ from deeplens_dof.runtime import atomic_write
 from deeplens_dof.runtime.errors import reason, shown
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
     """As `runtime.atomic_write.write_atomically`, but raises PhotoError, one sentence, instead of OSError."""
     try:
         atomic_write.write_atomically(path, write)

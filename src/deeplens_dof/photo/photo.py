@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.photo.atomic import write_atomically
+from deeplens_dof.photo.atomic import write_file
 from deeplens_dof.photo.bit_depth import alpha_as, rounded_to_8_bits
 from deeplens_dof.photo.codecs import formats
 from deeplens_dof.photo.contents import Compression, Contents, Pixels
@@ -164,7 +164,7 @@ class Photo:
         """
         form = formats.by_suffix(path) if format is None else formats.by_name(format)
         data = file_bytes(self._contents(strip_metadata, settings), form, quality, shown(path))
-        write_atomically(path, lambda file: _write_all(file, data))
+        write_file(path, lambda file: _write_all(file, data))
 
     def to_bytes(
         self,

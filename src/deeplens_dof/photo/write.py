@@ -98,9 +98,8 @@ def _avif(contents: Contents, quality: int | None) -> bytes:
         "speed": 8,
     }
     options |= _metadata(contents)
-    if (
-        contents.exif is not None
-    ):  # Pillow parses it, and would lay it out anew by itself to take the orientation out
+    if contents.exif is not None:
+        # Pillow would otherwise write it anew itself, to remove the orientation.
         options["exif"] = exif.relaid(contents.exif)
     return _by_pillow(contents, "AVIF", options)
 

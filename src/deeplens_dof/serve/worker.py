@@ -113,7 +113,7 @@ def analyse_photo(
     """
     photo = state.photo(files)
     state.opened = None
-    found = analyse(photo, _read_depth(depth, photo) if isinstance(depth, Path) else depth)
+    found = analyse(photo, _read_depth(state, depth, photo) if isinstance(depth, Path) else depth)
     facts = {
         "subject": found.subject,
         "subject_confidence": round(found.subject_confidence, 3),
@@ -187,7 +187,8 @@ def repair_depth(
     before = replace(files, version=files.version - 1)
     scene = state.scene(before, "preview")
     first = files.depth(first=True)
-    given = read_depth_file(file, max_pixels=first.values.size, untagged=files.scale())
+    limits = state.limits.for_photos()
+    given = read_depth_file(file, first.values.size, limits=limits, untagged=files.scale())
     small, scale = scene.inverse_depth.shape, None
     if given.shape != first.shape and given.shape == small and given.unit == first.unit:
         scale = files.scale()
@@ -217,8 +218,8 @@ def forget(state: WorkerState, on_progress: OnProgress, id: str) -> None:
         state.opened = None
 
 
-def _read_depth(file: Path, photo: Photo) -> InverseDepth:
-    return read_depth_file(file, max_pixels=photo.width * photo.height)
+def _read_depth(state: WorkerState, file: Path, photo: Photo) -> InverseDepth:
+    return read_depth_file(file, photo.width * photo.height, limits=state.limits.for_photos())
 
 
 def _repaired(first: InverseDepth, given: InverseDepth, scale: Scale) -> InverseDepth:

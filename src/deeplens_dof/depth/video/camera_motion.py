@@ -33,7 +33,7 @@ def camera_motion(now: Map, before: Map) -> Affine:
     for level in _LEVELS_PX:
         scale = min(1.0, level / long_px)
         size = max(8, round(height * scale)), max(8, round(width * scale))
-        a, b = (resize(each, *size).astype(np.float64) for each in (now, before))
+        a, b = (resize(picture, *size).astype(np.float64) for picture in (now, before))
         x, y = points(*size)
         slopes = np.gradient(b, axis=1), np.gradient(b, axis=0)
         for _ in range(_STEPS):
@@ -52,7 +52,7 @@ def camera_motion(now: Map, before: Map) -> Affine:
                 break
         differences = [
             float(np.abs(off[use]).mean()) if use.any() else 255.0
-            for off, use, _ in (_difference(a, b, each, x, y) for each in (STILL, motion))
+            for off, use, _ in (_difference(a, b, candidate, x, y) for candidate in (STILL, motion))
         ]
     if np.abs(motion - STILL).max() > _LARGEST or differences[1] > _BETTER * differences[0]:
         return STILL
@@ -72,7 +72,7 @@ def moved(motion: Affine, shape: tuple[int, int]) -> tuple[npt.NDArray[np.intp],
 def largest_px(motion: Affine, shape: tuple[int, int]) -> float:
     """Largest displacement of a corner, in px."""
     height, width = shape
-    x, y = (each[:: max(1, height - 1), :: max(1, width - 1)] for each in points(height, width))
+    x, y = (axis[:: max(1, height - 1), :: max(1, width - 1)] for axis in points(height, width))
     u, v = _places(motion, x, y, shape)
     still_u, still_v = _places(STILL, x, y, shape)
     return float(np.hypot(u - still_u, v - still_v).max())

@@ -13,11 +13,11 @@ Map = npt.NDArray[np.float32]
 Point = tuple[float, float]
 
 _LONG_SIDE_PX = 128
-_REACH = 0.08  # of the long side: how far the thing may go from one frame to the next
+_REACH = 0.08  # largest motion from one frame to the next, in long sides
 _DEPTH_REACH = 0.06  # of the depth range
 _MATTE_SHARE = 0.9
-_LOST = 0.2  # of the thing's first weight: covered, or out of the picture
-_EASE = 0.5  # of what the depth has changed is followed in each frame
+_LOST = 0.2  # share of the initial weight below which the subject is covered or gone
+_EASE = 0.5  # share of a change of depth that each frame follows
 _STEPS = 30
 
 
@@ -33,9 +33,8 @@ class FollowedFocus:
         self.point: Point = (0.5, 0.5)
         self._place = np.zeros(3)  # x and y in long sides, inverse depth
         self._reach = np.ones(3)
-        self._drift = np.zeros(
-            3
-        )  # of a step in a frame that stands still: where the cloud has no middle it creeps
+        # The step in a static frame: a cloud without a centre creeps.
+        self._drift = np.zeros(3)
         self._weight = 0.0
         self._first = (0.0, 0.0)  # depth of the focus and of the cloud's middle
 

@@ -35,7 +35,7 @@ _OTHERS = (
     ".png",
     ".jpg",
     ".blend",
-)  # what may lie beside: previews, notes, the scene itself
+)  # other expected files: previews, notes, the scene itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ def read_info(path: Path) -> Info:
     wanted = ("resolution_x", "resolution_y", "focus_distances", "blur_parameters")
     missing = [key for key in wanted if not isinstance(facts, dict) or key not in facts]
     if missing:
-        raise ValueError(f"{path} does not say {', '.join(missing)}; copy it again")
+        raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again")
     numbers = [facts[key] for key in wanted[:2]] + [*_listed(facts, wanted[2]), *_listed(facts, wanted[3])]
-    if not all(_is_above_0(each) for each in numbers):
-        raise ValueError(f"{path} has {', '.join(wanted)} that are no numbers above 0; copy it again")
+    if not all(_is_above_0(number) for number in numbers):
+        raise ValueError(f"{path} has {', '.join(wanted)} that are not numbers above 0; copy it again")
     return Info(
         int(facts["resolution_x"]),
         int(facts["resolution_y"]),
@@ -77,7 +77,7 @@ def as_displayed(linear: Floats) -> Floats:
     return np.clip(np.maximum(linear, 0) ** np.float32(1 / GAMMA), 0, 1).astype(np.float32)
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All pictures of all scenes in the folder."""
     entries: list[BenchmarkEntry] = []
     problems: list[str] = []
@@ -103,7 +103,7 @@ def listing(folder: Path) -> Listing:
                 or path in _inputs(info_file.parent)
             ):
                 continue
-            problems.append(f"{path} is foreign here, expected pictures that info.json tells of")
+            problems.append(f"{path} does not belong here, expected pictures that info.json tells of")
         for level in range(len(info.blur_parameters)):
             for focus in range(len(info.focus_distances)):
                 if (level, focus) not in found:
@@ -118,10 +118,10 @@ def _entry(folder: Path, info: Info, level: int, focus: int) -> BenchmarkEntry:
     def read() -> Case:
         rgb, depth_m = _scene(folder)
         truth = read_exr_rgb(path)
-        for each in (rgb, depth_m, truth):
-            if each.shape[:2] != (info.height, info.width):
+        for plane in (rgb, depth_m, truth):
+            if plane.shape[:2] != (info.height, info.width):
                 raise ValueError(
-                    f"{path} or what it belongs to has {each.shape[1]} x {each.shape[0]} pixels, expected "
+                    f"{path} or what it belongs to has {plane.shape[1]} x {plane.shape[0]} pixels, expected "
                     f"{info.width} x {info.height} as info.json says"
                 )
         return Case(rgb, coc_px(depth_m, info, level, focus), as_displayed(truth))
@@ -168,7 +168,7 @@ BLB = Benchmark(
     layout="SCENE/info.json, an all-in-focus EXR, a depth EXR and bokeh_00_00.exr and so on",
     measures=("psnr", "ssim"),
     protocol="x ** (1/2.2), clipped to 0..1; PSNR; SSIM with a Gaussian window of 11, sigma 1.5; true depth",
-    listing=listing,
+    listing=_listing,
     show=as_displayed,
     score=_score,
     peak=1,

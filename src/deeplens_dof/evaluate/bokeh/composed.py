@@ -24,7 +24,7 @@ SEED, COUNT = 2, 200  # of the synthetic benchmark: held-out pairs 0 .. COUNT - 
 MADE = {
     "seed": SEED,
     "held_out": True,
-}  # what the facts of its pairs say, beside the version of the generator
+}  # required facts of its pairs, besides the version of the generator
 _CLIPPED, _LINEAR = "8-bit input", "linear input"
 SLIGHT_PX = 7.0  # blur up to which `paper` was trained; scored apart, too
 PROTOCOL = (

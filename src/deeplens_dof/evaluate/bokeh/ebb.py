@@ -26,7 +26,7 @@ from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
 MOST_SEARCHED = 1 / 10  # of the picture's width: CoC radius over the whole depth
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All pairs. Problems are photos without a partner or a focus point. Raises ValueError or OSError for a bad focus.csv."""
     originals, truths = (_photos(folder / part) for part in ("original", "bokeh"))
     if not originals:
@@ -47,11 +47,11 @@ def listing(folder: Path) -> Listing:
             entries.append(_entry(name, originals[name], truths[name], focus[name]))
     for part in ("original", "bokeh"):
         foreign = [path for path in _files(folder / part) if path.suffix.lower() not in PHOTO_SUFFIXES]
-        problems.extend(f"{path} is foreign here, expected photos" for path in foreign)
+        problems.extend(f"{path} does not belong here, expected photos" for path in foreign)
     return Listing(entries, problems)
 
 
-def score(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
+def score_displayed(picture: npt.NDArray[np.uint8], case: Case) -> dict[str, float]:
     """PSNR and SSIM of two uint8 sRGB pictures."""
     return {"psnr": psnr(picture, case.truth, 255), "ssim": ssim(picture, case.truth, 255)}
 
@@ -87,8 +87,8 @@ EBB = Benchmark(
     measures=("psnr", "ssim", "blur_px"),
     protocol="8-bit sRGB; predicted depth, focus labelled by hand, blur searched per picture and renderer for the best "
     "SSIM (Gaussian window of 11, sigma 1.5)",
-    listing=listing,
+    listing=_listing,
     show=linear_to_srgb,
-    score=score,
+    score=score_displayed,
     peak=255,
 )

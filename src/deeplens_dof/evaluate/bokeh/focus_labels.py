@@ -15,7 +15,7 @@ def read_focus_labels(path: Path) -> dict[str, tuple[float, float]]:
         with path.open(encoding="utf-8", newline="") as stream:
             header, *lines = list(csv.reader(stream)) or [[]]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text ({error}); write it again") from error
+        raise ValueError(f"{path} is not text ({error}); write it again") from error
     if [cell.strip() for cell in header] != _HEADER:
         raise ValueError(f"{path} begins with {','.join(header)!r}, expected {','.join(_HEADER)!r}")
     found = {}

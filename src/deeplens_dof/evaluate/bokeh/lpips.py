@@ -33,7 +33,7 @@ class Lpips:
         inputs = self._session.get_inputs()
         if len(inputs) != 2:
             raise ValueError(f"{path.name} takes {len(inputs)} inputs, expected two pictures")
-        self._inputs = [each.name for each in inputs]
+        self._inputs = [found.name for found in inputs]
 
     def distance(self, a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
         """Distance of two displayed pictures (H, W, 3), 0..peak. Raises ValueError when the network rejects them."""

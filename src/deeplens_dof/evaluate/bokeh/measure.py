@@ -28,13 +28,12 @@ from deeplens_dof.pipeline import restored
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
-NONE = "none"  # the renderer that gives the input back
+NONE = "none"  # the renderer that returns its input
 # After a renderer's name: clipped highlights are reconstructed before the blur, as in a photo.
 WITH_LIGHT = "+light"
-LEAST_SEARCHED = (
-    1 / 500
-)  # of the picture's width: blur over the whole depth, the least that is tried beside none
-TRIED, REFINED = 7, 6  # blurs tried over the whole range, then between the best one's neighbours
+# The smallest blur over the whole depth that the search tries besides none, as a share of the picture's width.
+LEAST_SEARCHED = 1 / 500
+TRIED, REFINED = 7, 6  # blurs over the whole range, then between the neighbours of the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def measure(run: BenchmarkRun) -> list[Row]:
         run.tell(f"{run.benchmark.name}: {entry.name} ({number} of {len(chosen)})")
         rows.extend(_rows(run, entry))
     if not rows:
-        raise ValueError(f"not one picture of {run.folder} could be scored; the sentences before say why")
+        raise ValueError(f"no picture of {run.folder} could be scored; see the messages above")
     return rows
 
 

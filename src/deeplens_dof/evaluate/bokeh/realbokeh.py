@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeplens_dof.evaluate.bokeh.ebb import score
+from deeplens_dof.evaluate.bokeh.ebb import score_displayed
 from deeplens_dof.evaluate.bokeh.focus_labels import FILE, read_focus_labels
 from deeplens_dof.evaluate.bokeh.measure import Benchmark, BenchmarkEntry, Case, Listing
 from deeplens_dof.evaluate.bokeh.pictures import read_json, read_srgb
@@ -48,15 +48,15 @@ def read_shots(path: Path) -> Shots:
         and isinstance(images, list)
         and isinstance(numbers, list)
         and len(images) == len(numbers) > 0
-        and all(isinstance(each, str) for each in images)
+        and all(isinstance(image, str) for image in images)
     ):
         raise ValueError(
             f"{path} names no source_image and target_images with as many target_avs; copy it again"
         )
-    return Shots(source, tuple(zip(images, (_f_number(path, each) for each in numbers), strict=True)))
+    return Shots(source, tuple(zip(images, (_f_number(path, number) for number in numbers), strict=True)))
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All ground truth of all scenes. Raises ValueError or OSError for a bad focus.csv."""
     home = folder if (folder / "metadata").is_dir() else folder / "test"
     focus = read_focus_labels(home / FILE) if (home / FILE).is_file() else {}
@@ -133,9 +133,9 @@ REALBOKEH = Benchmark(
     measures=("psnr", "ssim"),
     protocol="8-bit sRGB; PSNR, and SSIM with a Gaussian window of 11, sigma 1.5, as torchmetrics has them; predicted "
     "depth, the real f-number",
-    listing=listing,
+    listing=_listing,
     show=_shown,
-    score=score,
+    score=score_displayed,
     peak=255,
     overall=True,
 )

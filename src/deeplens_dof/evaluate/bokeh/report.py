@@ -40,9 +40,9 @@ def bokeh_report(run: BenchmarkRun, rows: Iterable[Row], notes: Iterable[str] = 
     means = []
     for group, some in sets.items():
         for name in run.renderers:
-            each = [row for row in some if row.renderer == name]
-            if each:
-                means.append({"set": group, "method": name, "samples": len(each)} | _means(each))
+            own = [row for row in some if row.renderer == name]
+            if own:
+                means.append({"set": group, "method": name, "samples": len(own)} | _means(own))
     lpips = None if run.lpips is None else {"file": run.lpips.name, "sha256": run.lpips.sha256}
     return {
         "benchmark": run.benchmark.name,
@@ -67,9 +67,9 @@ def _means(rows: list[Row]) -> dict[str, Any]:
         for name, value in row.scores.items():
             if value is not None:
                 found.setdefault(name, []).append(value)
-    each = [{"picture": row.picture} | row.scores for row in rows]
+    pictures = [{"picture": row.picture} | row.scores for row in rows]
     means = {name: statistics.fmean(values) for name, values in found.items()}
-    return means | {"seconds": statistics.median(found["seconds"]), "each": each}
+    return means | {"seconds": statistics.median(found["seconds"]), "each": pictures}
 
 
 def bokeh_markdown(report: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from deeplens_dof.evaluate.bokeh.score_table import ScoreTable
 from deeplens_dof.evaluate.bokeh.traced import TRACED
 
 BENCHMARKS: dict[str, Benchmark] = {
-    each.name: each for each in (BLB, EBB, REALBOKEH, TRACED, PAIRS, SYNTHETIC)
+    benchmark.name: benchmark for benchmark in (BLB, EBB, REALBOKEH, TRACED, PAIRS, SYNTHETIC)
 }
 
 

@@ -44,7 +44,7 @@ class ScoreTable:
         if path.exists():
             if not resume:
                 raise ValueError(
-                    f"{path} is there already; go on with it by --resume, or name another file with --csv"
+                    f"{path} already exists; continue it with --resume, or name another file with --csv"
                 )
             for row in self._read():
                 if all(row.scores[name] is not None for name in needed):
@@ -53,7 +53,7 @@ class ScoreTable:
         write_atomically(path, lambda file: file.write(text.encode()))
 
     def rows(self) -> list[Row]:
-        return [row for each in self._rows.values() for row in each.values()]
+        return [row for rows in self._rows.values() for row in rows.values()]
 
     def rows_of(self, picture: str) -> dict[str, Row]:
         """The rows of a picture, by renderer."""

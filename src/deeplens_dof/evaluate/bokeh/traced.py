@@ -52,19 +52,19 @@ def truths(levels: set[int], folder: Path, scenes: set[str] | None = None) -> It
                 yield _truth(meta_file.parent, facts)
 
 
-def score(picture: Picture, each: Truth | Case) -> dict[str, float]:
+def score_traced(picture: Picture, case: Truth | Case) -> dict[str, float]:
     """PSNR in dB and SSIM of a uint8 sRGB picture, overall and in the band around occlusion edges."""
-    per_pixel = ssim_map(picture, each.truth, 255, "uniform")
-    band = edge_band(each.coc_px) if each.band is None else each.band
+    per_pixel = ssim_map(picture, case.truth, 255, "uniform")
+    band = edge_band(case.coc_px) if case.band is None else case.band
     return {
-        "psnr": round(psnr(picture, each.truth, 255), 3),
-        "edge": round(psnr(picture, each.truth, 255, band), 3),
-        "ssim": round(ssim(picture, each.truth, 255, "uniform"), 5),
+        "psnr": round(psnr(picture, case.truth, 255), 3),
+        "edge": round(psnr(picture, case.truth, 255, band), 3),
+        "ssim": round(ssim(picture, case.truth, 255, "uniform"), 5),
         "edge_ssim": round(float(per_pixel[band].mean()), 5) if band.any() else math.nan,
     }
 
 
-def listing(folder: Path) -> Listing:
+def _listing(folder: Path) -> Listing:
     """All pictures of all scenes; problems are missing scenes and pictures."""
     entries, problems = [], []
     for meta_file in sorted(folder.glob("*/meta.json")):
@@ -84,8 +84,8 @@ def listing(folder: Path) -> Listing:
 
 def _entry(folder: Path, facts: dict[str, Any]) -> BenchmarkEntry:
     def read() -> Case:
-        each = _truth(folder, facts)
-        return Case(each.rgb, each.coc_px, each.truth, band=each.band)
+        found = _truth(folder, facts)
+        return Case(found.rgb, found.coc_px, found.truth, band=found.band)
 
     return BenchmarkEntry(f"{folder.name}/{Path(facts['name']).stem}", f"L{facts['level']}", read)
 
@@ -95,8 +95,8 @@ def _images(meta_file: Path) -> list[dict[str, Any]]:
     wanted = {"name": str, "level": int, "focus": int, "K": (int, float), "disp_focus": (int, float)}
     images = meta.get("images") if isinstance(meta, dict) else None
     if not isinstance(images, list) or not all(
-        isinstance(each, dict) and all(isinstance(each.get(key), kind) for key, kind in wanted.items())  # type: ignore[arg-type]
-        for each in images
+        isinstance(image, dict) and all(isinstance(image.get(key), kind) for key, kind in wanted.items())  # type: ignore[arg-type]
+        for image in images
     ):
         raise ValueError(f"{meta_file} names no images with {', '.join(wanted)}; copy it again")
     return images
@@ -132,9 +132,9 @@ TRACED = Benchmark(
     layout="SCENE/meta.json, aif.png, disp.npz and L1_F1.png and so on",
     measures=("psnr", "edge", "ssim", "edge_ssim"),
     protocol="8-bit sRGB; SSIM with a uniform window of 7; edge: within the circle of confusion of an occlusion edge",
-    listing=listing,
+    listing=_listing,
     show=linear_to_srgb,
-    score=score,
+    score=score_traced,
     peak=255,
     overall=True,
 )

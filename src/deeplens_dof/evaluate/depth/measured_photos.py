@@ -61,7 +61,7 @@ def load_sets(folder: Path = CACHE) -> list[DepthSet]:
     return found
 
 
-def score(item: DepthSet, predict: Predictor) -> dict[str, Any]:
+def score_set(item: DepthSet, predict: Predictor) -> dict[str, Any]:
     """Scores of one predictor on one photo; the prediction is resized to the ground truth by area.
 
     Rank correlation includes pixels at infinity (0), relative errors exclude them.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from deeplens_dof.datasets.folder import Tell
 from deeplens_dof.evaluate.depth.matte import LONG_SIDE_PX, is_one_clear_subject, matte_scores
-from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score
+from deeplens_dof.evaluate.depth.measured_photos import DepthSet, Picture, Predictor, score_set
 from deeplens_dof.evaluate.markdown import cell, table
 from deeplens_dof.imaging.resize import resize
 
@@ -50,16 +50,16 @@ def depth_rows(
         tell(f"{group}: {item.name} ({number})")
         try:
             rows = {
-                name: {"sample": item.name} | score(item, predict) for name, predict in predictors.items()
+                name: {"sample": item.name} | score_set(item, predict) for name, predict in predictors.items()
             }
         except ValueError as error:
             tell(f"skipped: {item.name}: {error}")
             continue
         for name, row in rows.items():
             scored[name].append(row)
-    for name, each in scored.items():
-        if each:
-            yield {"set": group, "method": name} | _summary(each)
+    for name, scores in scored.items():
+        if scores:
+            yield {"set": group, "method": name} | _summary(scores)
 
 
 def matte_row(
@@ -73,7 +73,7 @@ def matte_row(
     `clear_*`: samples with one clear subject in the ground truth; `focus_inside` is the share of those whose default focus
     lies in it.
     """
-    each = []
+    scores = []
     for name, rgb, truth in samples:
         tell(f"{group}: matte of {name}")
         scale = min(1.0, LONG_SIDE_PX / max(rgb.shape[:2]))
@@ -84,11 +84,11 @@ def matte_row(
         x, y = subject.focus
         inside = bool(true[min(size[0] - 1, int(y * size[0])), min(size[1] - 1, int(x * size[1]))] > 0.5)
         about = {"sample": name, "clear": is_one_clear_subject(true), "focus_inside": inside}
-        each.append(about | asdict(matte_scores(ours, true)))
-    if not each:
+        scores.append(about | asdict(matte_scores(ours, true)))
+    if not scores:
         return None
-    row = {"set": group, "long_side_px": LONG_SIDE_PX} | _summary(each)
-    clear: list[Any] = [entry for entry in each if entry["clear"]]
+    row = {"set": group, "long_side_px": LONG_SIDE_PX} | _summary(scores)
+    clear: list[Any] = [entry for entry in scores if entry["clear"]]
     means = {
         name: statistics.fmean(entry[of] for entry in clear) if clear else None
         for name, of in (("clear_iou", "iou"), ("focus_inside", "focus_inside"))
@@ -96,13 +96,13 @@ def matte_row(
     return row | {"clear": len(clear)} | means
 
 
-def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(scores: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean, and median in `median`, of every measure that all samples have."""
-    names = [name for name, value in each[0].items() if isinstance(value, float)]
-    shared = [name for name in names if all(name in entry for entry in each)]
-    means: dict[str, float] = {name: statistics.fmean(entry[name] for entry in each) for name in shared}
-    medians = {name: statistics.median(entry[name] for entry in each) for name in shared}
-    return {"samples": len(each), **means, "median": medians, "each": each}
+    names = [name for name, value in scores[0].items() if isinstance(value, float)]
+    shared = [name for name in names if all(name in entry for entry in scores)]
+    means: dict[str, float] = {name: statistics.fmean(entry[name] for entry in scores) for name in shared}
+    medians = {name: statistics.median(entry[name] for entry in scores) for name in shared}
+    return {"samples": len(scores), **means, "median": medians, "each": scores}
 
 
 def markdown(report: Mapping[str, Any]) -> str:

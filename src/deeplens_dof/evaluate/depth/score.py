@@ -84,8 +84,10 @@ def score_depth(wanted: DepthOptions) -> dict[str, Any]:
     if not has_matte:
         notes.append(f"The network {Path(wanted.model.file).name} gives no matte, so that none is scored.")
     elif wanted.teacher and (wanted.photos or not wanted.folders):
-        taught = _taught_photos(wanted, wanted.teacher, tell, notes)
-        row = matte_row("U2-Net's mattes", taught, matte, tell) if taught is not None else None
+        teacher_mattes = _teacher_mattes(wanted, wanted.teacher, tell, notes)
+        row = (
+            matte_row("U2-Net's mattes", teacher_mattes, matte, tell) if teacher_mattes is not None else None
+        )
         mattes.extend([row] if row else [])
     model = {"file": Path(wanted.model.file).name, "sha256": wanted.model.sha256}
     return {"model": model, "depth": depth, "matte": mattes, "notes": notes}
@@ -119,12 +121,11 @@ def _measured(named: str, wanted: DepthOptions, tell: Tell) -> _Group:
 
     def samples() -> Iterator[DepthSet]:
         for entry in subsample(folder.entries, wanted.limit):
-            one = folder.read(entry)
-            if one is not None:
-                truth = np.where(one.known, one.inverse_depth.astype(np.float64), np.nan)
-                yield DepthSet(
-                    one.name, one.rgb, truth.astype(np.float64), one.unit != "relative", one.subject
-                )
+            sample = folder.read(entry)
+            if sample is not None:
+                truth = np.where(sample.known, sample.inverse_depth.astype(np.float64), np.nan)
+                ratios_known = sample.unit != "relative"
+                yield DepthSet(sample.name, sample.rgb, truth, ratios_known, sample.subject)
 
     return _Group(
         f"{folder.layout.kind} {folder.path.name}", samples, folder.layout.kind in ("rgbd", "masks", "mattes")
@@ -152,7 +153,7 @@ def _frames(folder: Path, wanted: DepthOptions, tell: Tell) -> _Group:
     return _Group(f"frames of {folder.name}", samples, True)
 
 
-def _taught_photos(
+def _teacher_mattes(
     wanted: DepthOptions, make_teacher: Callable[[], Any], tell: Tell, notes: list[str]
 ) -> Iterator[tuple[str, Picture, npt.NDArray[np.float32]]] | None:
     """(name, photo, U2-Net's matte) of held-out photos; None, with a note, without the teacher."""

@@ -81,8 +81,8 @@ def picture_channels(names: tuple[str, ...]) -> dict[str, str]:
     for wanted in (("R", "G", "B"), ("Y",)):
         for layer in layers:
             there = {n.rpartition(".")[2].upper(): n for n in names if n.rpartition(".")[0] == layer}
-            if all(each in there for each in wanted) and not {"RY", "BY"} & set(there):
-                return {each: there[each] for each in (*wanted, "A") if each in there}
+            if all(role in there for role in wanted) and not {"RY", "BY"} & set(there):
+                return {role: there[role] for role in (*wanted, "A") if role in there}
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     raise ValueError(f"its channels are {shown or 'none'}, expected R, G and B, or Y")
 
@@ -96,7 +96,7 @@ def decode_exr(data: bytes, name: str) -> Decoded:
     if head.deep:
         raise PhotoError(f"{name} is an EXR of deep samples, expected one colour a pixel; flatten it first")
     stored = stored_samples(data, ".exr", "float", _span)
-    place = {role: stored.channels.index(each) for role, each in picture_channels(stored.channels).items()}
+    place = {role: stored.channels.index(name) for role, name in picture_channels(stored.channels).items()}
     order = list(place.values())
     samples: npt.NDArray[np.float32] = stored.samples
     if order != list(range(samples.shape[2])):
@@ -136,7 +136,7 @@ def exr_bytes(contents: Contents) -> bytes:
 
 def _span(names: tuple[str, ...]) -> tuple[int, int]:
     """Index of the picture's first channel, and of the one after its last."""
-    used = [names.index(each) for each in picture_channels(names).values()]
+    used = [names.index(name) for name in picture_channels(names).values()]
     return min(used), max(used) + 1
 
 
@@ -234,4 +234,4 @@ def _chromaticities(value: bytes) -> tuple[float, ...] | None:
     if len(value) != 32:
         return None
     found = struct.unpack("<8f", value)
-    return found if all(math.isfinite(each) for each in found) else None
+    return found if all(math.isfinite(value) for value in found) else None

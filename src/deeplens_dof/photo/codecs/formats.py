@@ -51,8 +51,8 @@ _RAW_SUFFIXES = (
     ".3fr", ".iiq", ".erf", ".mef", ".mos", ".mrw", ".kdc", ".dcr",
 )  # fmt: skip
 FORMATS = {
-    each.name: each
-    for each in (
+    form.name: form
+    for form in (
         Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
         Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
         Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
@@ -83,10 +83,10 @@ FORMATS = {
         ),
     )
 }
-PICTURE_SUFFIXES = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
-_WRITTEN = tuple(each for each in FORMATS.values() if each.written)
-_READ_ONLY = tuple(suffix for each in FORMATS.values() if not each.written for suffix in each.suffixes)
-READABLE = " or ".join(", ".join(each.shown for each in FORMATS.values()).rsplit(", ", 1))
+PICTURE_SUFFIXES = tuple(suffix for form in FORMATS.values() for suffix in form.suffixes)
+_WRITTEN = tuple(form for form in FORMATS.values() if form.written)
+_READ_ONLY = tuple(suffix for form in FORMATS.values() if not form.written for suffix in form.suffixes)
+READABLE = " or ".join(", ".join(form.shown for form in FORMATS.values()).rsplit(", ", 1))
 
 # The first bytes of the formats that they tell; by_content looks into ISO media files, WebP and RAW.
 SIGNATURES = {
@@ -148,10 +148,10 @@ def by_signature(head: bytes) -> Format | None:
 def by_suffix(path: str | os.PathLike[str]) -> Format:
     """The format to write for a file name. Raises PhotoError for an unknown or missing suffix."""
     suffix = PurePath(os.fsdecode(path)).suffix.lower()
-    for each in _WRITTEN:
-        if suffix in each.suffixes:
-            return each
-    known = ", ".join(each.suffixes[0] for each in _WRITTEN)
+    for form in _WRITTEN:
+        if suffix in form.suffixes:
+            return form
+    known = ", ".join(form.suffixes[0] for form in _WRITTEN)
     found = f"ends in {shown(suffix)!r}" if suffix else "has no suffix"
     if suffix in _READ_ONLY:
         found += ", which is only read"
@@ -161,10 +161,10 @@ def by_suffix(path: str | os.PathLike[str]) -> Format:
 def by_name(format_name: str) -> Format:
     """The format to write named `format_name` ("JPEG", "jpg", ".png", ...). Raises PhotoError for an unknown name."""
     wanted = format_name.lower().lstrip(".")
-    for each in _WRITTEN:
-        if wanted == each.name.lower() or f".{wanted}" in each.suffixes:
-            return each
-    known = ", ".join(each.name for each in _WRITTEN)
+    for form in _WRITTEN:
+        if wanted == form.name.lower() or f".{wanted}" in form.suffixes:
+            return form
+    known = ", ".join(form.name for form in _WRITTEN)
     raise PhotoError(
         f"{shown(format_name)!r} is not a picture format that is written, expected one of {known}"
     )

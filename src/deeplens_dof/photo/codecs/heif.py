@@ -116,9 +116,9 @@ def _grid_size(items: Items, item: Item) -> tuple[int, int]:
 
 def _exif_of(items: Items, primary: Item, limits: Limits) -> bytes | None:
     """The TIFF-structured EXIF block, whose offset is stored in the first four bytes."""
-    for each in items.referring("cdsc", primary.id):
-        if each.kind == "Exif":
-            raw = items.bytes_of(each, limits.max_exif_bytes)
+    for item in items.referring("cdsc", primary.id):
+        if item.kind == "Exif":
+            raw = items.bytes_of(item, limits.max_exif_bytes)
             skipped = int.from_bytes(raw[:4], "big")
             return exif.block(raw[4 + skipped :]) or exif.block(raw[4:])
     return None

@@ -68,7 +68,7 @@ def depth_of(
     """
     primary = items.item(items.primary)
     auxiliaries = items.referring("auxl", primary.id)
-    depths = [each for each in auxiliaries if each.auxiliary_type in DEPTH_TYPES]
+    depths = [picture for picture in auxiliaries if picture.auxiliary_type in DEPTH_TYPES]
     if not depths:
         return None, None
     item = depths[0]
@@ -155,14 +155,14 @@ def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], wh
             raise _Problem(f"has a {what} picture of {size[0]} x {size[1]} px, larger than the photo itself")
     samples, _, _ = samples_of(auxiliary)
     codes = samples[..., 0].astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
-    turned = any(each.kind in ("irot", "imir") for each in item.properties)
+    turned = any(found.kind in ("irot", "imir") for found in item.properties)
     return codes if turned else upright(codes, primary.orientation)
 
 
 def _matte(image: Any, auxiliaries: list[Item], primary: Item, shape: tuple[int, ...]) -> Map | None:
     """The portrait matte, or skin, hair, teeth and glasses combined; None when they are missing or damaged."""
-    portrait = [each for each in auxiliaries if each.auxiliary_type == _PORTRAIT]
-    parts = portrait[:1] or [each for each in auxiliaries if each.auxiliary_type.endswith(_PERSON)]
+    portrait = [picture for picture in auxiliaries if picture.auxiliary_type == _PORTRAIT]
+    parts = portrait[:1] or [picture for picture in auxiliaries if picture.auxiliary_type.endswith(_PERSON)]
     matte: Map | None = None
     for item in parts:
         try:

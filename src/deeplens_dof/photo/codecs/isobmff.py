@@ -20,7 +20,7 @@ MOST_BOXES = 10_000
 MOST_NESTING = 16
 XMP_TYPE = "application/rdf+xml"
 _MOST_ENTRIES = 100_000  # of one table: extents, associations, references
-# What lies in a box before the boxes that it holds.
+# Bytes of a box before its child boxes.
 _FULL_BOX = 4
 _HOLDERS = {b"meta": _FULL_BOX, b"iref": _FULL_BOX, b"iinf": None} | dict.fromkeys(
     (b"iprp", b"ipco", b"grpl", b"moov", b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl"), 0
@@ -48,7 +48,7 @@ class Item:
 
     def first(self, kind: str) -> bytes | None:
         """The body of the first property of a kind."""
-        return next((each.body for each in self.properties if each.kind == kind), None)
+        return next((found.body for found in self.properties if found.kind == kind), None)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -60,11 +60,11 @@ class Item:
     def orientation(self) -> int:
         """EXIF orientation 1..8 equivalent to applying `irot` and `imir` in their order."""
         probe = turned = np.arange(6).reshape(2, 3)
-        for each in self.properties:
-            if each.kind == "irot" and each.body:
-                turned = np.rot90(turned, each.body[0] & 3)
-            elif each.kind == "imir" and each.body:
-                turned = turned[:, ::-1] if each.body[0] & 1 else turned[::-1]
+        for found in self.properties:
+            if found.kind == "irot" and found.body:
+                turned = np.rot90(turned, found.body[0] & 3)
+            elif found.kind == "imir" and found.body:
+                turned = turned[:, ::-1] if found.body[0] & 1 else turned[::-1]
         return next(o for o in range(1, 9) if np.array_equal(upright(probe, o), turned))
 
     @property
@@ -124,9 +124,9 @@ class Items:
 
     def xmp_of(self, item: Item, most: int) -> bytes | None:
         """The XMP packet that describes an item, of at most that many bytes; None when there is none."""
-        for each in self.referring("cdsc", item.id):
-            if each.kind == "mime" and each.content_type == XMP_TYPE:
-                return self.bytes_of(each, most)
+        for packet in self.referring("cdsc", item.id):
+            if packet.kind == "mime" and packet.content_type == XMP_TYPE:
+                return self.bytes_of(packet, most)
         return None
 
 

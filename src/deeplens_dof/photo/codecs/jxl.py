@@ -23,8 +23,8 @@ _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 
 _SIDES = (9, 13, 18, 30)  # bits
 _DEPTHS = ((32, 16, 24, 6), (8, 10, 12, 6))  # of floats and of integers; the last is that many bits plus 1
 _MOST_METADATA = 1 << 24
-_SHORTEST_BYTES = 128  # what OpenImageIO wants to see of a file; pictures of few pixels have less
-_HEADER_BYTES = 64  # more than a size and what follows it here can take
+_SHORTEST_BYTES = 128  # the least that OpenImageIO accepts; tiny pictures take less
+_HEADER_BYTES = 64  # more than the parsed part of a header can take
 _DEFAULT_QUALITY = 95
 _EFFORT = 3  # of 1..9: at 7 it takes ten times as long for files a tenth smaller
 
@@ -89,9 +89,8 @@ def _parts(data: bytes) -> tuple[bytes, bytes]:
         if kind == b"jxll":
             level = box(kind, data[start:end])
         elif kind in (b"jxlc", b"jxlp"):
-            codestream.append(
-                data[start + (4 if kind == b"jxlp" else 0) : end]
-            )  # a part begins with its number
+            number_bytes = 4 if kind == b"jxlp" else 0  # a part begins with its number
+            codestream.append(data[start + number_bytes : end])
     whole = b"".join(codestream)
     if not whole.startswith(_NAKED):
         raise ValueError("it holds no codestream")

@@ -75,7 +75,7 @@ def stored_samples(
         raise ValueError(_without_path(problem or "it ends too early", path))
     if samples.ndim == 2:
         samples = samples[..., None]
-    attributes = {each.name: each.value for each in spec.extra_attribs}
+    attributes = {entry.name: entry.value for entry in spec.extra_attribs}
     profile = attributes.pop("ICCProfile", None)
     return DecodedFile(
         samples,

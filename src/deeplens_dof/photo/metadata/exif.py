@@ -16,7 +16,7 @@ _ORIENTATION = 0x0112
 _MAKER_NOTE = 0x927C
 _WIDTH_TAGS, _HEIGHT_TAGS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
-# Of a TIFF's IFD0, what describes the photo and not the file: description, make, model, resolution, software,
+# Tags of a TIFF's IFD0 that describe the photo, not the file: description, make, model, resolution, software,
 # dates, artist, host, rating, print image matching, copyright and Windows' own five.
 _DESCRIPTIVE = (
     *(

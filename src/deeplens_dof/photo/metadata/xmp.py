@@ -14,7 +14,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACE = "https://ns.deeplens-dof.org/1.0/"
-PREFIX = "deeplens"
+_PREFIX = "deeplens"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
 NOTE = "http://ns.adobe.com/xmp/note/"
@@ -177,8 +177,8 @@ class _Scanner:
 
     def _tell(self, position: int) -> None:
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each(position)
+        for callback in waiting:
+            callback(position)
 
     def _other(self, *_: object) -> None:
         self._tell(self._parser.CurrentByteIndex)
@@ -196,7 +196,7 @@ class _Scanner:
         start = self._parser.CurrentByteIndex
         self._tell(start)
         self._elements += 1
-        said = [each for each in attributes if each != f"{RDF} about"]
+        said = [name for name in attributes if name != f"{RDF} about"]
         if self._path:
             self._path[-1].foreign |= not name.startswith(f"{NAMESPACE} ")
             self._path[-1].kept |= not self._is_unwanted(name)
@@ -211,9 +211,9 @@ class _Scanner:
         if name == f"{RDF} Description" and self._in_rdf and len(attributes):
             self.layout.about = self.layout.about or attributes.get(f"{RDF} about", "")
         watched = {
-            each: value
-            for each, value in attributes.items()
-            if each.rpartition(" ")[0] in (NAMESPACE, TIFF, NOTE) or self._is_unwanted(each)
+            name: value
+            for name, value in attributes.items()
+            if name.rpartition(" ")[0] in (NAMESPACE, TIFF, NOTE) or self._is_unwanted(name)
         }
         if watched:
             prefixes = self._prefixes.copy()  # before those of the next element
@@ -312,17 +312,19 @@ def _empty_packet() -> bytes:
 
 
 def _description(settings: Mapping[str, object], about: str) -> bytes:
-    lines = [f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)} xmlns:{PREFIX}="{NAMESPACE}">']
+    lines = [
+        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)} xmlns:{_PREFIX}="{NAMESPACE}">'
+    ]
     for name, value in settings.items():
         if not (name.isidentifier() and name.isascii()):
             raise ValueError(f"the setting is called {name!r}, expected a plain identifier")
         if value is not None:
-            lines.append(f"<{PREFIX}:{name}>{escape(_worded(value))}</{PREFIX}:{name}>")
+            lines.append(f"<{_PREFIX}:{name}>{escape(_worded(value))}</{_PREFIX}:{name}>")
     lines.append("</rdf:Description>")
     return "".join(lines).encode()
 
 
 def _worded(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(_worded(each) for each in value)
+        return ", ".join(_worded(item) for item in value)
     return _ILLEGAL.sub("", str(value))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from deeplens_dof.photo.metadata import xmp
-from deeplens_dof.photo.metadata.xmp_tree import tree
+from deeplens_dof.photo.metadata.xmp_tree import parse_packet
 
 LONGEST_MAIN_BYTES = 65_502
 _HEADER = b"http://ns.adobe.com/xmp/extension/\0"
@@ -75,7 +75,7 @@ def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tup
 def _alone(packet: bytes, heavy: Mapping[str, str], about: str) -> bytes | None:
     """A packet of the heavy properties only; None when there are none, or the packet is too complex."""
     try:
-        nodes = list(tree(packet).all())
+        nodes = list(parse_packet(packet).all())
     except xmp.PacketError:
         return None
     found: dict[str, str] = {}

@@ -34,7 +34,7 @@ class Node:
             waiting.extend(reversed(node.children))
 
 
-def tree(packet: bytes) -> Node:
+def parse_packet(packet: bytes) -> Node:
     """The root element of a UTF-8 packet. Raises PacketError."""
     return _Builder(packet).root
 

@@ -13,7 +13,7 @@ from deeplens_dof.photo.metadata.xmp_tree import Node, properties
 from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap, as_property, range_map
 
-ORIGIN = "Dynamic Depth"
+DYNAMIC_DEPTH = "Dynamic Depth"
 _OLD = "http://ns.google.com/photos/1.0/"
 _NEW = "http://ns.google.com/photos/dd/1.0/"
 CONTAINERS = (f"{_OLD}container/", f"{_NEW}container/")
@@ -22,7 +22,7 @@ _MAP, _IMAGE = f"{_NEW}depthmap/", f"{_NEW}image/"
 NAMESPACES = (
     *CONTAINERS,
     *_ITEMS,
-    *(f"{_NEW}{each}/" for each in ("device", "profile", "camera", "depthmap", "image")),
+    *(f"{_NEW}{part}/" for part in ("device", "profile", "camera", "depthmap", "image")),
 )
 _MOST_ITEMS = 32
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in coded light: no stuffed zero, restart or fill byte
@@ -40,7 +40,7 @@ class ContainerItem:
     length: int
 
 
-def read_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -> RangeMap | None:
+def read_dynamic_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -> RangeMap | None:
     """The depth map appended to a JPEG, upright; None when its XMP lists none.
 
     size: (width, height) of the photo as stored, in px. Raises BrokenDepthError.
@@ -52,13 +52,13 @@ def read_map(root: Node, data: bytes, size: tuple[int, int], orientation: int) -
     for item in items(root, data):
         if item.uri == wanted if wanted else item.semantic == semantic:
             picture = data[item.start : item.start + item.length]
-            return range_map(ORIGIN, facts, picture, size, orientation)
+            return range_map(DYNAMIC_DEPTH, facts, picture, size, orientation)
     raise BrokenDepthError(
-        f"{ORIGIN} whose picture {as_property(wanted or semantic)} is not in the file's list; copy the photo again"
+        f"{DYNAMIC_DEPTH} whose picture {as_property(wanted or semantic)} is not in the file's list; copy the photo again"
     )
 
 
-def read_original(root: Node, data: bytes) -> bytes | None:
+def read_dynamic_original(root: Node, data: bytes) -> bytes | None:
     """The file listed as the original of the camera's image; None when there is none, or it is no JPEG or PNG.
 
     Raises BrokenDepthError for a list that does not fit the file.
@@ -78,10 +78,12 @@ def items(root: Node, data: bytes) -> list[ContainerItem]:
     listed = [
         facts
         for node in root.all()
-        if node.name.rpartition(" ")[2] in ("ContainerItem", "li") and (facts := properties(node, _ITEMS))
+        if node.name.rpartition(" ")[2] in ("Item", "li") and (facts := properties(node, _ITEMS))
     ]
     if not 2 <= len(listed) <= _MOST_ITEMS:
-        raise BrokenDepthError(f"{ORIGIN} with a list of {len(listed)} files, expected 2 to {_MOST_ITEMS}")
+        raise BrokenDepthError(
+            f"{DYNAMIC_DEPTH} with a list of {len(listed)} files, expected 2 to {_MOST_ITEMS}"
+        )
     found: list[ContainerItem] = []
     at = end_of_jpeg(data) + _bytes_of(listed[0], "Padding", "0")
     start = length = 0
@@ -92,8 +94,8 @@ def items(root: Node, data: bytes) -> list[ContainerItem]:
             at += own + _bytes_of(facts, "Padding", "0")
         if not length or start + length > len(data):
             raise BrokenDepthError(
-                f"{ORIGIN} with a file of {length:,} bytes at {start:,}, expected it within the {len(data):,} bytes that "
-                "there are; copy the photo again"
+                f"{DYNAMIC_DEPTH} with a file of {length:,} bytes at {start:,}, expected it within the {len(data):,} bytes "
+                "that there are; copy the photo again"
             )
         found.append(ContainerItem(facts.get("DataURI", ""), facts.get("Semantic", ""), start, length))
     return found
@@ -117,7 +119,7 @@ def end_of_jpeg(data: bytes) -> int:
                 at = found.start() if found else len(data)
     if data[at : at + 2] == b"\xff\xd9":
         return at + 2
-    raise BrokenDepthError(f"{ORIGIN} behind a photo whose end is not marked; copy the photo again")
+    raise BrokenDepthError(f"{DYNAMIC_DEPTH} behind a photo whose end is not marked; copy the photo again")
 
 
 def _first(root: Node, namespace: str) -> dict[str, str]:

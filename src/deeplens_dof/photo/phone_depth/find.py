@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.metadata import xmp
-from deeplens_dof.photo.metadata.xmp_tree import Node, tree
+from deeplens_dof.photo.metadata.xmp_tree import Node, parse_packet
 from deeplens_dof.photo.phone_depth import dynamic_depth, gdepth
 from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError, RangeMap
 
-ORIGINS = (gdepth.ORIGIN, dynamic_depth.ORIGIN)
+ORIGINS = (gdepth.GDEPTH, dynamic_depth.DYNAMIC_DEPTH)
 _MARKS = (gdepth.DEPTH_NAMESPACE.encode(), b"http://ns.google.com/photos/dd/1.0/depthmap/")
 
 
@@ -34,18 +34,21 @@ def depth_in(data: bytes, packet: bytes | None, size: tuple[int, int], orientati
     if root is None:
         return FoundDepth(packet)
     try:
-        origin, found = gdepth.ORIGIN, gdepth.read_map(root, size, orientation)
-        original = None if found is None else gdepth.read_original(root)
+        origin, found = gdepth.GDEPTH, gdepth.read_gdepth_map(root, size, orientation)
+        original = None if found is None else gdepth.read_gdepth_original(root)
         if found is None:
-            origin, found = dynamic_depth.ORIGIN, dynamic_depth.read_map(root, data, size, orientation)
-            original = None if found is None else dynamic_depth.read_original(root, data)
+            origin, found = (
+                dynamic_depth.DYNAMIC_DEPTH,
+                dynamic_depth.read_dynamic_map(root, data, size, orientation),
+            )
+            original = None if found is None else dynamic_depth.read_dynamic_original(root, data)
     except BrokenDepthError as problem:
         return FoundDepth(packet, problem=str(problem))
     if found is None:
         return FoundDepth(packet)
     focus = gdepth.read_focus(root, orientation)
     depth = EmbeddedDepth(found.inverse_depth(), origin, focus=focus, original=original)
-    if origin == dynamic_depth.ORIGIN or orientation != 1:
+    if origin == dynamic_depth.DYNAMIC_DEPTH or orientation != 1:
         packet = gdepth.without_depth(packet, dynamic_depth.NAMESPACES)
     return FoundDepth(packet, depth, found)
 
@@ -55,6 +58,6 @@ def _marked(packet: bytes | None) -> Node | None:
     if packet is None or not any(mark in packet for mark in _MARKS):
         return None
     try:
-        return tree(packet)
+        return parse_packet(packet)
     except xmp.PacketError:  # more elements than metadata has
         return None

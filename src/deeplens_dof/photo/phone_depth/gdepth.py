@@ -29,7 +29,7 @@ from deeplens_dof.photo.phone_depth.range_map import (
     range_map,
 )
 
-ORIGIN = "GDepth"
+GDEPTH = "GDepth"
 DEPTH_NAMESPACE = "http://ns.google.com/photos/1.0/depthmap/"
 FOCUS_NAMESPACE = "http://ns.google.com/photos/1.0/focus/"
 IMAGE_NAMESPACE = "http://ns.google.com/photos/1.0/image/"
@@ -51,7 +51,7 @@ def holds(packet: bytes | None) -> bool:
     return any(re.search(rb"[\s<]" + re.escape(prefix) + b":", packet or b"") for prefix in prefixes)
 
 
-def read_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | None:
+def read_gdepth_map(root: Node, size: tuple[int, int], orientation: int) -> RangeMap | None:
     """The depth map of a packet, upright; None when there is none. size: (width, height) of the photo as stored, in px.
 
     Raises BrokenDepthError.
@@ -73,7 +73,7 @@ def read_focus(root: Node, orientation: int) -> tuple[float, float] | None:
     return upright_point((x, y), orientation)
 
 
-def read_original(root: Node) -> bytes | None:
+def read_gdepth_original(root: Node) -> bytes | None:
     """The original photo in GImage; None when there is none, or it is no JPEG or PNG."""
     text = _scattered(root, IMAGE_NAMESPACE).get("Data")
     if text is None:

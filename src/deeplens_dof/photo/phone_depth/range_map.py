@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.imaging.aspect import aspects_differ
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo.codecs.formats import by_content
 from deeplens_dof.photo.codecs.header import damaged, header
@@ -29,7 +30,6 @@ _KINDS: dict[str, Literal["RangeInverse", "RangeLinear"]] = {
 }
 _METRES = {"m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0}
 _METRES |= {"mm": 1e-3, "millimeters": 1e-3, "millimetres": 1e-3}
-_LARGEST_ASPECT_DIFFERENCE = 0.02
 
 
 class BrokenDepthError(ValueError):
@@ -116,7 +116,7 @@ def picture_codes(holder: str, picture: bytes, size: tuple[int, int]) -> FloatAr
             f"{name} is {columns:,} x {rows:,} px, expected at most as many pixels as the photo's "
             f"{width:,} x {height:,}"
         )
-    if _aspects_differ(columns, rows, width, height):
+    if aspects_differ((height, width), (rows, columns)):
         raise BrokenDepthError(
             f"{name} is {columns:,} x {rows:,} px and the photo {width:,} x {height:,}: their aspects differ by more "
             "than 2 %, so they do not show the same frame"
@@ -148,11 +148,3 @@ def as_property(text: str | None) -> str:
     if finite_number(text) is not None and len(text) <= 40:
         return text.strip()
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
-
-
-def _aspects_differ(columns: int, rows: int, width: int, height: int) -> bool:
-    """Whether the aspects differ by more than 2 % and by more than one pixel of the smaller picture."""
-    ideal = rows * width / height
-    if abs(columns - ideal) <= max(1.0, _LARGEST_ASPECT_DIFFERENCE * ideal):
-        return False
-    return abs(rows - columns * height / width) > 1.0
