@@ -1,4 +1,4 @@
-"""The light module: its pictures, its loss, and a training that goes on where it was."""
+"""Highlight training: its pictures, its loss, and resuming."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    """Noise in place of photos: not true, but of the right form."""
+    """Noise in the form of photos."""
     rng = np.random.default_rng(0)
     photos = [rng.integers(0, 256, (90, 120, 3), np.uint8) for _ in range(3)]
     pair = tmp_path_factory.mktemp("pairs") / "pair_000000.npz"

@@ -1,4 +1,4 @@
-"""Laws of the losses by masks of near subjects."""
+"""Laws of the losses on masks of near subjects."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_step_down_the_loss_brings_the_subject_nearer_at_its_border(which: int
 
 
 def test_ground_in_front_of_the_feet_may_be_nearer() -> None:
-    """A board that stands on ground: beside it, and below it, the ground is where it is."""
+    """A board that stands on the ground, which is as near as the board beside and below its foot."""
     mask = torch.zeros(1, SIZE, SIZE, dtype=torch.float64)
     mask[:, 10:40, 20:44] = 1
     at_its_foot = ground()[:, 39:40]

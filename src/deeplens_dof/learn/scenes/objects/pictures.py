@@ -22,8 +22,7 @@ TEXTURE_SIZE, CUTOUT_SIZE = 256, 512
 BACKDROP_SIZE = (768, 512)
 SKY_SIZE = (1024, 512)
 _NOT_SURFACES = (
-    "icon", "normal", "_nm", "gloss", "_n.", "gfx", "eye", "kart", "font", "alpha", "cloud", "sky",
-    "caustic", "smoke",
+    "icon", "normal", "_nm", "gloss", "_n.", "gfx", "eye", "kart", "font", "alpha", "cloud", "sky", "caustic", "smoke",
     "particle", "flare", "light", "shadow", "_hd",
 )  # fmt: skip
 CUTOUT_PHOTOS = (
