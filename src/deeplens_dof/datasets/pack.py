@@ -80,7 +80,7 @@ def _millimetres(one: Sample) -> np.ndarray:
         )
     with np.errstate(divide="ignore"):
         metres = np.where(one.known, 1 / np.maximum(one.inverse_depth, 1 / FARTHEST_M), 0)
-    return np.rint(metres * 1000).astype(np.uint16)
+    return np.asarray(np.rint(metres * 1000), np.uint16)
 
 
 def _thin(groups: list[tuple[Path, ...]], share: float) -> None:
