@@ -227,15 +227,15 @@ def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Pat
 def test_a_blend_lies_between_its_parts(toy: DepthNetwork, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="export needs onnx: pip install '.[learn]'")
     from deeplens_dof.learn.networks.export import export_depth
-    from deeplens_dof.learn.training.weight_average import blended
+    from deeplens_dof.learn.training.weight_average import averaged
 
     torch.manual_seed(9)
     other = DepthNetwork(**TOY.network)
     torch.save({"average": other.state_dict()}, tmp_path / "other.pt")
     export_depth(toy, tmp_path / "toy.onnx", half=False)
-    mixed = blended({tmp_path / "other.pt": 1, tmp_path / "toy.onnx": 3}, **TOY.network).state_dict()
+    mixed = averaged({tmp_path / "other.pt": 1, tmp_path / "toy.onnx": 3}, **TOY.network).state_dict()
     for name, weight in mixed.items():
         expected = 0.25 * other.state_dict()[name] + 0.75 * toy.state_dict()[name]
         assert torch.allclose(weight, expected, atol=1e-6), name
     with pytest.raises(ValueError, match="above 0"):
-        blended({tmp_path / "other.pt": 0.0}, **TOY.network)
+        averaged({tmp_path / "other.pt": 0.0}, **TOY.network)

@@ -14,7 +14,14 @@ import torch
 from deeplens_dof.highlights.clipping import KNEE
 from deeplens_dof.learn.networks.export import export_blur
 from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
-from deeplens_dof.learn.scenes.clipped.lights import KINDS, SUBPIXELS, filtered, glare, hang_lamps, lamps_of
+from deeplens_dof.learn.scenes.clipped.lights import (
+    KINDS,
+    SUBPIXELS,
+    draw_emitters,
+    emitters_of,
+    filtered,
+    glare,
+)
 from deeplens_dof.learn.scenes.clipped.pictures import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.composites.materials import Materials
 from deeplens_dof.learn.training import highlights
@@ -68,11 +75,11 @@ def test_lamps_of_every_kind_shine_where_they_hang(kind: str):
     for seed in range(8):
         rng = np.random.default_rng(seed)
         picture = np.full((SIDE, SIDE, 3), 0.1, np.float32)
-        hang_lamps(picture, rng, kind=kind)
+        draw_emitters(picture, rng, kind=kind)
         assert np.isfinite(picture).all()
         assert picture.min() >= 0
         changed += picture.max() > 0.3
-        assert all(lamp.half_width > 0 and lamp.half_height > 0 for lamp in lamps_of(kind, rng, SIDE, 1.0))
+        assert all(lamp.half_width > 0 and lamp.half_height > 0 for lamp in emitters_of(kind, rng, SIDE, 1.0))
     assert changed >= 3
 
 

@@ -132,7 +132,7 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
     Raises:
         RuntimeError: the assets have not been fetched.
     """
-    rng, blur_px, scene = _begun(seed, index, held_out, size)
+    rng, blur_px, scene = _composed(seed, index, held_out, size)
     surface, depth = scene.surfaces(), scene.inverse_depth()
     focus = float(rng.uniform(0, 1))
     if rng.random() < 0.6:
@@ -154,10 +154,10 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
 def scene_of(pair: Pair) -> Composition:
     """The scene of a pair, composed again. Raises RuntimeError without assets."""
     facts = pair.facts
-    return _begun(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
+    return _composed(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
 
 
-def _begun(
+def _composed(
     seed: int, index: int, held_out: bool, size: int
 ) -> tuple[np.random.Generator, float, Composition]:
     """The random generator after composing the scene, the blur in px, and the scene."""

@@ -50,7 +50,7 @@ def make_pairs(
     if missing:
         load_materials(held_out)  # collected once, before the workers read it
     for made, _ in enumerate(
-        made_by(_write_one, [(out, seed, index, held_out) for index in missing], workers), start=1
+        run_jobs(_write_one, [(out, seed, index, held_out) for index in missing], workers), start=1
     ):
         if progress is not None:
             progress(count - len(missing) + made)
@@ -69,7 +69,7 @@ def synthetic_folder(tell: Callable[[str], None]) -> Path:
     return folder
 
 
-def made_by(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Iterator[object]:
+def run_jobs(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Iterator[object]:
     """Calls `make` on each job, in this process or in several; yields the results as they come."""
     if workers == 1 or len(jobs) < 2:
         yield from map(make, jobs)

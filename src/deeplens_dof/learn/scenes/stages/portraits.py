@@ -40,7 +40,7 @@ def _level(stage: Stage, at: tuple[float, float, float], yaw: float) -> Camera:
 
 def _before_backdrop(stage: Stage, height: float) -> None:
     stage.eye = _level(stage, (0, height, 0), stage.uniform(0, 2 * np.pi))
-    stage.lamps([0, 1.7, 0], 2, 1.5)
+    stage.point_lights([0, 1.7, 0], 2, 1.5)
     stage.sun, stage.reach, stage.ambient = stage.uniform(0, 2), 3.0, stage.uniform(0.4, 1.1)
     if stage.chance(0.5):
         backdrop(stage, stage.uniform(1.5, 8))
