@@ -98,7 +98,7 @@ def test_threads_and_tiles_do_not_show(exported: Model):
     assert np.array_equal(whole, by_camera(rgb, coc, half, blurred, exported))
     rows = slice(48, 200)  # whole blocks, other tiles; what lies above reaches 30 px and what is beside it
     part = by_camera(
-        *(np.ascontiguousarray(each[rows]) for each in (rgb, coc)), half[24:], blurred[24:], exported
+        *(np.ascontiguousarray(plane[rows]) for plane in (rgb, coc)), half[24:], blurred[24:], exported
     )
     assert part[64:] == pytest.approx(whole[rows][64:], abs=1e-5)
 
@@ -150,7 +150,7 @@ def test_mirrored_input_gives_mirrored_output_away_from_steps():
     half, half_coc = halving.halved(rgb, coc)
     blurred = blurred_half(half, half_coc)
     whole = by_camera(rgb, coc, half, blurred)
-    turned = [np.ascontiguousarray(each[:, ::-1]) for each in (rgb, coc, half, blurred)]
+    turned = [np.ascontiguousarray(plane[:, ::-1]) for plane in (rgb, coc, half, blurred)]
     assert by_camera(*turned)[:, ::-1] == pytest.approx(whole, abs=1e-5)
 
 

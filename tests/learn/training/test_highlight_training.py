@@ -56,15 +56,15 @@ def test_pictures_depend_on_seed_and_number_alone(sources: Sources):
 def test_pictures_hold_light_above_white_of_which_the_camera_keeps_white(sources: Sources):
     brightest = []
     for index in range(40):
-        each = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
-        assert each.photo.shape == each.light.shape == (SIDE, SIDE, 3)
-        assert each.photo.dtype == each.light.dtype == np.float32
-        assert np.isfinite(each.light).all()
-        assert each.photo.min() >= 0
-        assert each.photo.max() <= 1
-        assert each.light.min() >= 0
-        assert each.light.max() <= MOST_LIGHT
-        brightest.append(float(each.light.max()))
+        picture = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
+        assert picture.photo.shape == picture.light.shape == (SIDE, SIDE, 3)
+        assert picture.photo.dtype == picture.light.dtype == np.float32
+        assert np.isfinite(picture.light).all()
+        assert picture.photo.min() >= 0
+        assert picture.photo.max() <= 1
+        assert picture.light.min() >= 0
+        assert picture.light.max() <= MOST_LIGHT
+        brightest.append(float(picture.light.max()))
     assert sum(value > 3 for value in brightest) > 8
     assert sum(SHARES.values()) == pytest.approx(1)
 

@@ -69,7 +69,7 @@ def trained(pairs: Path, out: Path, moment: str) -> int:
 def losses(run: Path) -> dict[int, float]:
     """The loss by step; the later one of a repeated step."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return {each["step"]: each["loss"] for each in lines if each["event"] == "train"}
+    return {line["step"]: line["loss"] for line in lines if line["event"] == "train"}
 
 
 @pytest.mark.slow

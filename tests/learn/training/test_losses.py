@@ -175,7 +175,7 @@ def test_gradients_are_right_with_a_weight_per_pixel() -> None:
 
 def test_parts_of_a_batch_make_the_loss_of_the_whole() -> None:
     """As several processes need: pairs are those of the whole batch, and means add up by weight."""
-    predicted, target = (torch.cat([each, each.flip(1)]) for each in maps(10))
+    predicted, target = (torch.cat([part, part.flip(1)]) for part in maps(10))
     weight = torch.tensor([1.0, 0.0, 1.0, 1.0])
     whole = losses.ordinal(predicted, target, weight, torch.Generator().manual_seed(3))
     parts = 0.0

@@ -66,7 +66,7 @@ def test_the_height_of_a_step_has_no_part_in_how_sharp_it_is() -> None:
     blurred = F.avg_pool2d(mask[None], 13, 1, 6, count_include_pad=False)[0]
     steps = mask_losses.steps(blurred, mask)
     higher = mask_losses.Steps(3 * steps.wide, 3 * steps.narrow, steps.counts)
-    plain, other = (float(mask_losses.border(each, ONE)) for each in (steps, higher))
+    plain, other = (float(mask_losses.border(found, ONE)) for found in (steps, higher))
     assert plain > 0
     assert other == pytest.approx(plain)
     depth = blurred.clone().requires_grad_()

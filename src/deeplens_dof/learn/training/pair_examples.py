@@ -26,7 +26,7 @@ from torch import Tensor
 from deeplens_dof.datasets.pairs import Pair, read_pair
 from deeplens_dof.highlights.rule import recover_highlights
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.learn.scenes.composites.pairs import run_jobs
+from deeplens_dof.learn.scenes.processes import run_jobs
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.render import render
