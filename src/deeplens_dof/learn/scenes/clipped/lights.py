@@ -171,12 +171,12 @@ def _draw(canvas: Floats, emitter: Emitter) -> None:
 def _hide(canvas: Floats, rng: np.random.Generator, scale: float) -> None:
     """Occludes parts of the emitters by dark lines: twigs, bars, roofs."""
     side = canvas.shape[0]
-    seen = np.full((side, side), 255, np.uint8)
+    visible = np.full((side, side), 255, np.uint8)
     for _ in range(int(rng.integers(1, 12))):
         ends = (rng.random((2, 2)) * side).astype(int)
         width = max(1, round(SUBPIXELS * scale * math.exp(rng.uniform(-0.5, 2.2))))
-        cv2.line(seen, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 0, width, cv2.LINE_AA)
-    canvas *= (seen.astype(np.float32) / 255)[..., None]
+        cv2.line(visible, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 0, width, cv2.LINE_AA)
+    canvas *= (visible.astype(np.float32) / 255)[..., None]
 
 
 def filtered(canvas: Floats, rng: np.random.Generator) -> Floats:
