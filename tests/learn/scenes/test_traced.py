@@ -1,4 +1,4 @@
-"""Pairs of path-traced sets, on a made-up one of the same layout: what it says is what a pair holds, evaluation stays out."""
+"""Pairs of path-traced sets, on synthetic ones of the same layout: contents are kept, evaluation sets are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_exr(path: Path, rgb: np.ndarray) -> None:
 def write_set(
     sets: Path, seed: int, held_out: bool | None = False, changes: dict[str, Any] | None = None
 ) -> Path:
-    """A near left half before a far wall with a lamp, and two truths that are not true but known."""
+    """A near left half before a far wall with a lamp, and two arbitrary but known bokeh pictures."""
     folder = sets / f"random_{seed:05d}"
     folder.mkdir(parents=True)
     disp = np.full((SIDE, SIDE), FAR, np.float32)
