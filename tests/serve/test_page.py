@@ -182,7 +182,7 @@ def test_sharpness_goes_where_one_clicks(stripes) -> None:
 
 def ring(page: sync_api.Page) -> tuple[float, float]:
     """The centre of the focus ring, once it is shown, as a point of 0..1 of the photo."""
-    page.wait_for_function("getComputedStyle(document.getElementById('reticle')).opacity === '1'")
+    sync_api.expect(page.locator("#reticle")).to_have_css("opacity", "1", timeout=60_000)
     frame, box = (page.locator(name).bounding_box() for name in ("#frame", "#reticle"))
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     return (x - frame["x"]) / frame["width"], (y - frame["y"]) / frame["height"]
