@@ -111,7 +111,7 @@ def test_held_out_sets_go_nowhere_else_and_unfinished_ones_nowhere(tmp_path: Pat
         ({"scene": "night"}, "scene night, seed 1003, which is for evaluation"),
         ({"seed": 7}, "scene random, seed 7, which is for evaluation"),
         ({"licences": {".../skimage/data/astronaut.png": "public domain"}}, r"astronaut.png has the name of an eval"),
-        ({"licences": None}, "names no licences of what it shows"),
+        ({"licences": None}, "names no licences"),
         ({"width": 384}, r"is 384 x 256 px, expected 256 x 256"),
         ({"images": "none"}, "names no images; delete"),
         ({"images": [{"name": "L1_F1.png"}]}, "names an image without name, level"),
