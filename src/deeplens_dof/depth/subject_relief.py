@@ -8,7 +8,8 @@ depth of the subject. Two shortest-path distances over the small depth map say h
   up to a border that occludes something, and let go smoothly where it stands on or leans against something;
 - from the point in focus, through the matte, counting only steps: a second person at another distance is not reached.
 
-Nothing outside the matte changes.
+Where the matte itself is soft (hair, fur, whiskers) the hold fades with it: a strand that dissolves is better than one that is
+cut off sharply. Nothing outside the matte changes.
 """
 
 from __future__ import annotations
@@ -24,29 +25,30 @@ from deeplens_dof.runtime.threads import for_bands
 Map = npt.NDArray[np.float32]
 
 _LONG_SIDE_PX = 320
-_INSIDE, _SEEN_THROUGH = (
-    0.35,
-    0.2,
-)  # of the matte: the border of the subject; a hole in it, where it is also far
-_HOLE_STEP = 0.08  # of the depth range: a gap in the subject shows something so much farther
-_DOUBT_PX = (
-    3  # of the small map: the border of the matte may be so far from a step in depth, which is the true one
-)
-_LET_GO = 0.02  # of the long side: how far from a contact the subject is fully held
-_STEP = 0.05  # of the depth range: a step that occludes
-_SLOPE = 0.004  # of the depth range in a cell: relief, no step
-_SAME, _OTHER = (
-    0.1,
-    0.25,
-)  # of the depth range: steps on the way from the focus; up to the first it is one subject
-_POINT_REACH = 0.012  # of the long side: a point so near the subject lies on it
-_NOISES, _MOST_NOISE = (
-    3.0,
-    0.05,
-)  # measured depth: standard deviations that are held; their limit, of the depth range
-_FOLLOWED = 0.05  # of the depth range
-_SWEEPS = 40  # more than any path of a real photo turns up and down
-_ALIKE = 0.03  # of the depth range: what counts as one depth where the weight is enlarged
+# Of the matte: the border of the subject; a gap in it, where the depth is also far.
+_INSIDE, _SEEN_THROUGH = 0.35, 0.2
+# Of the matte: hair and fur, which are let go so that they end softly; surely the subject.
+_SOFT, _SURE = 0.5, 0.95
+# Of the depth range: a gap in the subject shows something so much farther.
+_GAP_STEP = 0.08
+# Of the small map: distance of the border of the matte from a step in depth, which is the true border.
+_DOUBT_PX = 3
+# Of the long side: distance from a contact at which the subject is fully held.
+_LET_GO = 0.02
+# Of the depth range: a step that occludes; relief, within one cell.
+_STEP, _SLOPE = 0.05, 0.004
+# Of the depth range: sum of the steps on the way from the focus, up to which it is one subject; from which it is another.
+_SAME, _OTHER = 0.1, 0.25
+# Of the long side: a point so near the subject lies on it.
+_POINT_REACH = 0.012
+# Measured depth: standard deviations of noise that are held; at most so much of the depth range.
+_NOISES, _MOST_NOISE = 3.0, 0.05
+# Of the depth range: how far the subject of a film follows the focus.
+_FOLLOWED = 0.05
+# Of the depth range: depths that count as one where the weight is enlarged.
+_ALIKE = 0.03
+# More than any path of a real photo turns up and down.
+_SWEEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +134,14 @@ def flattened(
 
 
 def _held(relative: Map, matte: Map, inside: npt.NDArray[np.bool_]) -> Map:
-    """How far the subject is held: 1 but for the neighbourhood of what it touches without a step."""
+    """How far the subject is held: 1 except for hair, and near things that it touches without a step."""
     at_a_step = _grown(_steps(relative), _DOUBT_PX)
     outside = ~inside & ~(_grown(inside, _DOUBT_PX) & at_a_step)
-    outside |= (matte < _SEEN_THROUGH) & (relative < _nearest(relative, _DOUBT_PX) - _HOLE_STEP)
+    outside |= (matte < _SEEN_THROUGH) & (relative < _nearest(relative, _DOUBT_PX) - _GAP_STEP)
     per_cell = np.full_like(relative, _STEP / (_LET_GO * max(relative.shape)))
     away = _paths(outside, relative, per_cell, 0.0, _STEP)
-    return _smooth(away / np.float32(_STEP))
+    surely = (matte - np.float32(_SOFT)) / np.float32(_SURE - _SOFT)
+    return _smooth(away / np.float32(_STEP)) * _smooth(surely)
 
 
 def _connected(relative: Map, inside: npt.NDArray[np.bool_], at: npt.NDArray[np.bool_]) -> Map:
