@@ -67,7 +67,7 @@ def test_free_sets_alone_are_linked_when_asked_for(
             save(tmp_path / "from" / role / f"{k:04d}.png", np.zeros((8, 8, 3), np.uint8))
     real_photos.main([str(tmp_path / "from"), str(tmp_path / "to"), "--free"])
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["photos"]
-    assert "photos: 10 to train on, 2 kept aside" in capsys.readouterr().out
+    assert "photos: 10 to train on, 2 held out" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="SOURCE DESTINATION"):
         real_photos.main(["one"])
 
