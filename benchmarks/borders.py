@@ -26,7 +26,7 @@ from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import Pair, pair_files, read_pair
 from deeplens_dof.evaluate.metrics import psnr
 from deeplens_dof.learn.scenes.composites.compose import scene_of
-from deeplens_dof.learn.training.pair_examples import rough
+from deeplens_dof.learn.training.pair_examples import with_depth_errors
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess, to_layers
 from deeplens_dof.lens_blur.layers.layers import STEP_PX
 from deeplens_dof.lens_blur.layers.unmix import depth_steps
@@ -48,7 +48,11 @@ def main() -> None:
         rows = []
         for number, path in enumerate(pair_files(arguments.pairs)[: arguments.count]):
             pair = read_pair(path)
-            coc_px = rough(pair.coc_px, np.random.default_rng(number)) if depth == "wrong" else pair.coc_px
+            coc_px = (
+                with_depth_errors(pair.coc_px, np.random.default_rng(number))
+                if depth == "wrong"
+                else pair.coc_px
+            )
             band = _reached(pair.coc_px)
             if band.any() and find_borders(coc_px).within.any():
                 rows.append(_scores(pair, coc_px, band))

@@ -233,7 +233,12 @@ def test_what_is_wrong_in_a_folder_of_ebb_is_named(tmp_path, renderings, known_d
     rows = rows_of("ebb400", folder, "none", tell=told.append)
     assert [row.picture for row in rows] == ["3"]
     said = " ".join(text for text in told if text.startswith("skipped"))
-    for part in ("1.png has no other half", "4.png has no focus", "notes.txt is foreign", "24 x 19 pixels"):
+    for part in (
+        "1.png has no other half",
+        "4.png has no focus",
+        "notes.txt does not belong here",
+        "24 x 19 pixels",
+    ):
         assert part in said
     (folder / "focus.csv").write_text("name,x,y\n1,0.5,1.5\n")
     with pytest.raises(ValueError, match=r"line 2 of .*focus\.csv is '1,0.5,1.5', expected a name and x, y"):

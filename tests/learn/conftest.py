@@ -1,12 +1,12 @@
-"""What the tests of training share: a library of a few shapes, made without graphics."""
+"""Shared by the tests of learning: a library of a few shapes, made without graphics."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
-pytest.importorskip("cv2", reason="the school needs opencv-python-headless: pip install '.[learn]'")
+pytest.importorskip("torch", reason="learning needs torch: pip install '.[learn]'")
+pytest.importorskip("cv2", reason="learning needs opencv-python-headless: pip install '.[learn]'")
 
 from deeplens_dof.learn.scenes.objects.figures import animal, hand, person
 from deeplens_dof.learn.scenes.objects.furniture import Model
@@ -17,9 +17,7 @@ from deeplens_dof.learn.scenes.objects.vertices import Mesh
 
 @pytest.fixture(scope="session")
 def tiny_library() -> Library:
-    """Procedural shapes under the names of furniture, two textures, one sky: enough for every kind of
-    scene.
-    """
+    """Procedural shapes with names of furniture, two textures, one sky: enough for every kind of scene."""
     rng = np.random.default_rng(0)
     meshes: list[Mesh] = []
     first = 0

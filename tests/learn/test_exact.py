@@ -1,4 +1,4 @@
-"""Laws of the definition of the lens blur, its gradients, and how near the camera's fast path is to it."""
+"""Laws of the definition of the lens blur, its gradients, and the error of its fast twin."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deeplens_dof.learn.exact import one_view, render, render_exact, visibility
 from deeplens_dof.learn.surfaces import NOTHING, Surfaces, coc_of
 from deeplens_dof.optics.thin_lens import signed_coc_px
 
-# The camera's fast path against the definition, root mean square in linear light 0..1:
+# Largest errors of the fast twin, root mean square in linear light 0..1:
 PLAIN_TOLERANCE = 0.01  # smooth pictures without depth steps (measured: 0.001)
-EDGE_TOLERANCE = 0.02  # round a straight depth step, where the fast path must guess what is hidden
+EDGE_TOLERANCE = 0.02  # around a straight depth step, where it must guess the occluded background
 
 SIDE = 24
 
@@ -128,7 +128,7 @@ def test_a_sharp_subject_receives_no_light_from_behind(far: float) -> None:
 
 
 def test_a_blurred_foreground_spills_and_is_seen_through() -> None:
-    """Across its border its part is the part of the disc on its side."""
+    """Across its border, its share is the part of the disc on its side."""
     near, width = 8.0, 40
     front = (paint(1, 0, 0, 12, width), plane(near, 12, width), half(12, width))
     back = (paint(0, 1, 0, 12, width), plane(0, 12, width), plane(1, 12, width))
@@ -195,7 +195,7 @@ def test_visibility_is_over_between_windows_and_a_sum_within() -> None:
 
 
 def test_nearness_decides_softly() -> None:
-    """At equal CoC two surfaces are seen in equal parts; the nearer one takes over within the softness."""
+    """At equal CoC two surfaces are visible in equal parts; the nearer one takes over within the softness."""
     parts = []
     for ahead in (-1.0, -0.2, 0.0, 0.2, 1.0):
         coc = plane(ahead).requires_grad_()
@@ -290,7 +290,7 @@ def edge_scene() -> tuple[Tensor, Tensor]:
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    """To the picture, the depth, the focus, the blur and the lens points, along random directions."""
+    """For picture, depth, focus, blur and lens points, along random directions."""
     numbers = (torch.tensor([value]).double() for value in (0.33, 5.3, 0.11))
     inputs = [leaf.requires_grad_() for leaf in (*edge_scene(), *numbers, disc(4) * 0.97)]
 

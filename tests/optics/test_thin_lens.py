@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplens_dof.optics.thin_lens import FULL_FRAME_WIDTH_MM, TRANSITION, Lens, signed_coc_px, transition_of
@@ -36,6 +36,7 @@ def disc_mm(lens: Lens, focus_m: float, distance_m: float) -> float:
     return 2 * float(signed_coc_px(np.float32(1 / distance_m), 1 / focus_m, blur_px))
 
 
+@settings(deadline=None)
 @given(focal_lengths_mm, f_numbers, distances_m)
 def test_the_focus_is_sharp(focal_length_mm: float, f_number: float, distance_m: float) -> None:
     depth = np.full((2, 3), 1 / distance_m, np.float32)
@@ -43,6 +44,7 @@ def test_the_focus_is_sharp(focal_length_mm: float, f_number: float, distance_m:
     assert not signed_coc_px(depth, float(depth[0, 0]), blur_px).any()
 
 
+@settings(deadline=None)
 @given(focal_lengths_mm, f_numbers, st.floats(0.1, 10))
 def test_scaling(focal_length_mm: float, f_number: float, scale: float) -> None:
     blur_px = Lens(focal_length_mm, f_number).blur_px(1000)
@@ -61,6 +63,7 @@ def test_positive_is_nearer_and_the_blur_grows_with_the_distance_from_the_focus(
     np.testing.assert_allclose(coc[0, [0, 40, 100]], [-24, 0, 36], atol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.floats(0, 0.3), st.just(math.inf)))
 def test_the_focus_range_is_sharp_and_takes_no_blur_off_what_lies_outside(
     focus: float, focus_range: float, widest: float
@@ -78,6 +81,7 @@ def test_the_focus_range_is_sharp_and_takes_no_blur_off_what_lies_outside(
     assert (coc * plane >= 0).all()
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 0.9), st.floats(0.01, 0.9), st.floats(1, 100), st.floats(0.3, 1.0))
 def test_the_blur_sets_in_without_a_kink(
     focus: float, focus_range: float, blur_px: float, narrower: float
@@ -102,6 +106,7 @@ def test_without_a_focus_range_the_circle_of_confusion_is_a_straight_line() -> N
     np.testing.assert_allclose(signed_coc_px(depth, 0.5, 30.0, 1e-12), expected, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(focal_lengths_mm, f_numbers, distances_m, st.one_of(distances_m, st.just(math.inf)))
 def test_the_error_of_the_approximation_is_one_known_factor(
     focal_length_mm: float, f_number: float, focus_m: float, distance_m: float

@@ -181,8 +181,9 @@ def test_sharpness_goes_where_one_clicks(stripes) -> None:
 
 
 def ring(page: sync_api.Page) -> tuple[float, float]:
-    """The centre of the focus ring, once it is shown, as a point of 0..1 of the photo."""
-    page.wait_for_function("getComputedStyle(document.getElementById('reticle')).opacity === '1'")
+    """The centre of the focus ring, which shows while the mouse is over the photo, as a point of 0..1."""
+    page.hover("#view")
+    sync_api.expect(page.locator("#reticle")).to_have_css("opacity", "1", timeout=60_000)
     frame, box = (page.locator(name).bounding_box() for name in ("#frame", "#reticle"))
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     return (x - frame["x"]) / frame["width"], (y - frame["y"]) / frame["height"]
@@ -194,7 +195,6 @@ def test_the_focus_ring_is_where_the_focus_is(page, expected_errors) -> None:
         open_photo(page, PORTRAIT)
     subject = pytest.approx(answer.value.json()["subject"], abs=0.005)
     background = pytest.approx((0.9, 0.1), abs=0.005)
-    page.hover("#view")  # which keeps the ring in sight
     assert ring(page) == subject
     for refocus_on_subject in (lambda: page.keyboard.press("s"), lambda: page.click("#subject")):
         click(page, 0.9, 0.1)

@@ -1,10 +1,10 @@
-"""Real photos and drawn frames made small enough to be carried to another machine.
+"""Packs real photos and synthetic frames into a folder small enough to copy to another machine.
 
     python -m deeplens_dof.datasets.pack OUT --rgbd rgbd:DIR --rgbd masks:DIR ... --frames DIR [--megabytes 60]
 
-OUT gets frames/ and a folder for each KIND:DIR, in the layouts that `--rgbd` reads: 0-rgbd (also of `nyuv2` and the other
-kinds of depth whose unit is known), 1-masks, 2-mattes. What is too much is left out evenly. `scripts/train_on_gpu.sh`
-trains on such a folder.
+OUT gets frames/ and a folder for each KIND:DIR, in the layouts that `--rgbd` reads: 0-rgbd (also for `nyuv2` and other kinds
+with a known unit of depth), 1-masks, 2-mattes. Samples beyond the size are left out evenly. `scripts/train_on_gpu.sh` trains
+on such a folder.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from deeplens_dof.imaging.resize import resize_picture
 
 LONG_SIDE_PX = 400
 QUALITY = 88
-FARTHEST_M = 65.0  # what 16 bits of millimetres hold; what is farther is kept as that
-FRAMES_SHARE = 0.25  # of the megabytes
+FARTHEST_M = 65.0  # the most that 16 bits of millimetres hold; larger depth is clamped
+FRAMES_SHARE = 0.25  # of the size
 SUBJECT_ROLE = {"masks": "mask", "mattes": "matte"}
 
 
 def pack(out: Path, folders: Sequence[Folder], frames: Path | None, megabytes: float) -> float:
-    """Fills `out`, which must not be there; returns its size in MB.
+    """Fills the new folder `out`; returns its size in MB.
 
-    Raises ValueError for a folder that is there, and for relative depth, which millimetres cannot hold.
+    Raises ValueError when the folder exists, and for relative depth, which cannot be stored in millimetres.
     """
     if out.exists():
         raise ValueError(f"{out} is there already; name another folder, or delete it")
@@ -52,7 +52,7 @@ def _kind(folder: Folder) -> str:
 
 
 def _written(folder: Folder, place: Path) -> list[tuple[Path, ...]]:
-    """All samples of a folder, smaller; the files of each."""
+    """Writes smaller copies of all samples of a folder; returns the files of each."""
     kind = _kind(folder)
     groups = []
     for number, one in enumerate(folder.samples()):
@@ -80,11 +80,11 @@ def _millimetres(one: Sample) -> np.ndarray:
         )
     with np.errstate(divide="ignore"):
         metres = np.where(one.known, 1 / np.maximum(one.inverse_depth, 1 / FARTHEST_M), 0)
-    return np.rint(metres * 1000).astype(np.uint16)
+    return np.asarray(np.rint(metres * 1000), np.uint16)
 
 
 def _thin(groups: list[tuple[Path, ...]], share: float) -> None:
-    """Leaves so much of the samples, spread evenly."""
+    """Deletes samples evenly, until that share is left."""
     kept = set(
         np.linspace(0, len(groups) - 1, max(1, int(len(groups) * min(1.0, share)))).round().astype(int)
     )

@@ -1,10 +1,10 @@
-"""Sets of real photos with measured depth, masks or nothing: whose they are, on what terms, and which part is kept aside.
+"""Sets of real photos with measured depth, masks or no labels: sources, terms, and their held-out parts.
 
     python -m deeplens_dof.datasets.real_photos SOURCE DESTINATION [--free]
 
 links SOURCE/SET/... (with --free only the sets that may be used for any purpose) into DESTINATION/SET/train and
-DESTINATION/SET/held_out. The split is by name alone, so that it is the same everywhere. Readers of training data refuse a
-folder called `held_out` (`datasets/split.py`).
+DESTINATION/SET/held_out. The split depends on names alone, so that it is the same everywhere. Readers of training data refuse
+a folder called `held_out` (`datasets/split.py`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Literal
 
 Part = Literal["train", "held_out"]
-NYU_BLOCK, NYU_KEPT_ASIDE, NYU_GAP = 20, 10, 5
+NYU_BLOCK, NYU_HELD_OUT, NYU_GAP = 20, 10, 5
 
 
 @dataclass(frozen=True)
 class RealSet:
-    """A set of photos in folders side by side.
+    """A set of photos.
 
-    name: its folder's. kind: of `datasets`, or "photos" without any label. source, terms: where it comes from and
-    what its authors allow. free: may be used for any purpose, by what its files say. near_subject: the mask is that of
-    a thing nearer than what surrounds it. roles: its folders, the photos' first.
+    name: of its folder. kind: of `datasets`, or "photos" without labels. source: its origin. terms: the uses that its authors
+    allow. free: its files state that any use is allowed. near_subject: the mask shows an object nearer than its surroundings.
+    roles: its folders, that of the photos first.
     """
 
     name: str
@@ -39,8 +39,8 @@ class RealSet:
 
 
 SETS: dict[str, RealSet] = {
-    each.name: each
-    for each in (
+    real.name: real
+    for real in (
         RealSet(
             "nyu", "rgbd", "NYU Depth v2, labelled frames (Silberman et al. 2012), by markshih91/refinenet_pytorch",
             "research", False, ("rgb", "depth_mm"),
@@ -70,14 +70,14 @@ SETS: dict[str, RealSet] = {
     )
 }  # fmt: skip
 
-# Kept aside whole, because pictures of one clip or thing are alike.
-CLIPS_KEPT_ASIDE = ("breakdance", "cows")
-OBJECTS_KEPT_ASIDE = ("gnomes", "duck_queen", "mother_child")
-EVERY = {"people": 16, "cats": 10, "photos": 10}  # one of so many is kept aside
+# Held out as a whole, because pictures of one clip or object are alike.
+CLIPS_HELD_OUT = ("breakdance", "cows")
+OBJECTS_HELD_OUT = ("gnomes", "duck_queen", "mother_child")
+EVERY = {"people": 16, "cats": 10, "photos": 10}  # one of this many is held out
 
 
 def part_of(name: str, stems: Sequence[str]) -> dict[str, Part]:
-    """Which part each picture of a set belongs to; pictures of neither (neighbours of what is kept aside) are left out.
+    """The part of each picture of a set; pictures of neither part (neighbours of held-out ones) are left out.
 
     Args:
         name: of the set, one of SETS.
@@ -91,15 +91,15 @@ def part_of(name: str, stems: Sequence[str]) -> dict[str, Part]:
         return {
             stem: "held_out" if index % EVERY[name] == 0 else "train" for index, stem in enumerate(ordered)
         }
-    aside = {"davis": CLIPS_KEPT_ASIDE, "objects": OBJECTS_KEPT_ASIDE}[name]
+    aside = {"davis": CLIPS_HELD_OUT, "objects": OBJECTS_HELD_OUT}[name]
     return {stem: "held_out" if stem.startswith(aside) else "train" for stem in ordered}
 
 
 def _nyu_part(number: int) -> Part | None:
-    """Every tenth block of twenty frames, and none for the five frames beside it, which may show the same room."""
+    """Holds out every tenth block of twenty frames; None for five frames on each side, which may show the same room."""
 
     def aside(frame: int) -> bool:
-        return frame // NYU_BLOCK % NYU_KEPT_ASIDE == NYU_KEPT_ASIDE - 1
+        return frame // NYU_BLOCK % NYU_HELD_OUT == NYU_HELD_OUT - 1
 
     if aside(number):
         return "held_out"
@@ -107,17 +107,17 @@ def _nyu_part(number: int) -> Part | None:
 
 
 def link(source: Path, destination: Path, names: Iterable[str] = SETS) -> dict[str, dict[Part, int]]:
-    """Links the sets that are in `source`; returns how many pictures each part has. What is linked already stays."""
+    """Links the sets found in `source`; returns the number of pictures in each part. Existing links stay."""
     counts: dict[str, dict[Part, int]] = {}
-    for each in (SETS[name] for name in names if (source / name).is_dir()):
-        first = source / each.name / each.roles[0]
-        parts = part_of(each.name, [path.stem for path in first.iterdir() if path.is_file()])
-        counts[each.name] = {"train": 0, "held_out": 0}
-        for role in each.roles:
-            for path in sorted((source / each.name / role).iterdir()):
+    for real in (SETS[name] for name in names if (source / name).is_dir()):
+        first = source / real.name / real.roles[0]
+        parts = part_of(real.name, [path.stem for path in first.iterdir() if path.is_file()])
+        counts[real.name] = {"train": 0, "held_out": 0}
+        for role in real.roles:
+            for path in sorted((source / real.name / role).iterdir()):
                 if path.is_file() and (part := parts.get(path.stem)) is not None:
-                    _link(path, destination / each.name / part / role / path.name)
-                    counts[each.name][part] += role == each.roles[0]
+                    _link(path, destination / real.name / part / role / path.name)
+                    counts[real.name][part] += role == real.roles[0]
     return counts
 
 
@@ -130,13 +130,13 @@ def _link(path: Path, place: Path) -> None:
 def main(arguments: list[str]) -> None:
     """The command line of this module."""
     only_free = "--free" in arguments
-    folders = [Path(each).expanduser() for each in arguments if each != "--free"]
+    folders = [Path(argument).expanduser() for argument in arguments if argument != "--free"]
     if len(folders) != 2:
         raise SystemExit(__doc__)
-    names = [name for name, each in SETS.items() if each.free or not only_free]
+    names = [name for name, real in SETS.items() if real.free or not only_free]
     for name, counts in link(folders[0], folders[1], names).items():
         print(
-            f"{name}: {counts['train']} to train on, {counts['held_out']} kept aside; terms: {SETS[name].terms}"
+            f"{name}: {counts['train']} to train on, {counts['held_out']} held out; terms: {SETS[name].terms}"
         )
 
 

@@ -124,10 +124,10 @@ def render_exact(
     mean = torch.zeros_like(surfaces.colour[:, 0, :1])
     for number, point in enumerate(points, start=1):
         if recompute and torch.is_grad_enabled():
-            seen = checkpoint(_view, fragments, point, use_reentrant=False)
+            view = checkpoint(_view, fragments, point, use_reentrant=False)
         else:
-            seen = _view(fragments, point)
-        mean = mean + (seen - mean) / number
+            view = _view(fragments, point)
+        mean = mean + (view - mean) / number
     return (mean[:, :3] + surfaces.colour[:, 0] * _UNSEEN) / (mean[:, 3:] + _UNSEEN)
 
 
@@ -138,8 +138,8 @@ def one_view(surfaces: Surfaces, point: Tensor, softness_px: float = SOFTNESS_PX
     """
     point = point.to(surfaces.coc_px)
     reach = float(point.detach().abs().max())
-    seen = _view(fragments_of(surfaces, reach, softness_px), point)
-    return seen[:, :3], seen[:, 3:]
+    view = _view(fragments_of(surfaces, reach, softness_px), point)
+    return view[:, :3], view[:, 3:]
 
 
 def fragments_of(surfaces: Surfaces, reach: float, softness_px: float = SOFTNESS_PX) -> Fragments:
@@ -212,8 +212,8 @@ def _view(fragments: Fragments, point: Tensor) -> Tensor:
     shares = torch.cat([weight * (1 - farther), weight * farther])
     coverage = weight.new_zeros(slabs.numel()).scatter_add(0, places, shares)
     near, far = visibility(coverage.view_as(slabs), slabs).flatten()[places].chunk(2)
-    seen = weight * torch.lerp(near, far, farther)
-    light = torch.cat([fragments.colour.index_select(1, which) * seen, seen[None]])
+    visible = weight * torch.lerp(near, far, farther)
+    light = torch.cat([fragments.colour.index_select(1, which) * visible, visible[None]])
     total = light.new_zeros(4, plane).scatter_add(1, at.expand(4, -1), light)
     return total.view(4, batch, height, width).transpose(0, 1)
 
@@ -244,15 +244,15 @@ def _stacked(at: Tensor, slab: Tensor, plane: int) -> tuple[Tensor, Tensor]:
 def _reached(fragments: Fragments, point: Tensor) -> tuple[Tensor, Tensor]:
     """All M pairs of a fragment (M,) and a cell (2, M), column and row, that it contributes light to."""
     _, height, width = fragments.size
-    seen = fragments.place + fragments.coc_px * point[:, None]
-    sides = torch.tensor([[width], [height]], device=seen.device)
+    moved = fragments.place + fragments.coc_px * point[:, None]
+    sides = torch.tensor([[width], [height]], device=moved.device)
     reach = 1 + point.abs()[:, None] * fragments.slope.abs().amax(0).sum(0)
     most = math.ceil(float(reach.max()) - 1e-6)
-    first = seen.floor().long()
+    first = moved.floor().long()
     which, cells = [], []
     for offset in itertools.product(range(1 - most, most + 1), repeat=2):
-        cell = first + torch.tensor(offset, device=seen.device)[:, None]
-        near = (cell >= 0) & (cell < sides) & ((cell - seen).abs() < reach)
+        cell = first + torch.tensor(offset, device=moved.device)[:, None]
+        near = (cell >= 0) & (cell < sides) & ((cell - moved).abs() < reach)
         index = near.all(0).nonzero().squeeze(1)
         index = index[_weight(fragments, index, cell.index_select(1, index), point) > 0]
         which.append(index)

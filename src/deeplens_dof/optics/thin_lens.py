@@ -88,7 +88,8 @@ def signed_coc_px(
     if transition > 0:  # of a range too small for a float32 there is none
         along = np.abs(offset)
         along -= np.float32(focus_range / 2)
-        along /= transition
+        with np.errstate(over="ignore"):  # of a transition close to 0
+            along /= transition
         np.clip(along, 0, 1, out=along)
         along *= along * (3 - 2 * along)
         offset *= along

@@ -1,4 +1,4 @@
-"""DeepLens as a whole: image in, bokeh out, gradients to everything."""
+"""DeepLens as a whole: image in, bokeh out, gradients for every input and weight."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_gradients_reach_every_weight_the_focus_the_aperture_and_the_picture(net
 
 
 def test_the_gradient_of_focus_and_aperture_is_the_slope_of_the_loss(network, picture):
-    """Central differences in double precision, with depth given: in it the network's own steps would be."""
+    """Central differences in double precision, with given depth, because predicted depth has steps."""
     network, picture = network.double(), picture[..., :32, :].double()
     ramp = torch.linspace(0, 1, 64, dtype=torch.float64).expand(1, 1, 32, 64)
 
@@ -112,7 +112,7 @@ def test_without_blur_the_picture_stays(network, picture):
 
 
 def test_one_scene_can_be_learnt_by_heart(network, picture):
-    """A target made with another depth than the network's is approached by training depth, blur and upsampling."""
+    """Training depth, blur and upsampling approaches a target rendered with another depth."""
     focus, blur = torch.tensor([0.1]), torch.tensor([6.0])
     with torch.no_grad():
         target = to_tone(network(picture, focus, blur, step(48, 64)))

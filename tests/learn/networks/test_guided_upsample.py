@@ -1,4 +1,4 @@
-"""The guided upsampling: the module that learns and the camera that uses it are one, and both keep their laws."""
+"""Guided upsampling: the torch module and the numba renderer agree, and both keep their laws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tensor(picture: np.ndarray) -> torch.Tensor:
 
 
 def scene(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise and lamps; waves of CoC before each other, much blurred, little and not at all."""
+    """Noise and lamps, with overlapping waves of CoC: strongly blurred, slightly blurred and sharp."""
     rng = np.random.default_rng(height)
     rgb = rng.random((height, width, 3), np.float32) ** 3 * 2
     y, x = np.mgrid[:height, :width]
@@ -40,7 +40,7 @@ def scene(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blurred_half(half: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
-    """Something in place of a blur; the photo's own where all is in focus."""
+    """A stand-in for a blur at half the size; that of the photo where everything is in focus."""
     rng = np.random.default_rng(9)
     other = 0.5 * half + 0.2 * rng.random(half.shape, np.float32)
     return np.where(coc_px[..., None] == 0, half, other).astype(np.float32)
@@ -48,7 +48,7 @@ def blurred_half(half: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def taught() -> GuidedUpsample:
-    """Weights by chance, as they are stored."""
+    """Random weights, rounded to half precision as in a file."""
     torch.manual_seed(2)
     network = GuidedUpsample().eval()
     torch.nn.init.normal_(network.leave.weight, std=0.5)
@@ -98,7 +98,7 @@ def test_threads_and_tiles_do_not_show(exported: Model):
     assert np.array_equal(whole, by_camera(rgb, coc, half, blurred, exported))
     rows = slice(48, 200)  # whole blocks, other tiles; what lies above reaches 30 px and what is beside it
     part = by_camera(
-        *(np.ascontiguousarray(each[rows]) for each in (rgb, coc)), half[24:], blurred[24:], exported
+        *(np.ascontiguousarray(plane[rows]) for plane in (rgb, coc)), half[24:], blurred[24:], exported
     )
     assert part[64:] == pytest.approx(whole[rows][64:], abs=1e-5)
 
@@ -114,7 +114,7 @@ def test_what_is_in_focus_comes_out_to_the_bit():
 
 
 def test_steps_of_16_bits_stay_apart():
-    """A ramp finer than 8 bits, everywhere blurred: no two neighbours become one, none goes back."""
+    """A blurred ramp finer than 8 bits stays strictly monotonic."""
     ramp = np.broadcast_to(np.linspace(0.2, 0.21, 256, dtype=np.float32)[None, :, None], (64, 256, 3))
     for coc_px in (0.0, 1.5, 6.0):
         coc = np.full((64, 256), -coc_px, np.float32)
@@ -125,7 +125,7 @@ def test_steps_of_16_bits_stay_apart():
 
 
 def test_nothing_rings_and_nothing_is_made_up(exported: Model):
-    """White discs on black, blurred: no value outside those that went in, whatever the network says."""
+    """Blurred white discs on black: no value beyond the input's, whatever the network predicts."""
     rgb = np.zeros((128, 128, 3), np.float32)
     rgb[40:60, 30:80] = 1
     for coc_px in (0.0, 9.0):
@@ -150,12 +150,12 @@ def test_mirrored_input_gives_mirrored_output_away_from_steps():
     half, half_coc = halving.halved(rgb, coc)
     blurred = blurred_half(half, half_coc)
     whole = by_camera(rgb, coc, half, blurred)
-    turned = [np.ascontiguousarray(each[:, ::-1]) for each in (rgb, coc, half, blurred)]
+    turned = [np.ascontiguousarray(plane[:, ::-1]) for plane in (rgb, coc, half, blurred)]
     assert by_camera(*turned)[:, ::-1] == pytest.approx(whole, abs=1e-5)
 
 
 def test_gradients_are_those_of_the_function(taught: GuidedUpsample):
-    """In double precision, by weights, light, blur and CoC."""
+    """In double precision: weights, light, blur and CoC."""
     torch.manual_seed(4)
     network = GuidedUpsample(4).double()
     torch.nn.init.normal_(network.leave.weight, std=0.5)
@@ -177,7 +177,7 @@ def test_gradients_are_those_of_the_function(taught: GuidedUpsample):
 
 
 def test_a_small_blur_comes_near_one_of_full_size():
-    """A square in focus, with fine lines, before waves that are not: much nearer than what is merely enlarged."""
+    """A sharp square with fine lines before blurred waves: much closer than plain enlargement."""
     y, x = np.mgrid[:192, :256]
     waves = (0.4 + 0.3 * np.sin(x / 5) * np.sin(y / 7)).astype(np.float32)
     rgb = np.stack([waves, 0.8 * waves, 1 - waves], 2)

@@ -1,4 +1,4 @@
-"""Composed pairs: the integral over the lens is what optics says, and files depend on seed and number alone."""
+"""Composed pairs: the integral over the lens obeys optics, and files depend on seed and number alone."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_lamp_becomes_the_aperture_with_all_its_light():
 
 
 def test_an_edge_in_front_is_seen_through_as_far_as_the_lens_is_wide():
-    """Half the lens looks past an edge that lies over the pixel, and sees the sharp wall there."""
+    """Half of the lens sees the sharp wall past an edge that covers the pixel."""
     scene = Composition((plane(np.ones(3), right_half(), at=1.0), plane(np.zeros(3))), SIZE, MARGIN)
     seen = scene.through(POINTS, 0.0, 10.0)[SIZE // 2, :, 0]
     edge = SIZE // 2

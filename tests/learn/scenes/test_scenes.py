@@ -1,4 +1,4 @@
-"""Scenes: what a seed determines, and that labels are exact."""
+"""Scenes: a seed determines them, and labels are exact."""
 
 from __future__ import annotations
 

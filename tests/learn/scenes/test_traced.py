@@ -1,4 +1,4 @@
-"""Pairs of path-traced sets, on a made-up one of the same layout: what it says is what a pair holds, evaluation stays out."""
+"""Pairs of path-traced sets, on synthetic ones of the same layout: contents are kept, evaluation sets are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_exr(path: Path, rgb: np.ndarray) -> None:
 def write_set(
     sets: Path, seed: int, held_out: bool | None = False, changes: dict[str, Any] | None = None
 ) -> Path:
-    """A near left half before a far wall with a lamp, and two truths that are not true but known."""
+    """A near left half before a far wall with a lamp, and two arbitrary but known bokeh pictures."""
     folder = sets / f"random_{seed:05d}"
     folder.mkdir(parents=True)
     disp = np.full((SIDE, SIDE), FAR, np.float32)
@@ -111,7 +111,7 @@ def test_held_out_sets_go_nowhere_else_and_unfinished_ones_nowhere(tmp_path: Pat
         ({"scene": "night"}, "scene night, seed 1003, which is for evaluation"),
         ({"seed": 7}, "scene random, seed 7, which is for evaluation"),
         ({"licences": {".../skimage/data/astronaut.png": "public domain"}}, r"astronaut.png has the name of an eval"),
-        ({"licences": None}, "names no licences of what it shows"),
+        ({"licences": None}, "names no licences"),
         ({"width": 384}, r"is 384 x 256 px, expected 256 x 256"),
         ({"images": "none"}, "names no images; delete"),
         ({"images": [{"name": "L1_F1.png"}]}, "names an image without name, level"),

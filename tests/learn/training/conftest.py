@@ -1,4 +1,4 @@
-"""Every training here runs with one thread of torch, as its tests of equal bits want."""
+"""Trainings here run with one thread of torch, so that equal runs have equal bits."""
 
 from __future__ import annotations
 

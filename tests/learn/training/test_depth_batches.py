@@ -1,4 +1,4 @@
-"""Batches: determined by seed and index, labels stay on their pixels."""
+"""Depth batches: determined by seed and index, labels aligned with pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_batch_depends_on_seed_and_index_alone(frames_folder: Path) -> None:
 
 
 def test_labels_stay_on_their_pixels(frames_folder: Path) -> None:
-    """In these frames brightness is inverse depth: after crop, flip and resizing it must still be."""
+    """Brightness equals inverse depth in these frames, and still does after crop, flip and resizing."""
     source = Source(frame_files(frames_folder))
     for index in range(6):
         one = batch(source, 4, index, 4, 112)
@@ -59,8 +59,8 @@ def test_photographing_keeps_range_and_shape() -> None:
         assert 0 <= picture.min() <= picture.max() <= 1
 
 
-# Of `frames_folder` and the photo below, made before measured depth could be mixed in. JPEG decoding, resizing and
-# random numbers are these libraries' own, so that the numbers hold for these versions alone.
+# Of `frames_folder` and the photo below, recorded before measured depth could be mixed in. They hold for these versions of
+# the libraries for JPEG, resizing and random numbers only.
 MADE_WITH = {"numpy": "2.4.6", "pillow": "13.0.0", "opencv-python-headless": "5.0.0.93"}
 FRAMES_ALONE = "947534bf865ab52741660e976601972bd0a57655438d9379fbf0447ccdb37345"
 WITH_A_PHOTO = "c8b0e305c8bc84788f379d7ce4175e7f42aa2f3d6867827c415524e21aa204ee"
@@ -89,7 +89,7 @@ def test_without_measured_data_batches_are_those_of_before(frames_folder: Path) 
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Folder:
-    """RGB-D of one's own, with holes and subjects, large enough to be cropped."""
+    """An RGB-D folder with holes and subjects, large enough to be cropped."""
     rows, columns = np.mgrid[0:60, 0:80]
     for number in range(3):
         metres = (1 + rows / 20 + number).astype(np.float32)
@@ -183,12 +183,12 @@ def test_an_exact_mask_with_which_the_teacher_agrees_is_kept() -> None:
     np.testing.assert_array_equal(
         teacher_mattes.chosen(Frame(rgb, depth, subject, {}), said), subject / np.float32(255)
     )
-    subject[:, 10:] = 0  # the teacher means another thing
+    subject[:, 10:] = 0  # the teacher disagrees
     np.testing.assert_array_equal(teacher_mattes.chosen(Frame(rgb, depth, subject, {}), said), said)
 
 
 class OneSaysLeft:
-    """A teacher who takes the left half of every picture for the subject."""
+    """A teacher whose matte is the left half of every picture."""
 
     def __init__(self, value: float = 1.0) -> None:
         self.value, self.asked = value, 0

@@ -30,7 +30,7 @@ def train_on(frames: Path, name: str, out: Path, **options) -> Path | None:
 
 
 def trainer_of(recipe: DepthRecipe, frames: Path, out: Path) -> Trainer:
-    """A trainer in its first phase, which trains on the first eight frames and validates on the others."""
+    """A trainer in its first phase, with eight frames to train on and the others for validation."""
     files = frame_files(frames)
     trainer = Trainer(DepthTask("toy", recipe, Source(files[:8]), Source(files[8:])), out)
     trainer.begin_phase()
@@ -39,7 +39,7 @@ def trainer_of(recipe: DepthRecipe, frames: Path, out: Path) -> Trainer:
 
 @pytest.fixture
 def toy() -> DepthNetwork:
-    """With every weight moved a little: the exporter merges weights that are equal, as untrained ones are."""
+    """With every weight perturbed, because the exporter merges equal ones, such as untrained biases."""
     torch.manual_seed(5)
     network = DepthNetwork(**TOY.network).eval()
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_unknown_recipes_and_too_few_frames_are_refused(frames_folder: Path, tmp
 
 
 def test_training_lowers_the_loss(frames_folder: Path, tmp_path: Path) -> None:
-    """Forty steps on one batch: brightness is depth there, so even the toy learns it."""
+    """Forty steps on one batch, in which brightness is depth, so that even the toy network learns it."""
     trainer = trainer_of(LONG, frames_folder, tmp_path)
     one = batch(Source(frame_files(frames_folder)), 1, 0, 2, 56)
     values = []
@@ -107,7 +107,7 @@ def test_frozen_blocks_do_not_move(frames_folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_matte_recipe_leaves_depth_alone(toy: DepthNetwork, frames_folder: Path, tmp_path: Path) -> None:
-    """Phases without a head rate train the matte head and nothing else, to the bit."""
+    """Phases without a head rate train the matte head alone, to the bit."""
     recipe = replace(TOY, phases=(replace(TOY.phases[0], blocks=0, head_rate=0.0),))
     trainer = trainer_of(recipe, frames_folder, tmp_path)
     trainer.network.load_state_dict(toy.state_dict())
@@ -118,7 +118,7 @@ def test_the_matte_recipe_leaves_depth_alone(toy: DepthNetwork, frames_folder: P
 
 
 def test_recognising_starts_from_nothing() -> None:
-    """Weights from before that path was there give what they gave."""
+    """Older weights without that path give unchanged results."""
     head = DepthNetwork(**TOY.network).matte_head
     assert not head.recognise.weight.any()
     assert not head.recognise.bias.any()
@@ -227,15 +227,15 @@ def test_a_broken_batch_is_skipped_and_logged(frames_folder: Path, tmp_path: Pat
 def test_a_blend_lies_between_its_parts(toy: DepthNetwork, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="export needs onnx: pip install '.[learn]'")
     from deeplens_dof.learn.networks.export import export_depth
-    from deeplens_dof.learn.training.weight_average import blended
+    from deeplens_dof.learn.training.weight_average import averaged
 
     torch.manual_seed(9)
     other = DepthNetwork(**TOY.network)
     torch.save({"average": other.state_dict()}, tmp_path / "other.pt")
     export_depth(toy, tmp_path / "toy.onnx", half=False)
-    mixed = blended({tmp_path / "other.pt": 1, tmp_path / "toy.onnx": 3}, **TOY.network).state_dict()
+    mixed = averaged({tmp_path / "other.pt": 1, tmp_path / "toy.onnx": 3}, **TOY.network).state_dict()
     for name, weight in mixed.items():
         expected = 0.25 * other.state_dict()[name] + 0.75 * toy.state_dict()[name]
         assert torch.allclose(weight, expected, atol=1e-6), name
     with pytest.raises(ValueError, match="above 0"):
-        blended({tmp_path / "other.pt": 0.0}, **TOY.network)
+        averaged({tmp_path / "other.pt": 0.0}, **TOY.network)

@@ -1,4 +1,4 @@
-"""Several processes that share a batch train as one does; Ctrl-C leaves a run that goes on."""
+"""Several processes that share a batch train as one does; after Ctrl-C a run can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deeplens_dof.learn.training.distributed import Alone, processes
 from deeplens_dof.learn.training.recipes import train
 from deeplens_dof.learn.training.trainer import TrainingData
 
-# Two phases with other blocks frozen, a line of the log for every iteration.
+# Two phases with different frozen blocks, and a log line for every iteration.
 TRAIN = """
 import sys
 from dataclasses import replace
@@ -33,14 +33,12 @@ DepthTask.log_every = 1
 frames, out, stop_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 print(train("two-phases", TrainingData([frames]), out, resume=True, stop_after=stop_after, threads=1))
 """
-LARGEST_RELATIVE_DIFFERENCE = (
-    2e-3  # of a loss in the log, which has four places; the sums are in another order
-)
-LARGEST_MEDIAN_DIFFERENCE = 1e-6  # of weights; Adam magnifies rounding where a gradient is next to nothing
+LARGEST_RELATIVE_DIFFERENCE = 2e-3  # of a logged loss with four decimals; sums are in another order
+LARGEST_MEDIAN_DIFFERENCE = 1e-6  # of weights; Adam magnifies rounding where a gradient is tiny
 
 
 def trained(frames: Path, out: Path, count: int, stop_after: int = 8) -> list[dict]:
-    """The lines of training in the log of a run that goes on for `stop_after` iterations in `count` processes."""
+    """The training lines in the log of a run that continues for `stop_after` iterations in `count` processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,9 +68,7 @@ def logged(out: Path) -> list[dict]:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(frames_folder: Path, tmp_path: Path) -> None:
-    """A batch of five is shared unequally, some samples have no matte, other blocks are trained from the middle, and the
-    two are stopped and resumed there.
-    """
+    """With a batch of five shared unequally, samples without a matte, and a change of phase at which both are resumed."""
     pytest.importorskip("accelerate", reason="several processes need accelerate: pip install '.[learn]'")
     one = trained(frames_folder, tmp_path / "1", 1)
     trained(frames_folder, tmp_path / "2", 2, stop_after=5)
@@ -105,7 +101,7 @@ def test_more_processes_than_samples_are_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def heeding():
-    """Interrupts as in a terminal: a job in the background of a shell inherits that they are ignored."""
+    """Handles interrupts as in a terminal; a background job of a shell inherits that they are ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The light module: its pictures, its loss, and a training that goes on where it was."""
+"""Highlight training: its pictures, its loss, and resuming."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ import torch
 from deeplens_dof.highlights.clipping import KNEE
 from deeplens_dof.learn.networks.export import export_blur
 from deeplens_dof.learn.networks.highlights import MOST_GAIN, HighlightNetwork
-from deeplens_dof.learn.scenes.clipped.lights import KINDS, SUBPIXELS, filtered, glare, hang_lamps, lamps_of
+from deeplens_dof.learn.scenes.clipped.lights import (
+    KINDS,
+    SUBPIXELS,
+    draw_emitters,
+    emitters_of,
+    filtered,
+    glare,
+)
 from deeplens_dof.learn.scenes.clipped.pictures import MOST_LIGHT, SHARES, Clipped, Sources, make_clipped
 from deeplens_dof.learn.scenes.composites.materials import Materials
 from deeplens_dof.learn.training import highlights
@@ -25,7 +32,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    """Noise in place of photos: not true, but of the right form."""
+    """Noise in the form of photos."""
     rng = np.random.default_rng(0)
     photos = [rng.integers(0, 256, (90, 120, 3), np.uint8) for _ in range(3)]
     pair = tmp_path_factory.mktemp("pairs") / "pair_000000.npz"
@@ -49,15 +56,15 @@ def test_pictures_depend_on_seed_and_number_alone(sources: Sources):
 def test_pictures_hold_light_above_white_of_which_the_camera_keeps_white(sources: Sources):
     brightest = []
     for index in range(40):
-        each = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
-        assert each.photo.shape == each.light.shape == (SIDE, SIDE, 3)
-        assert each.photo.dtype == each.light.dtype == np.float32
-        assert np.isfinite(each.light).all()
-        assert each.photo.min() >= 0
-        assert each.photo.max() <= 1
-        assert each.light.min() >= 0
-        assert each.light.max() <= MOST_LIGHT
-        brightest.append(float(each.light.max()))
+        picture = make_clipped(5, index, SIDE, sources, scale=1 + index % 2)
+        assert picture.photo.shape == picture.light.shape == (SIDE, SIDE, 3)
+        assert picture.photo.dtype == picture.light.dtype == np.float32
+        assert np.isfinite(picture.light).all()
+        assert picture.photo.min() >= 0
+        assert picture.photo.max() <= 1
+        assert picture.light.min() >= 0
+        assert picture.light.max() <= MOST_LIGHT
+        brightest.append(float(picture.light.max()))
     assert sum(value > 3 for value in brightest) > 8
     assert sum(SHARES.values()) == pytest.approx(1)
 
@@ -68,11 +75,11 @@ def test_lamps_of_every_kind_shine_where_they_hang(kind: str):
     for seed in range(8):
         rng = np.random.default_rng(seed)
         picture = np.full((SIDE, SIDE, 3), 0.1, np.float32)
-        hang_lamps(picture, rng, kind=kind)
+        draw_emitters(picture, rng, kind=kind)
         assert np.isfinite(picture).all()
         assert picture.min() >= 0
         changed += picture.max() > 0.3
-        assert all(lamp.half_width > 0 and lamp.half_height > 0 for lamp in lamps_of(kind, rng, SIDE, 1.0))
+        assert all(lamp.half_width > 0 and lamp.half_height > 0 for lamp in emitters_of(kind, rng, SIDE, 1.0))
     assert changed >= 3
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed outright goes on where its last checkpoint was, and ends as if nothing had happened."""
+"""A killed training resumes from its last checkpoint and ends with the same weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(pairs: Path, out: Path, moment: str) -> int:
-    """Return code of a process that trains the toy recipe and is killed at that moment, if at all."""
+    """The exit code of a process that trains the toy recipe, killed at that moment if one is given."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PROCESS, TOY, str(pairs), str(out), moment]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -67,9 +67,9 @@ def trained(pairs: Path, out: Path, moment: str) -> int:
 
 
 def losses(run: Path) -> dict[int, float]:
-    """The loss by step; of a step that was made twice the later one."""
+    """The loss by step; the later one of a repeated step."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return {each["step"]: each["loss"] for each in lines if each["event"] == "train"}
+    return {line["step"]: line["loss"] for line in lines if line["event"] == "train"}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ ONE = torch.ones(2)
 
 
 def maps(seed: int, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
-    """A prediction and a target in which nothing is so near that it is clamped."""
+    """A prediction and a target without values that are clamped."""
     both = torch.rand(2, 2, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return both[0], both[1]
 
@@ -104,7 +104,7 @@ def test_matte_loss_falls_with_overlap() -> None:
 
 
 def labels(seed: int, share: float = 0.6, size: int = 24) -> torch.Tensor:
-    """Where a pixel has a label: 1 or 0, (2, size, size)."""
+    """1 where a pixel has a label, else 0, (2, size, size)."""
     random = torch.rand(2, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return (random < share).double()
 
@@ -174,8 +174,8 @@ def test_gradients_are_right_with_a_weight_per_pixel() -> None:
 
 
 def test_parts_of_a_batch_make_the_loss_of_the_whole() -> None:
-    """What several processes rely on: the pairs of the whole batch, and means that add up by weight."""
-    predicted, target = (torch.cat([each, each.flip(1)]) for each in maps(10))
+    """As several processes need: pairs are those of the whole batch, and means add up by weight."""
+    predicted, target = (torch.cat([part, part.flip(1)]) for part in maps(10))
     weight = torch.tensor([1.0, 0.0, 1.0, 1.0])
     whole = losses.ordinal(predicted, target, weight, torch.Generator().manual_seed(3))
     parts = 0.0

@@ -1,4 +1,4 @@
-"""Laws of the losses by masks of near subjects."""
+"""Laws of the losses on masks of near subjects."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_height_of_a_step_has_no_part_in_how_sharp_it_is() -> None:
     blurred = F.avg_pool2d(mask[None], 13, 1, 6, count_include_pad=False)[0]
     steps = mask_losses.steps(blurred, mask)
     higher = mask_losses.Steps(3 * steps.wide, 3 * steps.narrow, steps.counts)
-    plain, other = (float(mask_losses.border(each, ONE)) for each in (steps, higher))
+    plain, other = (float(mask_losses.border(found, ONE)) for found in (steps, higher))
     assert plain > 0
     assert other == pytest.approx(plain)
     depth = blurred.clone().requires_grad_()
@@ -89,7 +89,7 @@ def test_a_step_down_the_loss_brings_the_subject_nearer_at_its_border(which: int
 
 
 def test_ground_in_front_of_the_feet_may_be_nearer() -> None:
-    """A board that stands on ground: beside it, and below it, the ground is where it is."""
+    """A board that stands on the ground, which is as near as the board beside and below its foot."""
     mask = torch.zeros(1, SIZE, SIZE, dtype=torch.float64)
     mask[:, 10:40, 20:44] = 1
     at_its_foot = ground()[:, 39:40]

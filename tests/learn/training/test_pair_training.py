@@ -1,4 +1,4 @@
-"""Modules that learn from pairs: their laws, and a training that goes on where it was."""
+"""Networks that learn from pairs: their laws, training and resuming."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(pairs_folder: Pa
 
 
 def test_one_scene_can_be_learnt_by_heart(pairs_folder: Path):
-    """The loop's loss falls to a fraction: gradients reach what they must."""
+    """The loss falls to a fraction, so gradients reach the weights."""
     torch.manual_seed(0)
     given = load_borders(pair_files(pairs_folder)[:1], (64, 96, 64))
     network, recipe = BorderUnmixing((16, 16, 16, 16)), PAIR_RECIPES["lens-blur"]

@@ -1,4 +1,4 @@
-"""The teacher's mattes of photos: only where it is sure, and the same of the mirror image."""
+"""Teacher mattes of photos: only where the teacher is sure and agrees on the mirror image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deeplens_dof.learn.training.photo_mattes import sure_matte, teach
 
 
 class Bright:
-    """Takes for the subject what is bright; `left` alone where told so."""
+    """A teacher whose matte is brightness, in the left half alone if told so."""
 
     def __init__(self, left_only: bool = False) -> None:
         self.left_only, self.asked = left_only, 0

@@ -1,4 +1,4 @@
-"""Laws of measured depth whose steps are soft and whose codes are coarse."""
+"""Laws of measured depth with soft steps and coarse codes."""
 
 from __future__ import annotations
 

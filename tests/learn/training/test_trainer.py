@@ -1,4 +1,4 @@
-"""The trainer, with the task that docs/training.md shows: stop, resume, log, export; the batches that it is fed."""
+"""The trainer, with the task in docs/training.md: stop, resume, log, export, batches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORT = Recipe(iterations=40, rate=1e-2, warm_up=5)
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """The names that the example of docs/training.md defines, which has run in the folder `folder`."""
+    """The names defined by the example in docs/training.md, after running it in `folder`."""
     text = DOCS.read_text(encoding="utf-8").partition("\n## A training of your own")[2]
     code = text.partition("```python\n")[2].partition("```")[0]
     names = {"__name__": "documented", "folder": tmp_path_factory.mktemp("documented")}
@@ -51,7 +51,7 @@ def events(out: Path) -> list[dict]:
 
 
 def numbers(out: Path, event: str) -> list[dict]:
-    """The lines of an event, without times."""
+    """The log lines of an event, without times."""
     dropped = {"time", "s"}
     return [
         {key: value for key, value in line.items() if key not in dropped}

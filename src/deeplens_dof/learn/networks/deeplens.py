@@ -108,7 +108,10 @@ class DeepLens(nn.Module):
         return F.interpolate(depth, size=(height, width), mode="bilinear", align_corners=False)
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
-        """Border unmixing, optics and upsampling, with light (B, 3, H, W), coc_px (B, 1, H, W), sides in 2 MULTIPLE_PX."""
+        """Border unmixing, optics and upsampling.
+
+        light: (B, 3, H, W). coc_px: (B, 1, H, W). H and W are multiples of 2 MULTIPLE_PX.
+        """
         surfaces = self.surfaces(*halved(light, coc_px))
         return self.upsample(light, exact.render_exact(surfaces, self.points), coc_px)
 

@@ -33,7 +33,7 @@ class Package:
     kind: Literal["pip", "deb", "npm"]
     name: str
     version: str
-    keep: str  # a path inside the package; only what lies below it is kept
+    keep: str  # the folder of the package that is kept
     licence: str
     sha256: dict[str, str]  # of single files that must match, by path below the folder
 

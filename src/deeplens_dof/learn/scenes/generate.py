@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ import numpy.typing as npt
 
 from deeplens_dof.datasets.frames import Frame, frame_path, write_frame
 from deeplens_dof.learn.scenes.objects.library import LIBRARY_VERSION, Library, load_library
+from deeplens_dof.learn.scenes.processes import run_jobs
 from deeplens_dof.learn.scenes.render.photographic import contact_shadow, exposed, random_defocus
 from deeplens_dof.learn.scenes.render.raster import Drawing, Rasteriser
 from deeplens_dof.learn.scenes.stages import closeups, nearby, outdoors, portraits, rooms
 from deeplens_dof.learn.scenes.stages.stage import Stage
 from deeplens_dof.runtime.atomic_write import SUFFIX
-from deeplens_dof.runtime.interrupt import ignore_interrupts
 
 LONG_SIDE, SHORT_SIDE = 448, 336
 UPRIGHT_SHARE = 0.3
@@ -71,19 +70,11 @@ def make_scenes(
     missing = [index for index in range(count) if not frame_path(out, index).exists()]
     kept = count - len(missing)
     load_library()  # built before the workers map it
-    for made, _ in enumerate(_made(out, seed, missing, workers), start=1):
+    jobs = [(out, seed, index) for index in missing]
+    for made, _ in enumerate(run_jobs(_write_one, jobs, workers), start=1):
         if progress is not None:
             progress(kept + made)
     return {"made": len(missing), "kept": kept}
-
-
-def _made(out: Path, seed: int, missing: list[int], workers: int) -> Iterator[int]:
-    jobs = [(out, seed, index) for index in missing]
-    if workers == 1 or len(jobs) < 2:
-        yield from map(_write_one, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, ignore_interrupts) as pool:
-        yield from pool.imap_unordered(_write_one, jobs, chunksize=4)
 
 
 def _write_one(job: tuple[Path, int, int]) -> int:

@@ -3,7 +3,7 @@
 An example is made once from a composed pair and lies beside it: `border_000123.npz` with float16
 
     light        (S, S, 3) as in learn/training/pair_examples.py
-    coc_px       (S, S) the input: exact, or with the errors of predicted depth (ROUGH_SHARE)
+    coc_px       (S, S) the input: exact, or with the errors of predicted depth (DEPTH_ERROR_SHARE)
     alpha        (S, S) coverage by the nearer of the two surfaces at a border (lens_blur/layers/borders.py), 0..1;
                  -1 where it is unknown, as in path-traced pairs
     front, back  (S, S, 3) the colours of both, linear light
@@ -28,14 +28,14 @@ from deeplens_dof.learn.training.pair_examples import (
     cut,
     flips_of,
     make_missing,
-    rough,
+    with_depth_errors,
 )
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.layers.borders import find_borders, first_guess
 
 Floats = npt.NDArray[np.float32]
 _STORED = ("light", "coc_px", "alpha", "front", "back")
-ROUGH_SHARE = 0.5  # of the examples: the part with depth errors at borders
+DEPTH_ERROR_SHARE = 0.5  # of the examples: the part with depth errors at borders
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def prepare_borders(
 def make_border_example(pair: Pair) -> dict[str, Floats]:
     """The arrays of an example, by name; they depend on the pair alone. Raises RuntimeError without the assets."""
     rng = np.random.default_rng((pair.facts["seed"], pair.facts["index"], 78))
-    coc = rough(pair.coc_px, rng) if rng.random() < ROUGH_SHARE else pair.coc_px
+    coc = with_depth_errors(pair.coc_px, rng) if rng.random() < DEPTH_ERROR_SHARE else pair.coc_px
     light = as_photographed(pair.rgb, rng)
     borders = find_borders(coc)
     middle = np.float32(0.5) * (borders.near_px + borders.far_px)

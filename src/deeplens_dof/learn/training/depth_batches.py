@@ -31,9 +31,8 @@ from deeplens_dof.learn.training.tensor_batch import TensorBatch
 
 # Photos with one clear subject; the rest of the training list is landscapes, drawings and patterns.
 DISTILLATION_PHOTOS = (
-    "messi5", "squirrel_cls", "butterfly", "apple", "orange", "HappyFish", "fruits", "YellowFlower",
-    "TwoWings", "FallenLeaf",
-    "FlyingKonqui",
+    "messi5", "squirrel_cls", "butterfly", "apple", "orange", "HappyFish", "fruits", "YellowFlower", "TwoWings",
+    "FallenLeaf", "FlyingKonqui",
 )  # fmt: skip
 LEAST_KNOWN = 0.02  # of a crop's pixels; with fewer labels its depth is ignored
 FloatImage = npt.NDArray[Any]

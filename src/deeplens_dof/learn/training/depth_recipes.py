@@ -123,8 +123,8 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         ema=0.99,
         seed=3,
     ),
-    # On real photos too (`--rgbd`, docs/training.md): measured depth whose steps are soft, masks of near subjects, a
-    # teacher's mattes. A piece of about an hour of one core.
+    # With real photos (`--rgbd`, docs/training.md): measured depth with soft steps, masks of near subjects, teacher mattes.
+    # A piece of about an hour of one core.
     "depth-real": DepthRecipe(
         (Phase(240, 336, 8, 2e-5, 3e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),),
         init="shipped",
@@ -149,8 +149,8 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         order_weight=0.3,
         mask_border_weight=0.5,
     ),
-    # The same where a graphics card does in minutes what a processor does in hours
-    # (`scripts/train_on_gpu.sh`): larger batches, all blocks, large pictures at the end.
+    # For a graphics card, minutes instead of hours (`scripts/train_on_gpu.sh`): larger batches, all blocks, large
+    # pictures at the end.
     "depth-gpu": DepthRecipe(
         (
             Phase(900, 336, 12, 3e-5, 4e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),

@@ -3,7 +3,7 @@
 An example is made once from a pair and lies beside it: `example_000123.npz` with float16
 
     light        (S, S, 3) the input: true light, or 8-bit sRGB with its clipped light recovered
-    coc_px       (S, S) its CoC: exact, or with the errors of predicted depth (ROUGH_SHARE)
+    coc_px       (S, S) its CoC: exact, or with the errors of predicted depth (DEPTH_ERROR_SHARE)
     optical      (S, S, 3) the optical renderer's result
     half         (S/2, S/2, 3) its result at half the size (`lens_blur/baselines/halving.py`)
     quarter      (S/4, S/4, 3) its result at a quarter
@@ -26,7 +26,7 @@ from torch import Tensor
 from deeplens_dof.datasets.pairs import Pair, read_pair
 from deeplens_dof.highlights.rule import recover_highlights
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.learn.scenes.composites.pairs import made_by
+from deeplens_dof.learn.scenes.processes import run_jobs
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
 from deeplens_dof.lens_blur.baselines.halving import halved
 from deeplens_dof.lens_blur.render import render
@@ -36,7 +36,7 @@ from deeplens_dof.runtime.atomic_write import write_atomically
 Floats = npt.NDArray[np.float32]
 NAMES = ("light", "coc_px", "optical", "half", "quarter", "truth")
 _SMALLER = {"half": 2, "quarter": 4}
-ROUGH_SHARE = 0.3  # of the examples: the part with depth errors at borders
+DEPTH_ERROR_SHARE = 0.3  # of the examples: the part with depth errors at borders
 LIGHT_SHARES = (0.2, 0.4, 0.4)  # true light; clipped and recovered fully; recovered by default
 
 
@@ -71,7 +71,7 @@ def make_missing(
 ) -> None:
     """Writes the arrays `make(pair)` to `path_of(file)`, as float16, for each pair that has no such file yet."""
     missing = [path for path in pairs if not path_of(path).exists()]
-    for made, _ in enumerate(made_by(partial(_write_one, path_of, make), missing, workers), start=1):
+    for made, _ in enumerate(run_jobs(partial(_write_one, path_of, make), missing, workers), start=1):
         if progress is not None:
             progress(len(pairs) - len(missing) + made)
 
@@ -79,7 +79,7 @@ def make_missing(
 def make_example(pair: Pair) -> dict[str, Floats]:
     """The arrays of an example, by name; they depend on the pair alone."""
     rng = np.random.default_rng((pair.facts["seed"], pair.facts["index"], 77))
-    coc = rough(pair.coc_px, rng) if rng.random() < ROUGH_SHARE else pair.coc_px
+    coc = with_depth_errors(pair.coc_px, rng) if rng.random() < DEPTH_ERROR_SHARE else pair.coc_px
     light = as_photographed(pair.rgb, rng)
     aperture = Aperture.parse(pair.facts["shape"])
     rendered = render(light, coc, aperture, threads=1)
@@ -138,7 +138,7 @@ def as_photographed(rgb: Floats, rng: np.random.Generator) -> Floats:
     return recover_highlights(clipped, 1.0 if kind == 1 else 0.25)
 
 
-def rough(coc: Floats, rng: np.random.Generator) -> Floats:
+def with_depth_errors(coc: Floats, rng: np.random.Generator) -> Floats:
     """The CoC with errors like those of predicted depth: borders shifted inwards or outwards, soft, coarse or warped."""
     side = 2 * int(rng.integers(1, 4)) + 1
     kernel = np.ones((side, side), np.uint8)

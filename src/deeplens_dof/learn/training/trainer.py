@@ -240,7 +240,7 @@ class Trainer:
         return path
 
     def begin_phase(self) -> None:
-        """Freezes what is not trained from here on, and shares the rest between the processes."""
+        """Freezes the weights that this phase does not train, and shares the others between the processes."""
         self.task.set_trainable(self.network, self.step)
         self.shared = self.group.shared(self.network)
 

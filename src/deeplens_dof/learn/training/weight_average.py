@@ -21,7 +21,7 @@ from deeplens_dof.learn.networks.export import export_depth
 from deeplens_dof.learn.networks.pretrained import load_into
 
 
-def blended(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
+def averaged(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
     """A network with the weighted mean of the files' weights.
 
     Args:
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
         name, _, share = entry.partition(":")
         shares[Path(name)] = float(share or 1)
     parts = ", ".join(f"{path.parent.name} x {share}" for path, share in shares.items())
-    export_depth(blended(shares), Path(out), note=f"DeepLens depth and matte; mean of {parts}. Apache-2.0")
+    export_depth(averaged(shares), Path(out), note=f"DeepLens depth and matte; mean of {parts}. Apache-2.0")
     print(f"weights are in {out}")
 
 

@@ -23,7 +23,7 @@ FILTERS = ("box", "tent", "gauss", "blackman-harris")
 
 
 @dataclass(frozen=True)
-class Lamp:
+class Emitter:
     """One emitter.
 
     x, y, half_width, half_height: px. angle: radians. form: "ellipse", "box" or "flame". falling: limb darkening, 0 (flat)
@@ -41,7 +41,7 @@ class Lamp:
     light: Floats
 
 
-def hang_lamps(
+def draw_emitters(
     picture: Floats, rng: np.random.Generator, scale: float = 1.0, kind: str | None = None
 ) -> None:
     """Draws emitters of one or two kinds into `picture` (S, S, 3), in place. scale: multiplies their sizes."""
@@ -49,8 +49,8 @@ def hang_lamps(
     canvas = np.zeros((side * SUBPIXELS, side * SUBPIXELS, 4), np.float32)
     for _ in range(1 if kind or rng.random() < 0.7 else 2):
         chosen = kind or str(rng.choice(KINDS, p=KIND_SHARES))
-        for lamp in lamps_of(chosen, rng, side, scale):
-            _draw(canvas, lamp)
+        for emitter in emitters_of(chosen, rng, side, scale):
+            _draw(canvas, emitter)
     if rng.random() < 0.3:
         _hide(canvas, rng, scale)
     shining = filtered(canvas, rng)
@@ -60,7 +60,7 @@ def hang_lamps(
     picture += shining[..., :3]
 
 
-def lamps_of(kind: str, rng: np.random.Generator, side: int, scale: float) -> list[Lamp]:
+def emitters_of(kind: str, rng: np.random.Generator, side: int, scale: float) -> list[Emitter]:
     """The emitters of one kind at random places of a picture (side, side)."""
     radius = scale * math.exp(rng.uniform(math.log(SMALLEST_PX), math.log(LARGEST_PX)))
     strength = math.exp(rng.uniform(0.0, math.log(MOST_LIGHT)))
@@ -81,7 +81,7 @@ def lamps_of(kind: str, rng: np.random.Generator, side: int, scale: float) -> li
             width, height, form = size * 0.5, size * 1.4, "flame"
         elif rng.random() < 0.25:
             height, angle = size * rng.uniform(0.4, 1), rng.uniform(0, math.pi)
-        found.append(Lamp(x, y, width, height, float(angle), form, float(falling), float(core), light))
+        found.append(Emitter(x, y, width, height, float(angle), form, float(falling), float(core), light))
     return found
 
 
@@ -141,10 +141,10 @@ def _hues(rng: np.random.Generator) -> Callable[[], Floats]:
     return draw
 
 
-def _draw(canvas: Floats, lamp: Lamp) -> None:
+def _draw(canvas: Floats, emitter: Emitter) -> None:
     """Composites an emitter over the canvas of light and coverage, which has SUBPIXELS samples per px and axis."""
     k = SUBPIXELS
-    x, y, a, b = (k * length for length in (lamp.x, lamp.y, lamp.half_width, lamp.half_height))
+    x, y, a, b = (k * length for length in (emitter.x, emitter.y, emitter.half_width, emitter.half_height))
     reach = math.ceil(math.hypot(a, b)) + 1
     left, top = max(0, int(x) - reach), max(0, int(y) - reach)
     part = canvas[top : max(0, int(y) + reach + 1), left : max(0, int(x) + reach + 1)]
@@ -152,31 +152,31 @@ def _draw(canvas: Floats, lamp: Lamp) -> None:
         return
     v, u = np.ogrid[: part.shape[0], : part.shape[1]]
     du, dv = (u + np.float32(left + 0.5 - x)), (v + np.float32(top + 0.5 - y))
-    c, s = np.float32(math.cos(lamp.angle)), np.float32(math.sin(lamp.angle))
+    c, s = np.float32(math.cos(emitter.angle)), np.float32(math.sin(emitter.angle))
     across, along = (c * du + s * dv) / np.float32(a), (c * dv - s * du) / np.float32(b)
-    if lamp.form == "box":
+    if emitter.form == "box":
         far = np.maximum(np.abs(across), np.abs(along))
-    elif lamp.form == "flame":  # narrow above
+    elif emitter.form == "flame":  # narrow above
         far = np.hypot(across / np.clip(0.65 + 0.5 * along, 0.12, 1), along)
     else:
         far = np.hypot(across, along)
     inside = np.clip((1 - far) * np.float32(min(a, b)) + np.float32(0.5), 0, 1)
-    profile = 1 - np.float32(lamp.falling) * (1 - np.sqrt(np.clip(1 - far * far, 0, 1)))
-    profile += np.float32(lamp.core) * np.exp(-8 * far * far)
+    profile = 1 - np.float32(emitter.falling) * (1 - np.sqrt(np.clip(1 - far * far, 0, 1)))
+    profile += np.float32(emitter.core) * np.exp(-8 * far * far)
     part *= 1 - inside[..., None]
-    part[..., :3] += (inside * profile)[..., None] * lamp.light
+    part[..., :3] += (inside * profile)[..., None] * emitter.light
     part[..., 3] += inside
 
 
 def _hide(canvas: Floats, rng: np.random.Generator, scale: float) -> None:
     """Occludes parts of the emitters by dark lines: twigs, bars, roofs."""
     side = canvas.shape[0]
-    seen = np.full((side, side), 255, np.uint8)
+    visible = np.full((side, side), 255, np.uint8)
     for _ in range(int(rng.integers(1, 12))):
         ends = (rng.random((2, 2)) * side).astype(int)
         width = max(1, round(SUBPIXELS * scale * math.exp(rng.uniform(-0.5, 2.2))))
-        cv2.line(seen, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 0, width, cv2.LINE_AA)
-    canvas *= (seen.astype(np.float32) / 255)[..., None]
+        cv2.line(visible, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 0, width, cv2.LINE_AA)
+    canvas *= (visible.astype(np.float32) / 255)[..., None]
 
 
 def filtered(canvas: Floats, rng: np.random.Generator) -> Floats:

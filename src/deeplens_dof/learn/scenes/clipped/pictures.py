@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from deeplens_dof.datasets.pairs import pair_files
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
-from deeplens_dof.learn.scenes.clipped.lights import glare, hang_lamps
+from deeplens_dof.learn.scenes.clipped.lights import draw_emitters, glare
 from deeplens_dof.learn.scenes.composites.materials import Materials, is_held_out, load_materials
 from deeplens_dof.learn.scenes.objects.pictures import skies, sky_names
 
@@ -101,7 +101,7 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
         light = _exposed(light, rng, 5e-3, 0.5) if rng.random() < 0.45 else _mild(light, rng)
         known = ~(washed & (light.max(2) > 0.8))
         if rng.random() < 0.15:
-            hang_lamps(light, rng, scale, str(rng.choice(["glints", "bulbs", "windows"])))
+            draw_emitters(light, rng, scale, str(rng.choice(["glints", "bulbs", "windows"])))
     else:
         light, _ = _surroundings(sources, rng, side)
         dark = (
@@ -110,7 +110,7 @@ def make_clipped(seed: int, index: int, side: int, sources: Sources, scale: floa
             else rng.uniform(0.5, 1)
         )
         light = light * np.float32(dark / max(1e-3, float(np.quantile(light.max(2), 0.95))))
-        hang_lamps(light, rng, scale)
+        draw_emitters(light, rng, scale)
     light = light * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
     if rng.random() < 0.5:
         light = glare(light, rng, scale)

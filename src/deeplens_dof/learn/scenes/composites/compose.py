@@ -94,9 +94,9 @@ class Composition:
             pixels = self._pixels(layer)
             is_near = (layer.inverse_depth(self.size) > inverse_depth)[..., None]
             for side, here in enumerate((is_near, ~is_near)):
-                seen = passed[side] * here
-                light[side] += seen * pixels[..., :3]
-                passed[side] -= seen * pixels[..., 3:]
+                visible = passed[side] * here
+                light[side] += visible * pixels[..., :3]
+                passed[side] -= visible * pixels[..., 3:]
         near, far = (light[side] / np.maximum(1 - passed[side], np.float32(1e-4)) for side in range(2))
         return 1 - passed[0, ..., 0], near, far
 
@@ -132,7 +132,7 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
     Raises:
         RuntimeError: the assets have not been fetched.
     """
-    rng, blur_px, scene = _begun(seed, index, held_out, size)
+    rng, blur_px, scene = _composed(seed, index, held_out, size)
     surface, depth = scene.surfaces(), scene.inverse_depth()
     focus = float(rng.uniform(0, 1))
     if rng.random() < 0.6:
@@ -154,10 +154,10 @@ def make_pair(seed: int, index: int, held_out: bool = False, size: int = SIZE) -
 def scene_of(pair: Pair) -> Composition:
     """The scene of a pair, composed again. Raises RuntimeError without assets."""
     facts = pair.facts
-    return _begun(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
+    return _composed(facts["seed"], facts["index"], facts["held_out"], len(pair.rgb))[2]
 
 
-def _begun(
+def _composed(
     seed: int, index: int, held_out: bool, size: int
 ) -> tuple[np.random.Generator, float, Composition]:
     """The random generator after composing the scene, the blur in px, and the scene."""
@@ -211,8 +211,8 @@ def _backdrop(rng: np.random.Generator, materials: Materials, samples: int, size
 def _points(shape: str, largest_px: float, rng: np.random.Generator) -> Floats:
     """Enough lens points for the largest CoC. A disc's are rotated at random, so that no network can learn their pattern."""
     step = SUBPIXELS**2 * 4
-    wanted = POINTS_PER_PIXEL * math.pi * largest_px**2
-    count = int(np.clip(math.ceil(wanted / step) * step, FEWEST_POINTS, MOST_POINTS))
+    enough = POINTS_PER_PIXEL * math.pi * largest_px**2
+    count = int(np.clip(math.ceil(enough / step) * step, FEWEST_POINTS, MOST_POINTS))
     points = Aperture.parse(shape).points(count)
     if shape == "disc":
         angle = rng.uniform(0, 2 * math.pi)

@@ -48,9 +48,9 @@ def integrate(textures: Any, coc: Any, extent: Any, margin: int, points: Any, li
                 c0, gx, gy = coc[layer, 0], coc[layer, 1], coc[layer, 2]
                 stretch = 1 / (1 + gx * u + gy * v)
                 # x_ref = x - u c(x) / (1 + g . u): the inverse of x + u c(x)
-                seen = (c0 + gx * dx + gy * (y + dy)) * stretch
-                column = (dx - u * seen + margin + 0.5) * SUBPIXELS
-                row = (y + dy - v * seen + margin + 0.5) * SUBPIXELS
+                c = (c0 + gx * dx + gy * (y + dy)) * stretch
+                column = (dx - u * c + margin + 0.5) * SUBPIXELS
+                row = (y + dy - v * c + margin + 0.5) * SUBPIXELS
                 step_x, step_y = (1 - u * gx * stretch) * SUBPIXELS, -v * gx * stretch * SUBPIXELS
                 last_row, last_column = row + step_y * (width - 1), column + step_x * (width - 1)
                 if max(row, last_row) < extent[layer, 0] or min(row, last_row) > extent[layer, 1] + 1:

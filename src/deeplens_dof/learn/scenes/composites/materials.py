@@ -132,11 +132,11 @@ def _lit(colour: Floats, rng: np.random.Generator) -> Floats:
     tint = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3)).astype(np.float32)
     colour = colour * tint
     if rng.random() < LAMPS_CHANCE:
-        _hang_lamps(colour, rng)
+        _draw_lamps(colour, rng)
     return np.asarray(colour, np.float32)
 
 
-def _hang_lamps(colour: Floats, rng: np.random.Generator) -> None:
+def _draw_lamps(colour: Floats, rng: np.random.Generator) -> None:
     """Draws white or coloured lamps, most of them small, into `colour`, far brighter than the surfaces they light."""
     size, largest = colour.shape[0], float(np.exp(rng.uniform(0.7, 2.5)))
     hue = rng.uniform(0, 0.9)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import VERSION, pair_path, write_pair
 from deeplens_dof.evaluate.bokeh.composed import COUNT, SEED
 from deeplens_dof.learn.scenes.composites.compose import make_pair
 from deeplens_dof.learn.scenes.composites.materials import load_materials
-from deeplens_dof.runtime.interrupt import ignore_interrupts
-
-Job = TypeVar("Job")
+from deeplens_dof.learn.scenes.processes import run_jobs
 
 
 def make_pairs(
@@ -50,7 +46,7 @@ def make_pairs(
     if missing:
         load_materials(held_out)  # collected once, before the workers read it
     for made, _ in enumerate(
-        made_by(_write_one, [(out, seed, index, held_out) for index in missing], workers), start=1
+        run_jobs(_write_one, [(out, seed, index, held_out) for index in missing], workers), start=1
     ):
         if progress is not None:
             progress(count - len(missing) + made)
@@ -67,15 +63,6 @@ def synthetic_folder(tell: Callable[[str], None]) -> Path:
     except RuntimeError as error:
         raise OSError(str(error)) from error
     return folder
-
-
-def made_by(make: Callable[[Job], object], jobs: list[Job], workers: int) -> Iterator[object]:
-    """Calls `make` on each job, in this process or in several; yields the results as they come."""
-    if workers == 1 or len(jobs) < 2:
-        yield from map(make, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, ignore_interrupts) as pool:
-        yield from pool.imap_unordered(make, jobs, chunksize=4)
 
 
 def _write_one(job: tuple[Path, int, int, bool]) -> int:

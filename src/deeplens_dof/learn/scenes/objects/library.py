@@ -22,28 +22,16 @@ LIBRARY_VERSION = 2  # raise it when meshes or pictures change, since the frames
 INDOOR_SKIES = ("apartment", "hall", "lab", "lobby", "studio", "warehouse", "workshop")
 _SHAPE_SEED = 20_240_607
 _TREE_WORDS = (
-    "tree", "acacia", "bamboo", "ficus", "cypress", "palm", "pine", "maple", "beech", "blossom", "poplar",
-    "bush", "hedge",
-    "plant", "bonsai", "flower",
+    "tree", "acacia", "bamboo", "ficus", "cypress", "palm", "pine", "maple", "beech", "blossom", "poplar", "bush",
+    "hedge", "plant", "bonsai", "flower",
 )  # fmt: skip
 _TABLE_WORDS = (
-    "table", "desk", "dresser", "cabinet", "box", "chest", "commode", "buffet", "shelf", "drawer", "stand",
-    "bank", "stool",
-    "counter",
+    "table", "desk", "dresser", "cabinet", "box", "chest", "commode", "buffet", "shelf", "drawer", "stand", "bank",
+    "stool", "counter",
 )  # fmt: skip
 _THIN_WORDS = (
-    "bicycle",
-    "bike",
-    "railing",
-    "fence",
-    "chair",
-    "ladder",
-    "stroller",
-    "rack",
-    "tricycle",
-    "scooter",
-    "antenna",
-)
+    "bicycle", "bike", "railing", "fence", "chair", "ladder", "stroller", "rack", "tricycle", "scooter", "antenna",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ TEXTURE_SIZE, CUTOUT_SIZE = 256, 512
 BACKDROP_SIZE = (768, 512)
 SKY_SIZE = (1024, 512)
 _NOT_SURFACES = (
-    "icon", "normal", "_nm", "gloss", "_n.", "gfx", "eye", "kart", "font", "alpha", "cloud", "sky",
-    "caustic", "smoke",
+    "icon", "normal", "_nm", "gloss", "_n.", "gfx", "eye", "kart", "font", "alpha", "cloud", "sky", "caustic", "smoke",
     "particle", "flare", "light", "shadow", "_hd",
 )  # fmt: skip
 CUTOUT_PHOTOS = (
@@ -188,9 +187,9 @@ class SubjectTeacher:
         small = cv2.resize(rgb, (320, 320), interpolation=cv2.INTER_AREA) / max(1.0, float(rgb.max()))
         small = (small - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         planes = small.transpose(2, 0, 1)[None].astype(np.float32)
-        seen = self._session.run(None, {"input.1": planes})[0][0, 0]
-        seen = (seen - seen.min()) / max(float(seen.max() - seen.min()), 1e-6)
-        return cv2.resize(seen, rgb.shape[1::-1])
+        matte = self._session.run(None, {"input.1": planes})[0][0, 0]
+        matte = (matte - matte.min()) / max(float(matte.max() - matte.min()), 1e-6)
+        return cv2.resize(matte, rgb.shape[1::-1])
 
 
 def _rgb(path: Path) -> Bytes:

@@ -25,13 +25,8 @@ _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1))  # two triangles of 
 def mesh(position: Array, normal: Array, uv: Array, layer: float = -1, colour: Colour = (1, 1, 1)) -> Mesh:
     """Joins (N, 3) positions, (N, 3) normals and (N, 2) texture coordinates into a mesh."""
     made = np.zeros(len(position), VERTEX)
-    made["position"], made["normal"], made["uv"], made["layer"], made["colour"] = (
-        position,
-        normal,
-        uv,
-        layer,
-        colour,
-    )
+    made["position"], made["normal"], made["uv"] = position, normal, uv
+    made["layer"], made["colour"] = layer, colour
     return made
 
 
@@ -57,14 +52,8 @@ def xyz(x: Array | float, y: Array | float, z: Array | float) -> Array:
 
 def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Array:
     """3x3: roll about z, then pitch about x, then yaw about y; radians. Columns are the turned axes."""
-    cy, sy, cp, sp, cr, sr = (
-        np.cos(yaw),
-        np.sin(yaw),
-        np.cos(pitch),
-        np.sin(pitch),
-        np.cos(roll),
-        np.sin(roll),
-    )
+    cy, cp, cr = np.cos(yaw), np.cos(pitch), np.cos(roll)
+    sy, sp, sr = np.sin(yaw), np.sin(pitch), np.sin(roll)
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])

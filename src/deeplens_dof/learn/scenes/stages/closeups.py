@@ -63,7 +63,7 @@ def tabletop(stage: Stage) -> None:
     stage.eye = type(aim)(
         target - aim.forward * stage.uniform(0.35, 1.3), aim.right, aim.up, aim.forward, fov, stage.portrait
     )
-    stage.lamps([0, 1.0, 0], 0.8, 1.2, 0.7)
+    stage.point_lights([0, 1.0, 0], 0.8, 1.2, 0.7)
     stage.sun, stage.reach, stage.ambient = stage.uniform(0, 1.5), 1.5, stage.uniform(0.3, 1.1)
     stage.defocus_chance = 0.4
 
@@ -113,7 +113,7 @@ def macro(stage: Stage) -> None:
         flat = [stage.uniform(1, 4), 1, stage.uniform(1, 4)]
         stage.add(stage.shape("floor"), placed(under, rotation(stage.uniform(0, 6)), flat), stage.material())
     backdrop(stage, stage.uniform(1.5, 8) * distance)
-    stage.lamps(eye.position + eye.forward * distance, 0.8, 0.6)
+    stage.point_lights(eye.position + eye.forward * distance, 0.8, 0.6)
     stage.sun, stage.reach, stage.ambient = stage.uniform(0, 1.8), 1.2, stage.uniform(0.4, 1.1)
     stage.defocus_chance = 0.7
 
@@ -171,5 +171,5 @@ def flying(stage: Stage) -> None:
             scale = 0.7 * size * stage.rng.uniform(0.5, 1.5, 3)
             stage.add(stage.shape("solid"), placed(at, _tilted(stage, 1.5), scale), stage.material())
     backdrop(stage, stage.uniform(6, 20))
-    stage.lamps([0, 1.5, 0], 3, 3.0, 0.5)
+    stage.point_lights([0, 1.5, 0], 3, 3.0, 0.5)
     stage.sun, stage.reach, stage.ambient = stage.uniform(0, 2), 8.0, stage.uniform(0.4, 1.1)

@@ -10,20 +10,8 @@ from deeplens_dof.learn.scenes.objects.vertices import placed, rotation
 from deeplens_dof.learn.scenes.stages.stage import Camera, Look, Stage, camera
 
 _GROUND = (
-    "grass",
-    "gravel",
-    "dirt",
-    "sand",
-    "asphalt",
-    "pav",
-    "snow",
-    "ground",
-    "earth",
-    "rock",
-    "road",
-    "cobble",
-    "stone",
-)
+    "grass", "gravel", "dirt", "sand", "asphalt", "pav", "snow", "ground", "earth", "rock", "road", "cobble", "stone",
+)  # fmt: skip
 _PATH = ("road", "asphalt", "pav", "dirt", "stone", "brick", "wood")
 _HOUSE = ("brick", "building", "wall", "window", "house", "city", "stone", "cottage", "stucco", "concrete")
 

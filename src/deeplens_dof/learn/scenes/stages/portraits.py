@@ -40,7 +40,7 @@ def _level(stage: Stage, at: tuple[float, float, float], yaw: float) -> Camera:
 
 def _before_backdrop(stage: Stage, height: float) -> None:
     stage.eye = _level(stage, (0, height, 0), stage.uniform(0, 2 * np.pi))
-    stage.lamps([0, 1.7, 0], 2, 1.5)
+    stage.point_lights([0, 1.7, 0], 2, 1.5)
     stage.sun, stage.reach, stage.ambient = stage.uniform(0, 2), 3.0, stage.uniform(0.4, 1.1)
     if stage.chance(0.5):
         backdrop(stage, stage.uniform(1.5, 8))
@@ -57,8 +57,8 @@ def _sitter(stage: Stage, alone: bool, first: bool) -> None:
     animal = stage.chance(0.15)
     body = stage.choice("animals") if animal else stage.choice("standing people")
     tall = body.size[1]
-    seen = stage.uniform(0.7, 1.5) * tall if animal else stage.uniform(0.3, 1.1) * tall
-    distance = float(np.clip(seen / 2 / half_height / (1 if first else 0.6), 0.45, 4))
+    visible_m = stage.uniform(0.7, 1.5) * tall if animal else stage.uniform(0.3, 1.1) * tall
+    distance = float(np.clip(visible_m / 2 / half_height / (1 if first else 0.6), 0.45, 4))
     rightward = np.array([-eye.level[2], 0, eye.level[0]])
     aside = stage.uniform(-0.45, 0.45) * distance * eye.half_tangent * (1 if alone else 1.6)
     foot = eye.position * [1, 0, 1] + eye.level * distance + rightward * aside

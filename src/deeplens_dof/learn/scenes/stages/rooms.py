@@ -57,7 +57,7 @@ def room(stage: Stage, eye: Camera | None = None, people: float = 0.3) -> None:
         ]
         stage.stand(lamp, at, 0.0)
     area = space.width * space.depth / 20
-    stage.lamps([0, space.height * 0.75, 0], min(space.width, space.height) * 0.4, 2.5 * area, 0.7)
+    stage.point_lights([0, space.height * 0.75, 0], min(space.width, space.height) * 0.4, 2.5 * area, 0.7)
     stage.sun = stage.uniform(0, 0.9) if stage.chance(0.7) else 0.0
     stage.reach, stage.ambient = max(space.width, space.depth) * 0.6, stage.uniform(0.25, 1.0)
 

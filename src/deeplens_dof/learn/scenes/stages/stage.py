@@ -237,7 +237,7 @@ class Stage:
         gloss = float(self.pick((0.0, 0.0, 0.1, 0.3)))
         return Look(tint=self.tint(amount), gloss=gloss, swap=swap, swap_amount=self.uniform(0, 0.6))
 
-    def lamps(
+    def point_lights(
         self, around: Array | Sequence[float], spread: float, strength: float, chance: float = 0.6
     ) -> None:
         """Adds up to LIGHTS point lights around a point."""
