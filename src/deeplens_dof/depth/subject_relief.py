@@ -8,8 +8,8 @@ depth of the subject. Two shortest-path distances over the small depth map say h
   up to a border that occludes something, and let go smoothly where it stands on or leans against something;
 - from the point in focus, through the matte, counting only steps: a second person at another distance is not reached.
 
-Where the matte itself is soft (hair, fur, whiskers) the hold fades with it: a strand that dissolves is better than one that is
-cut off sharply. Nothing outside the matte changes.
+Where the matte itself is soft (hair, fur, whiskers) the hold fades with it: better a strand that dissolves than one that is cut
+off. Nothing outside the matte changes.
 """
 
 from __future__ import annotations
