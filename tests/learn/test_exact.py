@@ -269,7 +269,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: Surfaces(RGB, COC, COC), "coc_px has shape"),
     (lambda: Surfaces.of_picture(RGB, COC.float()), "one type of float"),
     (lambda: render_exact(Surfaces.of_picture(RGB, COC), disc(3)[0]), "lens points"),
-    (lambda: one_view(stacked((RGB, COC, 0 * COC)), disc(1)[0]), "something to look at"),
+    (lambda: one_view(stacked((RGB, COC, 0 * COC)), disc(1)[0]), "at least one visible surface"),
 ]
 
 

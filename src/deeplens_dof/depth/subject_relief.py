@@ -8,8 +8,8 @@ depth of the subject. Two shortest-path distances over the small depth map say h
   up to a border that occludes something, and let go smoothly where it stands on or leans against something;
 - from the point in focus, through the matte, counting only steps: a second person at another distance is not reached.
 
-Where the matte itself is soft (hair, fur, whiskers) the hold fades with it: better a strand that dissolves than one that is cut
-off. Nothing outside the matte changes.
+Where the matte itself is soft (hair, fur, whiskers) the hold fades with it: a strand that dissolves is better than one that
+is cut off. Nothing outside the matte changes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONG_SIDE_PX = 320
 # Of the matte: the border of the subject; a gap in it, where the depth is also far.
 _INSIDE, _SEEN_THROUGH = 0.35, 0.2
 # Of the matte: hair and fur, which are let go so that they end softly; surely the subject.
-_SOFT, _SURE = 0.5, 0.95
+_SOFT, _SURE = 0.6, 1.0
 # Of the depth range: a gap in the subject shows something so much farther.
 _GAP_STEP = 0.08
 # Of the small map: distance of the border of the matte from a step in depth, which is the true border.

@@ -22,7 +22,7 @@ import numpy as np
 from deeplens_dof.types import Plane
 
 FULL_FRAME_WIDTH_MM = 36.0
-TRANSITION = 0.5  # of the focus range: how far beyond each of its ends the blur sets in
+TRANSITION = 1.0  # of the focus range: how far beyond each of its ends the blur sets in
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +97,5 @@ def signed_coc_px(
 
 
 def transition_of(focus_range: float, widest: float) -> float:
-    """Stretch beyond each end of the band in which the blur sets in: half of the band's width, `widest` at most."""
+    """Stretch beyond each end of the band in which the blur sets in: the width of the band, `widest` at most."""
     return min(TRANSITION * focus_range, widest)
