@@ -115,7 +115,7 @@ RECIPES: dict[str, Recipe] = {
         matte_weight=0.6,
         soft_px=6,
         order_weight=0.3,
-        mask_border_weight=0.2,
+        mask_border_weight=0.5,
     ),
     # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
     "depth-real-2": Recipe(
@@ -146,7 +146,7 @@ RECIPES: dict[str, Recipe] = {
         matte_weight=0.6,
         soft_px=6,
         order_weight=0.3,
-        mask_border_weight=0.2,
+        mask_border_weight=0.5,
     ),
     # The matte head alone, on the teacher's mattes of frames and photos (`learn/scenes/taught.py` makes them);
     # depth stays as it is, to the bit. Half an hour of one core.
