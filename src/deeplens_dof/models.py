@@ -63,7 +63,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 MODELS: dict[str, Model] = {
     "depth": Model(
         file="depth.onnx",
-        sha256="f5b9d6c90a35fb8d00def1adfbdfe098aa9e955dbedcf1f170ceb72de9229f2e",
+        sha256="00a3bb0d80295194e83e624fd0da11e6304886ac27865acb311d50293cc2d984",
         licence="Apache-2.0",
         task="relative inverse depth of one photo, and the matte of its subject",
         input_name="rgb",

@@ -133,7 +133,7 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         matte_weight=0.6,
         soft_px=6,
         order_weight=0.3,
-        mask_border_weight=0.2,
+        mask_border_weight=0.5,
     ),
     # Another (`--init` the weights of the first), with large pictures and sharp borders at its end.
     "depth-real-2": DepthRecipe(
@@ -164,7 +164,7 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         matte_weight=0.6,
         soft_px=6,
         order_weight=0.3,
-        mask_border_weight=0.2,
+        mask_border_weight=0.5,
     ),
     # The matte head alone, on teacher mattes of frames and photos (`learn/scenes/teacher_mattes.py`); depth does not
     # change, to the bit. Half an hour of one core.
