@@ -202,7 +202,10 @@ def test_depth_of_another_size_is_fitted_and_of_another_frame_refused() -> None:
 @pytest.mark.parametrize(
     ("depth", "sentence"),
     [
-        (two_planes().values, "depth is of type ndarray, expected 'auto', a depth file or InverseDepth"),
+        (
+            two_planes().values,
+            "depth is of type ndarray, expected 'auto', 'predict', 'embedded', a depth file or InverseDepth",
+        ),
         (None, "depth is of type NoneType"),
         ("embedded", "the picture holds no depth; say auto, predict"),
         ("no-such-file.png", "there is no depth file 'no-such-file.png'"),

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
-from deeplens_dof.optics.thin_lens import Lens
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
 from deeplens_dof.scene import Scene
 from deeplens_dof.settings import Settings
@@ -29,13 +28,18 @@ DepthSource = InverseDepth | str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The blurred photo. linear, coc_px: float32 (H, W, 3) linear light and (H, W) px."""
+    """The blurred photo.
+
+    linear, coc_px: float32 (H, W, 3) linear light and (H, W) px. focus_depth, focus_point: as `refocus` was given them.
+    """
 
     photo: Photo = field(repr=False)
     settings: Settings
     linear: FloatArray = field(repr=False)
     coc_px: FloatArray = field(repr=False)
     scene: Scene
+    focus_depth: float | None = None
+    focus_point: tuple[float, float] | None = None
 
     @cached_property
     def image(self) -> npt.NDArray[Any]:
@@ -68,13 +72,12 @@ class Result:
         depth = EmbeddedDepth(
             scene.inverse_depth,
             "GDepth",
-            focus=scene.focus_point(settings),
+            focus=self.focus_point or scene.focus_point(settings),
             original=photo.file or photo.to_bytes(format="JPEG", quality=UNTOUCHED_JPEG_QUALITY),
         )
-        focus = scene.focus_depth(settings)
-        if scene.inverse_depth.unit == "relative":
-            focus /= settings.nearest_m
-        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(photo.width) * max(focus, 0.0)
+        focus = scene.focus_depth(settings) if self.focus_depth is None else self.focus_depth
+        as_found = self.focus_depth is None and self.focus_point is None
+        blur_px = scene.blur_px(settings, as_found) * max(focus, 0.0)
         return blurred.with_embedded_depth(
             depth,
             nearest_m=settings.nearest_m,
@@ -164,7 +167,7 @@ def refocus(
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
-    return Result(scene.photo, settings, linear, coc_px, scene)
+    return Result(scene.photo, settings, linear, coc_px, scene, focus_depth, focus_point)
 
 
 def focus_overlay(photo: Photo, coc_px: FloatArray) -> npt.NDArray[np.uint8]:
@@ -222,7 +225,7 @@ def aperture_of(settings: Settings) -> Aperture:
         version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     except (OSError, ValueError):
         version = ()  # reading it reports the error
-    return _kernel_of_file(settings.shape, version)
+    return _aperture_of_file(settings.shape, version)
 
 
 def as_shot(photo: Photo, settings: Settings) -> Settings:
@@ -269,7 +272,7 @@ def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
 
 
 @lru_cache(maxsize=8)
-def _kernel_of_file(path: str, version: tuple[int, ...]) -> Aperture:
+def _aperture_of_file(path: str, version: tuple[int, ...]) -> Aperture:
     from deeplens_dof.optics.aperture import Aperture
 
     photo = read(path)
@@ -287,7 +290,7 @@ def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
     if not isinstance(depth, (InverseDepth, str, os.PathLike)):
         kind = type(depth).__name__
         raise ValueError(
-            f"depth is of type {kind}, expected 'auto', a depth file or InverseDepth(values, unit)"
+            f"depth is of type {kind}, expected 'auto', 'predict', 'embedded', a depth file or InverseDepth(values, unit)"
         )
     given = depth if isinstance(depth, InverseDepth) else read_depth_file(depth)
     if given.unit == "relative" and not 0 <= given.values.min() <= given.values.max() <= 1:

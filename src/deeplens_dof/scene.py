@@ -13,7 +13,7 @@ from deeplens_dof.settings import Settings
 from deeplens_dof.types import Image, Plane
 
 if TYPE_CHECKING:
-    from deeplens_dof.depth.subject_relief import SubjectWeight
+    from deeplens_dof.depth.subject_hold import SubjectWeight
     from deeplens_dof.imaging.film_grain import Grain
 
 # Of the depth range: how far beyond the band in focus the blur has set in fully, at most.
@@ -29,7 +29,8 @@ class Scene:
     """A photo and what was found out about it: the expensive half, done once.
 
     inverse_depth: of the photo's size. subject: (x, y), 0..1, what the focus is on unless told otherwise.
-    depth_source: "predicted", "embedded" (it came in the photo's file), "given" or the depth file's name.
+    depth_source: "predicted", "repaired" (predicted, then painted over), "embedded" (it came in the photo's file),
+    "given" or the depth file's name.
     matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
     subject_confidence: 0..1, how clearly something stands out as the subject.
     """
@@ -95,9 +96,9 @@ class Scene:
 
         The latest is kept.
         """
-        from deeplens_dof.depth.subject_relief import subject_weight
+        from deeplens_dof.depth.subject_hold import subject_weight
 
-        if self.matte is None:
+        if self.matte is None or not self.depth_range > 0:
             return None
         if point not in self._weights:
             depth, measured = self.inverse_depth.values, self.depth_source not in NETWORKS
@@ -110,6 +111,18 @@ class Scene:
     def depth_range(self) -> float:
         """Inverse depth from the far to the near of the scene, in the unit of `inverse_depth`."""
         return self.inverse_depth.spread(1.0)
+
+    def blur_px(self, settings: Settings, subject_found: bool = True) -> float:
+        """Radius of the circle of confusion per unit of `inverse_depth`, in px.
+
+        subject_found: the focus is where the subject was looked for; the blur is gentler then if none stands out.
+        """
+        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(self.photo.width)
+        if self.inverse_depth.is_relative:
+            blur_px /= settings.nearest_m
+        if subject_found and settings.focus == "subject":
+            blur_px *= 1 - settings.subject_sharp * (1 - GENTLEST) * (1 - self.subject_confidence)
+        return blur_px
 
     def coc_px(
         self,
@@ -131,7 +144,7 @@ class Scene:
             float32 (H, W) in px, positive nearer than the focus.
         """
         from deeplens_dof.depth.subject import depth_at
-        from deeplens_dof.depth.subject_relief import flattened
+        from deeplens_dof.depth.subject_hold import flattened
 
         depth = self.inverse_depth.values
         point = focus_point or self.focus_point(settings)
@@ -139,10 +152,6 @@ class Scene:
         subject = self.subject_weight(point) if settings.subject_sharp > 0 else None
         if subject is not None:
             depth = flattened(depth, subject.near(focus), settings.subject_sharp)
-        blur_px = Lens(settings.lens_mm, settings.f_number).blur_px(self.photo.width)
-        if self.inverse_depth.is_relative:
-            blur_px /= settings.nearest_m
-        if settings.focus == "subject" and focus_depth is None:
-            blur_px *= 1 - settings.subject_sharp * (1 - GENTLEST) * (1 - self.subject_confidence)
+        blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
         width = settings.focus_range * self.depth_range
         return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)

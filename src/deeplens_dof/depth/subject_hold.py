@@ -17,12 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from deeplens_dof.depth.subject import depth_at
+from deeplens_dof.optics.inverse_depth import sample_nearest
 from deeplens_dof.runtime.threads import for_bands
-
-Map = npt.NDArray[np.float32]
+from deeplens_dof.types import Mask, Plane
 
 _LONG_SIDE_PX = 320
 # Of the matte: the border of the subject; a gap in it, where the depth is also far.
@@ -60,8 +59,8 @@ class SubjectWeight:
     at most, infinity for predicted depth.
     """
 
-    weight: Map
-    depth: Map
+    weight: Plane
+    depth: Plane
     centre: float
     depth_range: float
     noise: float
@@ -74,7 +73,7 @@ class SubjectWeight:
 
 
 def subject_weight(
-    inverse_depth: Map, matte: Map, point: tuple[float, float], depth_range: float, measured: bool = False
+    inverse_depth: Plane, matte: Plane, point: tuple[float, float], depth_range: float, measured: bool = False
 ) -> SubjectWeight | None:
     """The part of the matte that belongs to the thing at a point.
 
@@ -91,8 +90,8 @@ def subject_weight(
     height, width = inverse_depth.shape
     scale = min(1.0, _LONG_SIDE_PX / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    depth = _sampled(inverse_depth, *size)
-    small_matte = np.nan_to_num(_sampled(matte, *size), nan=0.0)
+    depth = np.ascontiguousarray(sample_nearest(inverse_depth, *size), np.float32)
+    small_matte = np.nan_to_num(sample_nearest(matte, *size), nan=0.0)
     centre = depth_at(inverse_depth, point)
     relative = np.ascontiguousarray((depth - np.float32(centre)) / np.float32(depth_range))
     inside = small_matte >= _INSIDE
@@ -105,8 +104,8 @@ def subject_weight(
 
 
 def flattened(
-    inverse_depth: Map, subject: SubjectWeight, strength: float = 1.0, threads: int | None = None
-) -> Map:
+    inverse_depth: Plane, subject: SubjectWeight, strength: float = 1.0, threads: int | None = None
+) -> Plane:
     """`inverse_depth` with the relief of the subject taken out, float32 (H, W).
 
     Args:
@@ -118,7 +117,7 @@ def flattened(
     Returns:
         depth - strength * weight * clip(depth - centre, -noise, noise): the same bits where the weight is 0.
     """
-    from deeplens_dof.depth.relief_kernels import flatten_rows
+    from deeplens_dof.depth.hold_kernels import flatten_rows
 
     if strength <= 0:
         return inverse_depth
@@ -133,7 +132,7 @@ def flattened(
     return out
 
 
-def _held(relative: Map, matte: Map, inside: npt.NDArray[np.bool_]) -> Map:
+def _held(relative: Plane, matte: Plane, inside: Mask) -> Plane:
     """How far the subject is held: 1 except for hair, and near things that it touches without a step."""
     at_a_step = _grown(_steps(relative), _DOUBT_PX)
     outside = ~inside & ~(_grown(inside, _DOUBT_PX) & at_a_step)
@@ -144,22 +143,22 @@ def _held(relative: Map, matte: Map, inside: npt.NDArray[np.bool_]) -> Map:
     return _smooth(away / np.float32(_STEP)) * _smooth(surely)
 
 
-def _connected(relative: Map, inside: npt.NDArray[np.bool_], at: npt.NDArray[np.bool_]) -> Map:
+def _connected(relative: Plane, inside: Mask, at: Mask) -> Plane:
     """1 for what is reached from the seeds within the matte without a step in depth, 0 behind one."""
     walls = np.where(_grown(inside, _DOUBT_PX), np.float32(0), np.float32(2 * _OTHER))
     steps = _paths(at, relative, walls, _SLOPE, _OTHER)
     return _smooth((np.float32(_OTHER) - steps) / np.float32(_OTHER - _SAME))
 
 
-def _paths(seeds: npt.NDArray[np.bool_], relative: Map, per_cell: Map, slope: float, most: float) -> Map:
-    from deeplens_dof.depth.relief_kernels import shortest_paths
+def _paths(seeds: Mask, relative: Plane, per_cell: Plane, slope: float, most: float) -> Plane:
+    from deeplens_dof.depth.hold_kernels import shortest_paths
 
     cost = np.where(seeds, np.float32(0), np.float32(most))
     shortest_paths(cost, relative, per_cell, np.float32(slope), _SWEEPS)
     return cost
 
 
-def _seeds(relative: Map, inside: npt.NDArray[np.bool_], point: tuple[float, float]) -> npt.NDArray[np.bool_]:
+def _seeds(relative: Plane, inside: Mask, point: tuple[float, float]) -> Mask:
     """Cells of the subject at the point, and of its depth."""
     height, width = relative.shape
     radius = max(1.0, _POINT_REACH * max(height, width))
@@ -168,7 +167,7 @@ def _seeds(relative: Map, inside: npt.NDArray[np.bool_], point: tuple[float, flo
     return np.asarray(near & inside & (np.abs(relative) < _SAME))
 
 
-def _steps(relative: Map) -> npt.NDArray[np.bool_]:
+def _steps(relative: Plane) -> Mask:
     """Cells on either side of a step in depth."""
     down, right = (np.abs(np.diff(relative, axis=axis)) > _STEP for axis in (0, 1))
     steps = np.zeros(relative.shape, bool)
@@ -179,17 +178,19 @@ def _steps(relative: Map) -> npt.NDArray[np.bool_]:
     return steps
 
 
-def _noise(depth: Map, weight: Map, depth_range: float) -> float:
+def _noise(depth: Plane, weight: Plane, depth_range: float) -> float:
     """How far measured depth trembles on the subject: a few standard deviations of its second differences."""
     second = depth[:, 1:-1] - 0.5 * (depth[:, :-2] + depth[:, 2:])
     on = second[weight[:, 1:-1] > 0.5]
     if on.size == 0:
         return 0.0
-    deviation = 1.4826 * float(np.median(np.abs(on))) / 1.2247  # of a / second difference of white noise
+    deviation = (
+        1.4826 * float(np.median(np.abs(on))) / 1.2247
+    )  # sqrt(1.5), that of white noise of deviation 1
     return min(_NOISES * deviation, _MOST_NOISE * depth_range)
 
 
-def _grown(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+def _grown(mask: Mask, radius: int) -> Mask:
     """The mask and the cells within so many city blocks of it."""
     for _ in range(radius):
         padded = np.pad(mask, 1)
@@ -197,7 +198,7 @@ def _grown(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _nearest(relative: Map, radius: int) -> Map:
+def _nearest(relative: Plane, radius: int) -> Plane:
     """The largest inverse depth within so many city blocks."""
     for _ in range(radius):
         padded = np.pad(relative, 1, mode="edge")
@@ -206,16 +207,7 @@ def _nearest(relative: Map, radius: int) -> Map:
     return relative
 
 
-def _smooth(share: Map) -> Map:
+def _smooth(share: Plane) -> Plane:
     """0..1 with slope 0 at both ends (smoothstep)."""
     t = np.clip(share, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
-
-
-def _sampled(values: Map, height: int, width: int) -> Map:
-    """The values at the centres of a smaller grid: a mean of two depths would lie where nothing is."""
-    rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
-        for new, old in zip((height, width), values.shape, strict=True)
-    )
-    return np.ascontiguousarray(values[np.ix_(rows, columns)], np.float32)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplens_dof.depth.subject_relief import flattened, subject_weight
+from deeplens_dof.depth.subject_hold import flattened, subject_weight
 
 HEIGHT, WIDTH = 240, 320
 Y, X = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32) / np.array([HEIGHT, WIDTH], np.float32)[:, None, None]

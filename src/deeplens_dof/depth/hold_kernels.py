@@ -1,6 +1,6 @@
-"""Inner loops of `subject_relief`: shortest paths over a depth map, and the weight of the subject at full size.
+"""Inner loops of `subject_hold`: shortest paths over a depth map, and the weight of the subject at full size.
 
-Imported only by `subject_relief`, because numba is slow to import.
+Imported only by `subject_hold`, because numba is slow to import.
 """
 
 from __future__ import annotations
