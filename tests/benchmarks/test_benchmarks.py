@@ -82,7 +82,8 @@ def test_disc_kernels_have_the_variance_of_a_disc_and_sum_one(radius: float) -> 
 
 
 def test_scores_of_a_perfect_and_of_a_grey_picture(picture) -> None:
-    from truths import Truth, edge_band, score
+    from truths import Truth, edge_band
+    from truths import score_traced as score
 
     shown = (picture[0] * 255).astype(np.uint8)
     each = Truth("made", 1, 1, *picture, shown, edge_band(picture[1]))

@@ -516,9 +516,9 @@ def test_the_command_prints_what_it_writes(deeplens, tmp_path) -> None:
     ("arguments", "code", "said"),
     [
         (["blb", "here", "--renderer", "magic"], 2, "there is no renderer 'magic'; there are: none, optical"),
-        (["blb"], 2, "evaluate blb takes one folder, 0 came"),
-        (["blb", "here", "there"], 2, "takes one folder, 2 came"),
-        (["blb", "here", "--resume"], 2, "--resume goes on with the file of --csv; name it"),
+        (["blb"], 2, "evaluate blb takes one folder, 0 were given"),
+        (["blb", "here", "there"], 2, "takes one folder, 2 were given"),
+        (["blb", "here", "--resume"], 2, "--resume continues the file of --csv; name it"),
         (["blb", "here", "--stages"], 2, "--stages does not go with blb"),
         (["depth", "here", "--renderer", "none"], 2, "--renderer does not go with depth"),
         (["bokeh"], 2, "the benchmarks are: depth, blb, ebb400, realbokeh, synthetic, pairs, traced"),
