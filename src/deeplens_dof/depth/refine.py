@@ -106,7 +106,7 @@ def _snap(
     matte: Map | None,
 ) -> Map:
     """`depth` at the size of `guide`, with its steps aligned with the guide's edges."""
-    from deeplens_dof.depth.refine_kernels import affinity_table, snap_rows
+    from deeplens_dof.depth.refine_kernels import StepMaps, Witnesses, affinity_table, snap_rows
 
     height, width = guide.shape[:2]
     large = resize(depth, height, width)
@@ -122,23 +122,13 @@ def _snap(
     tells = np.zeros((1, 1), np.float32) if matte is None else matte
     stride = 1 if window_px <= _WIDE_WINDOW_PX else 2
 
+    steps, witnesses = (
+        StepMaps(low, high, gate),
+        Witnesses(affinity, nearness, stride, prior, tells, matte_weight),
+    )
+
     def work(first: int, last: int) -> None:
-        snap_rows(
-            out,
-            first,
-            last,
-            large,
-            guide,
-            low,
-            high,
-            gate,
-            affinity,
-            nearness,
-            stride,
-            prior,
-            tells,
-            matte_weight,
-        )
+        snap_rows(out, first, last, large, guide, steps, witnesses)
 
     for_bands(work, height, threads)
     return out

@@ -6,6 +6,7 @@ Imported only by `refine`, because importing numba is slow.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,30 +44,38 @@ def extremes(values: Map, radius: int) -> tuple[Map, Map]:
     return lowest, highest
 
 
+class StepMaps(NamedTuple):
+    """Steps of a depth map, (h, w) maps of any size over the picture."""
+
+    low: Map  # depth behind the step
+    high: Map  # depth in front of it
+    gate: Map  # how much of a step it is; 0 leaves the pixel unchanged
+
+
+class Witnesses(NamedTuple):
+    """How the pixels around decide on which side of a step a pixel lies."""
+
+    affinity: Map  # over squared colour distance
+    nearness: Map  # spatial weight by distance along one axis; its length gives the window
+    stride: int
+    prior: float
+    matte: Map  # (h, w), 0..1, of any size over the picture; counts as far as it separates near evidence from far
+    matte_weight: float
+
+
 @njit(nogil=True, cache=True)
 def snap_rows(
-    out: Map,
+    out: Map,  # (H, W)
     first: int,
     last: int,
-    depth: Map,
-    guide: npt.NDArray[np.uint8],
-    low: Map,
-    high: Map,
-    gate: Map,
-    affinity: Map,
-    nearness: Map,
-    stride: int,
-    prior: float,
-    matte: Map,
-    matte_weight: float,
+    depth: Map,  # (H, W)
+    guide: npt.NDArray[np.uint8],  # (H, W, 3)
+    steps: StepMaps,
+    witnesses: Witnesses,
 ) -> None:
-    """Computes rows first..last of `out`: depth with its steps aligned with changes of colour and matte.
-
-    depth, out: (H, W); guide: (H, W, 3). low, high, gate: (h, w) maps of any size over the same picture: the depth behind and
-    in front of the step, and how much of a step it is (0 leaves the pixel unchanged). affinity: table over squared colour
-    distance. nearness: spatial weight by distance along one axis; its length gives the window. matte: 0..1 of any size over
-    the same picture; it counts as far as it separates near evidence from far.
-    """
+    """Computes rows first..last of `out`: depth with its steps aligned with changes of colour and matte."""
+    low, high, gate = steps
+    affinity, nearness, stride, prior, matte, matte_weight = witnesses
     height, width = depth.shape
     radius = nearness.size - 1
     for y in range(first, last):
