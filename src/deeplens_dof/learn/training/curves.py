@@ -45,7 +45,7 @@ def write_curves(run: Path) -> Path:
 
 def draw(series: dict[str, list[tuple[int, float]]]) -> str:
     """SVG with one small plot per series, all over the same range of steps."""
-    last = max((step for points in series.values() for step, _ in points), default=1)
+    last = max(1, max((step for points in series.values() for step, _ in points), default=1))
     plots = [_plot(name, points, last, index) for index, (name, points) in enumerate(series.items())]
     height = len(series) * (ROW + GAP) + GAP
     style = "font: 12px sans-serif; background: white"
