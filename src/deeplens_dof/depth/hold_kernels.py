@@ -5,6 +5,8 @@ Imported only by `subject_hold`, because numba is slow to import.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -51,42 +53,49 @@ def shortest_paths(cost: Map, depth: Map, per_cell: Map, slope: float, sweeps: i
             return
 
 
+class Hold(NamedTuple):
+    """The held subject: maps of a small size, and the columns of the large map in them."""
+
+    depth: Map  # (h, w)
+    weight: Map  # (h, w), 0..1
+    left: npt.NDArray[np.int32]  # (W,): the small column to the left of each column's centre
+    share: npt.NDArray[np.float64]  # (W,), 0..1: how far it lies on the way to the next one
+    centre: np.float32  # depth of the subject
+    noise: np.float32  # how far depth is held at most
+    softness: np.float32  # how alike two depths are, in the unit of depth
+
+
 @njit(nogil=True, cache=True)
 def flatten_rows(
-    out: Map,
+    out: Map,  # (H, W)
     first: int,
     last: int,
-    depth: Map,
-    small_depth: Map,
-    weight: Map,
-    centre: float,
-    trusted: float,
-    softness: float,
+    depth: Map,  # (H, W)
+    hold: Hold,
 ) -> None:
-    """Rows first..last of `out` (H, W): `depth` with the subject's relief taken out.
+    """Rows first..last of `out`: `depth` with the subject's relief taken out.
 
-    out = depth - weight * clip(depth - centre, -trusted, trusted). The weight (h, w) is interpolated between the four
-    cells round a pixel, of which those count most whose `small_depth` is the pixel's (softness: how alike, in the unit of
-    depth), so that it changes where the depth does.
+    out = depth - weight * clip(depth - centre, -noise, noise). The weight is interpolated between the four cells round a
+    pixel, of which those count most whose depth is the pixel's, so that it changes where the depth does.
     """
+    small_depth, weight, left, share, centre, noise, softness = hold
     height, width = depth.shape
     rows, columns = weight.shape
-    down, right = rows / height, columns / width
+    down = rows / height
     for y in range(first, last):
         v = (y + 0.5) * down - 0.5
         v0 = min(max(int(np.floor(v)), 0), rows - 1)
         v1 = min(v0 + 1, rows - 1)
         tv = min(max(v - v0, 0.0), 1.0)
         for x in range(width):
-            u = (x + 0.5) * right - 0.5
-            u0 = min(max(int(np.floor(u)), 0), columns - 1)
+            u0 = left[x]
             u1 = min(u0 + 1, columns - 1)
             value = depth[y, x]
             a, b, c, d = weight[v0, u0], weight[v0, u1], weight[v1, u0], weight[v1, u1]
             if a == b and a == c and a == d:
                 held = a
             else:
-                tu = min(max(u - u0, 0.0), 1.0)
+                tu = share[x]
                 da = (value - small_depth[v0, u0]) / softness
                 db = (value - small_depth[v0, u1]) / softness
                 dc = (value - small_depth[v1, u0]) / softness
@@ -99,4 +108,4 @@ def flatten_rows(
             if held == 0:
                 out[y, x] = value
             else:
-                out[y, x] = value - held * min(max(value - centre, -trusted), trusted)
+                out[y, x] = value - held * min(max(value - centre, -noise), noise)

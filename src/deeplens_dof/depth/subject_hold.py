@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from deeplens_dof.depth.subject import depth_at
 from deeplens_dof.optics.inverse_depth import sample_nearest
@@ -117,19 +118,27 @@ def flattened(
     Returns:
         depth - strength * weight * clip(depth - centre, -noise, noise): the same bits where the weight is 0.
     """
-    from deeplens_dof.depth.hold_kernels import flatten_rows
+    from deeplens_dof.depth.hold_kernels import Hold, flatten_rows
 
     if strength <= 0:
         return inverse_depth
     out = np.empty_like(inverse_depth)
     weight = subject.weight if strength == 1 else subject.weight * np.float32(strength)
     facts = np.float32(subject.centre), np.float32(subject.noise), np.float32(_ALIKE * subject.depth_range)
+    hold = Hold(subject.depth, weight, *_columns(inverse_depth.shape[1], weight.shape[1]), *facts)
 
     def work(first: int, last: int) -> None:
-        flatten_rows(out, first, last, inverse_depth, subject.depth, weight, *facts)
+        flatten_rows(out, first, last, inverse_depth, hold)
 
     for_bands(work, inverse_depth.shape[0], threads)
     return out
+
+
+def _columns(width: int, small_width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Of each column of a large map: the column of a small one to the left of its centre, and the way to the next, 0..1."""
+    place = (np.arange(width) + 0.5) * (small_width / width) - 0.5
+    left = np.clip(np.floor(place), 0, small_width - 1)
+    return left.astype(np.int32), np.clip(place - left, 0, 1)
 
 
 def _held(relative: Plane, matte: Plane, inside: Mask) -> Plane:
