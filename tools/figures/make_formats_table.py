@@ -26,7 +26,7 @@ NOTES = """
 
 - *write*: naming such a file for a result is an error; without `-o` the result is a 16-bit TIFF.
 - *16 bit*: pixels are rounded to 8 bits; HEIC is read with all its bits, and written with 10 of 16.
-- *float*: light above white becomes white and light below black becomes black, in sRGB's curve; what is read has 8 or 16
+- *float*: light above white becomes white and light below black becomes black, in sRGB's curve; the input has 8 or 16
   bits.
 - *ICC*: EXR holds linear light in the primaries of Rec. 709 and says so; colours of a profile are converted to it, unclipped.
   RAW is developed to sRGB.
