@@ -71,6 +71,16 @@ MODELS: dict[str, Model] = {
         multiple_px=28,
         long_side_px=532,
     ),
+    "matte": Model(
+        file="matte.onnx",
+        sha256="0998cb641b175b82c42fd0225a9dcf09f69b0ed22d19aae6da9221986b5b52e3",
+        licence="Apache-2.0",
+        task="the soft border of a coarse matte at the photo's own size, and the colours on both sides of it",
+        input_name="rgb",
+        output_name="refined",
+        multiple_px=16,
+        long_side_px=2048,
+    ),
     "lens_blur": Model(
         file="lens_blur.onnx",
         sha256="78676b86ea4b8a458cdf843ba03a1451c2f1866d60c55314cfe9450329978561",

@@ -149,7 +149,7 @@ def refocus(
     lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
     from deeplens_dof.imaging.film_grain import with_grain
-    from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
+    from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render_subject
 
     settings = settings or Settings()
     coc_px = scene.coc_px(settings, focus_depth, focus_point)
@@ -160,8 +160,10 @@ def refocus(
         )
     aperture = aperture_of(settings)
     light = scene.light(settings.highlights)
-    blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
-    linear = restored(blurred, scene.linear, light, coc_px, scene.white)
+    blurred, seen_px = render_subject(
+        light, coc_px, scene.matte, aperture, settings.renderer, lens_points=lens_points
+    )
+    linear = restored(blurred, scene.linear, light, seen_px, scene.white)
     if scene.photo.is_float:
         # Light below 0 lies outside the primaries; it stays where no other light reached it.
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
