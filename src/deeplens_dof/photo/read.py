@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from deeplens_dof.photo.codecs import exr, formats, heif, png, raw
 from deeplens_dof.photo.codecs.decode import from_deep_file, from_jxl, from_pillow
 from deeplens_dof.photo.codecs.header import Header, damaged, header, quiet
+from deeplens_dof.photo.codecs.tiff_decode import decode_page
+from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
@@ -61,10 +63,13 @@ def read_with_map(
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
+    whole = data
+    if form.name == "TIFF":
+        data = as_first_page(data)
     head = header(data, form, name)
     limits.check_picture(name, *head.size, progressive_jpeg=head.progressive_jpeg)
     try:
-        return _decoded(data, head, name, limits)
+        return _decoded(data, head, name, limits, whole)
     except PhotoError:
         raise
     except Exception as problem:  # decoders of damaged files raise anything
@@ -79,7 +84,10 @@ _DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
 }
 
 
-def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
+def _decoded(
+    data: bytes, head: Header, name: str, limits: Limits, whole: bytes
+) -> tuple[Photo, RangeMap | None]:
+    """whole: a TIFF as it came; `data` may begin with another of its pages."""
     if head.format.name == "HEIF":
         return _from_heif(data, head, name, limits)
     if head.format.name in _DECODERS:
@@ -87,8 +95,9 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
     image = _loaded(head)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
-        raw_exif = exif.from_tiff(data)
+        raw_exif = exif.from_tiff(data, whole)
         orientation = exif.orientation(data) if image is None else 1  # Pillow turns TIFF itself
+        packet = packet or exif.tiff_xmp(whole)
     else:
         raw_exif = exif.block(head.info.get("exif"))
         if image is None:
@@ -100,7 +109,9 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
         packet = xmp_in_jpeg.joined(packet, segments)
     profile = head.info.get("icc_profile")
     limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
-    if image is None:
+    if head.page is not None:
+        decoded = decode_page(data, head.page, orientation, name)
+    elif image is None:
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)

@@ -14,6 +14,7 @@ from deeplens_dof.photo.metadata import ifd
 _PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _MAKER_NOTE = 0x927C
+_XMP = 0x02BC
 _WIDTH_TAGS, _HEIGHT_TAGS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 # Tags of a TIFF's IFD0 that describe the photo, not the file: description, make, model, resolution, software,
@@ -105,16 +106,32 @@ def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
     return bytes(patched)
 
 
-def from_tiff(data: bytes) -> bytes | None:
-    """The EXIF block of a TIFF file, whose IFD0 holds descriptive tags, EXIF and GPS. None for BigTIFF."""
+def from_tiff(data: bytes, whole: bytes | None = None) -> bytes | None:
+    """The EXIF block of a TIFF file, whose IFD0 holds descriptive tags, EXIF and GPS. None for BigTIFF.
+
+    whole: the same file as it came, where `data` begins with another page; tags of its first page stand in.
+    """
     order = ifd.byte_order(data)
     if order is None:
         return None
     tags = ifd.tags_of(data, order)
     ifd0 = {tag: entry for tag, entry in tags.ifd0.items() if tag in _DESCRIPTIVE}
+    if whole is not None and whole is not data:
+        first = ifd.tags_of(whole, order)
+        ifd0 = {tag: entry for tag, entry in first.ifd0.items() if tag in _DESCRIPTIVE} | ifd0
+        tags = ifd.Tags(
+            tags.ifd0, tags.exif or first.exif, tags.gps or first.gps, tags.interop or first.interop
+        )
     if not (ifd0 or tags.exif or tags.gps):
         return None
     return ifd.laid_out(order, tags._replace(ifd0=ifd0))
+
+
+def tiff_xmp(data: bytes) -> bytes | None:
+    """The XMP packet of a TIFF file's first page."""
+    order = ifd.byte_order(data)
+    entry = None if order is None else ifd.directory_at(data, order, ifd.first_offset(data, order)).get(_XMP)
+    return None if entry is None else entry.value
 
 
 def descriptive_tags(exif: bytes | None) -> tuple[str, ifd.Tags]:
