@@ -38,7 +38,7 @@ class Photo:
     unassociated, light is premultiplied. format: "JPEG", "PNG", ..., the default for saving: that of the file, "TIFF" for
     read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
     embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
-    original JPEG file, byte for byte, or None.
+    original JPEG file, byte for byte, or None. notes: sentences about what was mended or left out when it was read.
 
     Raises PhotoError when the arrays do not fit together.
     """
@@ -55,6 +55,7 @@ class Photo:
     depth: EmbeddedDepth | None = None
     depth_problem: str | None = None
     file: bytes | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo.codecs import exr, formats, heif, png, raw
+from deeplens_dof.photo.codecs import exr, formats, heif, jpeg, png, raw
 from deeplens_dof.photo.codecs.decode import from_deep_file, from_jxl, from_pillow
 from deeplens_dof.photo.codecs.header import Header, damaged, header, quiet
 from deeplens_dof.photo.codecs.tiff_decode import decode_page
@@ -17,6 +17,7 @@ from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.xmp_stale import without_stale
 from deeplens_dof.photo.phone_depth.find import depth_in
 from deeplens_dof.photo.phone_depth.range_map import RangeMap
 from deeplens_dof.photo.photo import Photo
@@ -25,11 +26,12 @@ from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
 
 
-def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
+def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncated: bool = False) -> Photo:
     """Read a photo from a path, the bytes of a file, or a Pillow image (which is left unchanged).
 
     Reads the first frame of every format in docs/formats.md, recognised by content. Orientation is applied; palette, grey
@@ -39,6 +41,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     Args:
         source: path, bytes or Pillow image.
         limits: bounds on file, picture and metadata.
+        allow_truncated: read a JPEG that ends too early, its missing rows grey; `Photo.notes` says so.
 
     Raises:
         PhotoError: one sentence, for anything but a complete picture within the limits.
@@ -53,23 +56,32 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
             f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
             "Pillow image"
         )
-    return read_with_map(source, limits=limits)[0]
+    return read_with_map(source, limits=limits, allow_truncated=allow_truncated)[0]
 
 
 def read_with_map(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = COMMAND_LINE_LIMITS
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    limits: Limits = COMMAND_LINE_LIMITS,
+    allow_truncated: bool = False,
 ) -> tuple[Photo, RangeMap | None]:
     """As `read`, and the range map of depth in Google's formats, on its own scale."""
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
-    whole = data
+    whole, notes = data, list[str]()
     if form.name == "TIFF":
         data = as_first_page(data)
+    elif form.name == "PNG":
+        data, broken = png.intact(data)
+        if broken:
+            notes.append(f"{name} has a damaged part {' and '.join(broken)}, which is left out")
     head = header(data, form, name)
     limits.check_picture(name, *head.size, progressive_jpeg=head.progressive_jpeg)
     try:
-        return _decoded(data, head, name, limits, whole)
+        photo, range_map = _decoded(data, head, name, limits, whole, allow_truncated)
+        photo = replace(photo, xmp=without_stale(photo.xmp), notes=(*notes, *photo.notes))
+        return photo, range_map
     except PhotoError:
         raise
     except Exception as problem:  # decoders of damaged files raise anything
@@ -85,24 +97,24 @@ _DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
 
 
 def _decoded(
-    data: bytes, head: Header, name: str, limits: Limits, whole: bytes
+    data: bytes, head: Header, name: str, limits: Limits, whole: bytes, allow_truncated: bool
 ) -> tuple[Photo, RangeMap | None]:
     """whole: a TIFF as it came; `data` may begin with another of its pages."""
     if head.format.name == "HEIF":
         return _from_heif(data, head, name, limits)
     if head.format.name in _DECODERS:
         return _by_own_header(data, head, name, limits)
-    image = _loaded(head)
+    image, notes = _loaded(head, data, name, allow_truncated)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
         raw_exif = exif.from_tiff(data, whole)
         orientation = exif.orientation(data) if image is None else 1  # Pillow turns TIFF itself
         packet = packet or exif.tiff_xmp(whole)
     else:
-        raw_exif = exif.block(head.info.get("exif"))
-        if image is None:
+        raw_exif = head.info.get("exif")
+        if head.format.name == "PNG":
             raw_exif, packet = png.metadata(data)
-            raw_exif = exif.block(raw_exif)
+        raw_exif = exif.block(raw_exif)
         orientation = exif.orientation(raw_exif)
     if head.format.name == "JPEG":
         segments = [body for marker, body in getattr(image, "applist", ()) if marker == "APP1"]
@@ -124,7 +136,8 @@ def _decoded(
         xmp=found.packet,
         depth=found.depth,
         depth_problem=found.problem,
-        file=data if head.format.name == "JPEG" else None,
+        file=data if head.format.name == "JPEG" and not notes else None,
+        notes=notes,
     )
     return photo, found.range_map
 
@@ -150,8 +163,10 @@ def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tupl
     return replace(photo, xmp=found.packet, depth=found.depth, depth_problem=found.problem), found.range_map
 
 
-def _loaded(head: Header) -> Image.Image | None:
-    """Pillow's image with its pixels decoded; None for a deep one, which Pillow would reduce to 8 bits.
+def _loaded(
+    head: Header, data: bytes, name: str, allow_truncated: bool
+) -> tuple[Image.Image | None, tuple[str, ...]]:
+    """Pillow's image with its pixels decoded, and notes; None for a deep one, which Pillow would reduce to 8 bits.
 
     The canvas of a TIFF is created here, because Pillow warns about large ones and refuses huge ones. Its XMP is hidden from
     Pillow, which would otherwise turn the picture by it when there is no orientation tag.
@@ -160,16 +175,44 @@ def _loaded(head: Header) -> Image.Image | None:
 
     image = head.image
     if image is None or head.deep:
-        return None
+        return None, ()
+    if head.format.name == "JPEG":
+        return _loaded_jpeg(image, data, name, allow_truncated)
     if head.format.name != "TIFF":
         image.load()
-        return image
+        return image, ()
     with quiet():
         packet = image.info.pop("xmp", None)
         image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size), None).im
         image.load()
         image.info["xmp"] = packet
-    return image
+    return image, ()
+
+
+def _loaded_jpeg(
+    image: ImageFile, data: bytes, name: str, allow_truncated: bool
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture, whole but perhaps for its end marker; with `allow_truncated` also one that lacks rows."""
+    try:
+        image.load()
+        return image, ()
+    except OSError:
+        found = jpeg.decoded_to_its_end(data)
+        if found is None:
+            raise
+    if found.missing == 0:
+        return found.image, (
+            f"{name} lacks its end marker, and nothing else; it was read as if it were there",
+        )
+    whole, left = f"{name} lacks some of its scans", "which make it finer"
+    if found.missing is not None:
+        whole = f"{name} lacks {found.missing:,} of its {found.image.height:,} rows"
+        left = "which are grey in the result"
+    if not allow_truncated:
+        raise PhotoError(
+            f"{whole}, so it is a damaged or incomplete JPEG file; copy or export it again, or allow truncated files"
+        )
+    return found.image, (f"{whole}, {left}",)
 
 
 def _from_image(image: Image.Image, limits: Limits) -> Photo:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo.codecs import exr, jxl, png, raw
+from deeplens_dof.photo.codecs import exr, jpeg, jxl, png, raw
 from deeplens_dof.photo.codecs.formats import Format
 from deeplens_dof.photo.codecs.isobmff import items_of
 from deeplens_dof.photo.codecs.tiff_page import FLOAT, TiffPage, page_of
@@ -78,6 +78,7 @@ def damaged(name: str, form: Format, problem: BaseException) -> PhotoError:
 def _jpeg(data: bytes, form: Format, name: str) -> Header:
     from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+    jpeg.check_frame(data, name)
     image = JpegImageFile(io.BytesIO(data))
     sampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "4:4:4")
     compression = Compression(jpeg_quality(image.quantization), sampling)

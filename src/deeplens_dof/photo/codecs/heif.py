@@ -1,6 +1,7 @@
 """HEIC and HEIF: pillow-heif (extra `heif`) decodes the picture; everything else is read from the boxes of the file.
 
-libheif applies `irot` and `imir`, which alone define the orientation; that in EXIF repeats it and is set to 1.
+libheif applies `irot` and `imir`, which define the orientation; that in EXIF repeats it and is set to 1. Where there is
+neither, as in files of Samsung, Fujifilm and Canon, the orientation in EXIF is all there is, and is applied.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from deeplens_dof.photo.contents import Contents, Decoded, Pixels
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
 from deeplens_dof.photo.limits import Limits
 from deeplens_dof.photo.metadata import exif
+from deeplens_dof.photo.metadata.orientation import upright
 
 if TYPE_CHECKING:
     from deeplens_dof.photo.embedded_depth import EmbeddedDepth
@@ -63,8 +65,10 @@ def read_heif(data: bytes, items: Items, limits: Limits) -> HeifContents:
     profile = image.info.get("icc_profile")
     limits.check_metadata(name, raw_exif, profile, packet)
     samples, has_alpha, premultiplied = samples_of(image)
+    stored = primary.orientation if primary.says_orientation else exif.orientation(raw_exif)
+    samples = upright(samples, 1 if primary.says_orientation else stored)
     decoded = from_samples(samples, samples.shape[2] - 1 if has_alpha else -1, premultiplied, profile)
-    depth, problem = depth_of(items, image, decoded.pixels.shape[:2], raw_exif, packet)
+    depth, problem = depth_of(items, image, stored, decoded.pixels.shape[:2], raw_exif, packet)
     return HeifContents(decoded, raw_exif, packet, depth, problem)
 
 

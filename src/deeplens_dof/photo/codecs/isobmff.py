@@ -68,6 +68,11 @@ class Item:
         return next(o for o in range(1, 9) if np.array_equal(upright(probe, o), turned))
 
     @property
+    def says_orientation(self) -> bool:
+        """Whether it has `irot` or `imir`, be it one that turns nothing."""
+        return any(found.kind in ("irot", "imir") for found in self.properties)
+
+    @property
     def auxiliary_type(self) -> str:
         """The URN of `auxC`; empty when there is none."""
         body = self.first("auxC") or b""

@@ -136,10 +136,12 @@ def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: 
             )
 
     stored = stored_samples(data, form.suffixes[0], kind, check=check)
+    values: npt.NDArray[Any]
     values = stored.samples.astype(np.float32) if stored.samples.dtype == np.float16 else stored.samples
     white_is_zero = stored.attributes.get("tiff:PhotometricInterpretation") == WHITE_IS_ZERO
     if white_is_zero and stored.kind != "uint8":  # OpenImageIO turns these round itself
-        values = (1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max) - values
+        most: Any = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+        values = most - values
     return StoredSamples(
         values, stored.channels, str(stored.attributes.get("ImageDescription", "")), form.name
     )

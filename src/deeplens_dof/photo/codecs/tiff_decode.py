@@ -66,7 +66,8 @@ def _straightened(color: Pixels, alpha: Pixels, page: TiffPage) -> Pixels:
 
 def _from_floats(color: Pixels, alpha: Pixels | None, page: TiffPage, name: str) -> Decoded:
     """Linear light in Rec. 709 primaries: floats are linear unless a profile says otherwise."""
-    light, cover = color.astype(np.float32), None if alpha is None else alpha.astype(np.float32)
+    light: Pixels = color.astype(np.float32)
+    cover = None if alpha is None else alpha.astype(np.float32)
     unknown = int((~np.isfinite(light)).any(axis=2).sum())
     if unknown or (cover is not None and not np.isfinite(cover).all()):
         raise PhotoError(

@@ -55,7 +55,8 @@ def block(raw: bytes | None) -> bytes | None:
     """The TIFF-structured block in a file's EXIF data; None when it is not one."""
     if not raw:
         return None
-    raw = raw[len(_PREFIX) :] if raw.startswith(_PREFIX) else raw
+    while raw.startswith(_PREFIX):  # some editors write it twice
+        raw = raw[len(_PREFIX) :]
     return bytes(raw) if ifd.byte_order(raw) else None
 
 
@@ -64,8 +65,8 @@ def orientation(exif: bytes | None) -> int:
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return 1
-    found = ifd.integer(ifd.directory_at(exif, order, ifd.first_offset(exif, order)).get(_ORIENTATION), order)
-    return found if found is not None and 1 <= found <= 8 else 1
+    found = ifd.number(ifd.directory_at(exif, order, ifd.first_offset(exif, order)).get(_ORIENTATION), order)
+    return int(found) if found is not None and found in range(1, 9) else 1
 
 
 def camera_of(exif: bytes | None) -> Camera:
@@ -97,11 +98,12 @@ def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
         return None
     patched = bytearray(exif)
     start = ifd.first_offset(exif, order)
-    ifd0 = ifd.directory_at(exif, order, start)
-    for directory in (ifd0, ifd.pointed(exif, order, ifd0, ifd.EXIF_POINTER)):
-        values = {_ORIENTATION: 1} | dict.fromkeys(_WIDTH_TAGS, width) | dict.fromkeys(_HEIGHT_TAGS, height)
-        for tag, value in values.items():
-            _patch(patched, order, directory.get(tag), value)
+    values = {_ORIENTATION: 1} | dict.fromkeys(_WIDTH_TAGS, width) | dict.fromkeys(_HEIGHT_TAGS, height)
+    below = ifd.integer(ifd.directory_at(exif, order, start).get(ifd.EXIF_POINTER), order)
+    for place in (start, below):
+        for tag, entry in ifd.entries_at(exif, order, place or 0):
+            if tag in values:
+                _patch(patched, order, entry, values[tag])
     _blank_thumbnail(patched, exif, order, start)
     return bytes(patched)
 
@@ -163,14 +165,16 @@ def within_bytes(exif: bytes, most_bytes: int) -> bytes:
     raise ValueError(f"{len(exif):,} bytes of EXIF do not fit into {most_bytes:,}")
 
 
-def _patch(target: bytearray, order: str, entry: ifd.Field | None, value: int) -> None:
-    """Overwrites the first number of an integer field in place, if it fits."""
-    if entry is None or entry.kind not in (ifd.SHORT, ifd.LONG):
-        return
-    if entry.kind == ifd.LONG:
-        struct.pack_into(f"{order}I", target, entry.offset, value)
-    elif value <= 0xFFFF:
-        struct.pack_into(f"{order}H", target, entry.offset, value)
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}  # by TIFF type
+
+
+def _patch(target: bytearray, order: str, entry: ifd.Field, value: int) -> None:
+    """Overwrites the first number of an integer or rational field in place, if it fits."""
+    if entry.kind in (ifd.RATIONAL, 10):
+        struct.pack_into(f"{order}II", target, entry.offset, value, 1)
+    code = _NUMBERS.get(entry.kind)
+    if code is not None and value < 1 << (8 * struct.calcsize(code) - code.islower()):
+        struct.pack_into(f"{order}{code}", target, entry.offset, value)
 
 
 def _blank_thumbnail(target: bytearray, exif: bytes, order: str, start: int) -> None:
