@@ -17,6 +17,7 @@ from deeplens_dof.cli.doctor import doctor_command
 from deeplens_dof.cli.evaluate import evaluate_command
 from deeplens_dof.cli.options import Debug, finish
 from deeplens_dof.cli.scenes import scenes_command
+from deeplens_dof.cli.streams import flushed, with_standard_streams
 from deeplens_dof.cli.terminal import Terminal
 from deeplens_dof.cli.train import train_command
 from deeplens_dof.runtime.errors import PlanError
@@ -120,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line; None takes those of the process.
     """
+    with_standard_streams()
     try:
         code = app(args=arguments, prog_name="deeplens", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 2
     if code == 130:
         print("deeplens: interrupted; finished results are kept", file=sys.stderr)
-    sys.exit(code)
+    sys.exit(flushed(code))
 
 
 def _usage_message(error: Any) -> str:

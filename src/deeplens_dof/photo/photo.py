@@ -130,6 +130,23 @@ class Photo:
         converted = to_srgb(Image.fromarray(np.ascontiguousarray(pixels)), self.icc)
         return pixels if converted is None else np.array(converted, np.uint8)
 
+    def cover(self) -> npt.NDArray[np.float32] | None:
+        """Alpha as float32 (H, W) 0..1; None for a photo that is opaque everywhere."""
+        if self.alpha is None:
+            return None
+        cover: npt.NDArray[np.float32] = alpha_as(self.alpha, np.float32)
+        return cover if float(cover.min()) < 1 else None
+
+    def seen_srgb8(self) -> npt.NDArray[np.uint8]:
+        """`srgb8` with colours continued into what is transparent, so that hidden ones count for nothing."""
+        from deeplens_dof.imaging.holes import filled
+
+        rgb, cover = self.srgb8(), self.cover()
+        if cover is None:
+            return rgb
+        seen: npt.NDArray[np.uint8] = np.rint(filled(rgb.astype(np.float32), cover)).astype(np.uint8)
+        return seen
+
     def with_pixels(self, pixels: npt.NDArray[Any]) -> Photo:
         """This photo with other pixels in the same colour space. Alpha is kept if its size still fits."""
         alpha = self.alpha
