@@ -17,7 +17,7 @@ from deeplens_dof.cli.doctor import doctor_command
 from deeplens_dof.cli.evaluate import evaluate_command
 from deeplens_dof.cli.options import Debug, finish
 from deeplens_dof.cli.scenes import scenes_command
-from deeplens_dof.cli.streams import flushed, with_standard_streams
+from deeplens_dof.cli.streams import flushed, unwritten, with_standard_streams
 from deeplens_dof.cli.terminal import Terminal
 from deeplens_dof.cli.train import train_command
 from deeplens_dof.runtime.errors import PlanError
@@ -132,6 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UsageError as error:
         print(f"deeplens: {_usage_message(error)}", file=sys.stderr)
         code = 2
+    except OSError as problem:  # of standard output: the commands report all others
+        code = unwritten(problem, 0)
+    except SystemExit as end:  # by which typer answers a reader that has gone
+        if not isinstance(end.__context__, OSError):
+            raise
+        code = unwritten(end.__context__, 0)
     if code == 130:
         print("deeplens: interrupted; finished results are kept", file=sys.stderr)
     sys.exit(flushed(code))

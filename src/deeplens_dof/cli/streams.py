@@ -29,19 +29,24 @@ def with_standard_streams() -> None:
 
 
 def flushed(code: int) -> int:
-    """The exit code once standard output is written: 1, with a sentence, where it cannot be.
+    """The exit code once standard output is written, as `unwritten` where it cannot be."""
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        return unwritten(problem, code)
+    return code
+
+
+def unwritten(problem: OSError, code: int) -> int:
+    """The exit code after standard output could not be written: 1, with a sentence.
 
     A reader that has gone, as `head` does, is no failure.
     """
-    try:
-        sys.stdout.flush()
-        return code
-    except OSError as problem:
-        why, gone = problem.strerror or "it is closed", problem.errno == errno.EPIPE
     with suppress(OSError):  # so that Python does not try again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if gone:
+    if problem.errno == errno.EPIPE:
         return code
+    why = problem.strerror or "it is closed"
     print(
         f"deeplens: standard output cannot be written ({why}); give it to a file with space left",
         file=sys.stderr,
