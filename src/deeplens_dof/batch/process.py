@@ -209,7 +209,7 @@ def _blur_file(
     result = refocus(scene, settings)
     on_progress("writing")
     _write_outputs(job, options, photo, result)
-    return settings, photo.notes
+    return settings, (*photo.notes, *photo.lost_in(job.out))
 
 
 def _write_outputs(job: Job, options: JobOptions, photo: Photo, result: Result) -> None:

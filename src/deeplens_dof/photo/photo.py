@@ -22,7 +22,7 @@ from deeplens_dof.photo.metadata.exif import Camera
 from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.phone_depth.find import ORIGINS
 from deeplens_dof.photo.tone import Curves, decoded, encoded
-from deeplens_dof.photo.write import file_bytes
+from deeplens_dof.photo.write import HDR_FORMATS, file_bytes
 from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
@@ -195,6 +195,16 @@ class Photo:
         """The file that `save` would write, in the photo's own format unless another is named."""
         form = formats.by_name(self.format if format is None else format)
         return file_bytes(self._contents(strip_metadata, settings), form, quality, self.source)
+
+    def lost_in(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Sentences about what a file of that name cannot hold and is changed for it. Raises PhotoError as `save` does."""
+        form = formats.by_suffix(path)
+        if self.compression.hdr is None or not self.is_float or form.floats or form.name in HDR_FORMATS:
+            return ()
+        return (
+            f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed (tone "
+            "mapped); choose HEIC, AVIF or PNG to keep it",
+        )
 
     def with_embedded_depth(
         self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None

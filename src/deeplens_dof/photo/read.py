@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from deeplens_dof.photo.codecs import exr, formats, heif, jpeg, png, raw
 from deeplens_dof.photo.codecs.decode import from_deep_file, from_jxl, from_pillow
 from deeplens_dof.photo.codecs.header import Header, damaged, header, quiet
+from deeplens_dof.photo.codecs.isobmff import items_of
 from deeplens_dof.photo.codecs.tiff_decode import decode_page
 from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.named_colors import NamedColors, of_dcf, of_nclx
 from deeplens_dof.photo.metadata.xmp_stale import without_stale
 from deeplens_dof.photo.phone_depth.find import depth_in
 from deeplens_dof.photo.phone_depth.range_map import RangeMap
@@ -119,15 +122,25 @@ def _decoded(
     if head.format.name == "JPEG":
         segments = [body for marker, body in getattr(image, "applist", ()) if marker == "APP1"]
         packet = xmp_in_jpeg.joined(packet, segments)
-    profile = head.info.get("icc_profile")
+    profile, colors = head.info.get("icc_profile"), None
     limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
+    if head.format.name == "PNG":
+        colors, named = png.colors(data)
+        profile = named or (profile if colors is None else None)
+    elif profile is None and head.format.name == "AVIF":
+        items = items_of(data, name)
+        colors = of_nclx([(each.kind, each.body) for each in items.item(items.primary).properties])
+    if colors is not None:
+        profile = colors.profile()
+    elif profile is None:
+        profile = of_dcf(raw_exif)
     if head.page is not None:
         decoded = decode_page(data, head.page, orientation, name)
     elif image is None:
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors)
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
     found = depth_in(data, photo.xmp, stored_size, turned)
@@ -145,7 +158,9 @@ def _decoded(
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     """The depth image of the HEIF file takes precedence over GDepth, which our own HEIC files may hold."""
     found = heif.read_heif(data, head.info["items"], limits)
-    photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
+    photo = _photo(
+        found.decoded, head.format.name, found.exif, found.xmp, name, head.compression, found.colors
+    )
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
     named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
@@ -239,8 +254,20 @@ def _from_image(image: Image.Image, limits: Limits) -> Photo:
 
 
 def _photo(
-    decoded: Decoded, form: str, raw_exif: bytes | None, packet: Any, name: str, compression: Compression
+    decoded: Decoded,
+    form: str,
+    raw_exif: bytes | None,
+    packet: Any,
+    name: str,
+    compression: Compression,
+    colors: NamedColors | None = None,
 ) -> Photo:
+    """colors: those of HDR codes, which become light here."""
+    if colors is not None and colors.is_hdr:
+        decoded, compression = (
+            light_of(decoded, colors),
+            replace(compression, hdr=(colors.primaries, colors.transfer)),
+        )
     height, width = decoded.pixels.shape[:2]
     return Photo(
         pixels=decoded.pixels,

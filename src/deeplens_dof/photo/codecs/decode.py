@@ -84,11 +84,11 @@ def from_jxl(data: bytes, name: str) -> Decoded:
 
 
 def from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
-    """Grey as RGB. A grey profile cannot describe RGB, so its curve is replaced by that of sRGB."""
+    """Grey as RGB. A grey profile cannot describe RGB, so its curve is replaced by that of sRGB; one of RGB stays."""
     fitting = icc.fitting(profile, 1)
     if fitting is not None:
         grey = icc.grey_to_srgb(grey, fitting)
-    return Decoded(np.repeat(grey[..., None], 3, axis=2), alpha, None)
+    return Decoded(np.repeat(grey[..., None], 3, axis=2), alpha, icc.fitting(profile, 3))
 
 
 def from_inks(inks: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:

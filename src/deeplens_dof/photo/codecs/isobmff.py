@@ -135,6 +135,18 @@ class Items:
         return None
 
 
+def with_named_colors(data: bytes, primaries: int, transfer: int) -> bytes:
+    """The file with these code points in its properties `colr` of kind `nclx`. Raises ValueError when it has none."""
+    head = data.partition(b"mdat")[0]
+    patched, at = bytearray(data), head.find(b"colrnclx")
+    if at < 0:
+        raise ValueError("the encoder named no colours")
+    while at >= 0:
+        struct.pack_into(">HH", patched, at + 8, primaries, transfer)
+        at = head.find(b"colrnclx", at + 8)
+    return bytes(patched)
+
+
 def items_of(data: bytes, name: str) -> Items:
     """The items of a HEIF file. Raises BoxError, a PhotoError, when its boxes are damaged or exceed the limits."""
     walk = _Walk(data, name)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.contents import Contents, Pixels
+from deeplens_dof.photo.metadata.named_colors import NamedColors, of_gamma
 
 (_SIGNATURE,) = SIGNATURES["PNG"]
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
@@ -28,16 +29,18 @@ def png_bytes(contents: Contents) -> bytes:
     width, height = contents.size
     depth = 8 * contents.pixels.dtype.itemsize
     color_type = 2 if contents.alpha is None else 6
-    chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0))]
+    parts = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0))]
+    if contents.compression.hdr is not None:
+        parts.append(_chunk(b"cICP", bytes((*contents.compression.hdr, 0, 1))))
     if contents.icc is not None:
-        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.icc)))
+        parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.icc)))
     if contents.exif is not None:
-        chunks.append(_chunk(b"eXIf", contents.exif))
+        parts.append(_chunk(b"eXIf", contents.exif))
     if contents.xmp is not None:
-        chunks.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
-    chunks += [_chunk(b"IDAT", part) for part in _compressed(contents)]
-    chunks.append(_chunk(b"IEND", b""))
-    return b"".join((_SIGNATURE, *chunks))
+        parts.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
+    parts += [_chunk(b"IDAT", part) for part in _compressed(contents)]
+    parts.append(_chunk(b"IEND", b""))
+    return b"".join((_SIGNATURE, *parts))
 
 
 def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
@@ -62,6 +65,26 @@ def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
         else:
             exif = exif or found or None
     return exif, xmp or profiles.get(b"xmp") or None
+
+
+def colors(data: bytes) -> tuple[NamedColors | None, bytes | None]:
+    """What cICP names, and the profile of gAMA and cHRM; a profile or sRGB of the file's own counts before the latter."""
+    found: dict[bytes, bytes] = {}
+    for kind, body in chunks(data):
+        if kind == b"IDAT":
+            break
+        found.setdefault(kind, body)
+    if len(found.get(b"cICP", b"")) == 4:
+        return NamedColors(*found[b"cICP"][:2]), None
+    gamma, points = found.get(b"gAMA", b""), found.get(b"cHRM", b"")
+    if {b"iCCP", b"sRGB"} & found.keys() or (len(gamma), len(points)) not in ((4, 0), (4, 32), (0, 32)):
+        return None, None
+    power = struct.unpack(">I", gamma)[0] / 1e5 if gamma else 0.45455
+    chromaticities = None
+    if points:
+        white, *rgb = np.array(struct.unpack(">8I", points)).reshape(4, 2) / 1e5
+        chromaticities = tuple(float(value) for value in np.concatenate((*rgb, white)))
+    return None, of_gamma(power, chromaticities)
 
 
 def intact(data: bytes) -> tuple[bytes, list[str]]:
