@@ -208,9 +208,9 @@ def test_a_blurred_hdr_picture_keeps_its_light() -> None:
     codes[30:34, 30:34] = 60_000
     data = png(codes, (b"cICP", bytes((9, PQ, 0, 1))))
     depth = dl.InverseDepth(np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1)), "relative")
-    settings = dl.Settings(focus=(0.98, 0.5), f_number=2, lens_mm=85)
+    settings = dl.Settings(focus=(0.98, 0.5), f_number=0.7, lens_mm=100)
     back = photo.read(dl.blur(data, depth=depth, settings=settings))
     first = photo.read(data)
     assert back.compression.hdr == first.compression.hdr
     assert back.pixels.max() < 0.8 * first.pixels.max()
-    np.testing.assert_allclose(back.pixels.mean(), first.pixels.mean(), rtol=0.1)
+    np.testing.assert_allclose(back.pixels.mean(), first.pixels.mean(), rtol=0.2)

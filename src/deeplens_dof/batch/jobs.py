@@ -108,7 +108,7 @@ def plan(
         raise PlanError(f"{out!r} is a file, expected a folder for several photos; name a folder with -o")
     into_folder = bool(out) and (several or os.path.isdir(out or "") or (out or "").endswith(("/", os.sep)))
     jobs: list[Job] = []
-    for item in inputs:
+    for item in inputs if out else _without_results(inputs):
         source, name = item.path, item.name or item.path.name
         if item.problem or not os.path.isdir(source):
             target = _target(source, name, out, into_folder)
@@ -119,6 +119,12 @@ def plan(
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
     refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
     return Plan(jobs, as_path(out) if out and into_folder else None, several)
+
+
+def _without_results(inputs: Sequence[Input]) -> list[Input]:
+    """The inputs without results of an earlier run that lie beside the photos they were made of, as in *.jpg."""
+    made = {_target(item.path, item.path.name, None, False) for item in inputs}
+    return [item for item in inputs if len(inputs) == 1 or item.path not in made]
 
 
 def share(jobs: Sequence[Job], shard: tuple[int, int] | None) -> list[Job]:

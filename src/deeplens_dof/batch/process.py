@@ -43,6 +43,8 @@ class JobOptions:
         embed_depth: put depth and the original photo into the JPEG, as `Result.save` does.
         f_number_as_shot: prefer the f-number that a phone simulated (`pipeline.as_shot`).
         allow_truncated: read JPEG files that end too early, as `read` does.
+        quality: of the result, 1..100, as `Result.save` takes it.
+        keep_time: give the result the modification time of its photo.
     """
 
     settings: Settings
@@ -51,6 +53,8 @@ class JobOptions:
     embed_depth: bool = False
     f_number_as_shot: bool = False
     allow_truncated: bool = False
+    quality: int | None = None
+    keep_time: bool = False
 
     def sha256(self) -> str:
         """A hash of everything but the photo that determines a result.
@@ -73,6 +77,8 @@ class JobOptions:
             "embed_depth": self.embed_depth,
             "f_number_as_shot": self.f_number_as_shot,
             "allow_truncated": self.allow_truncated,
+            "quality": self.quality,
+            "keep_time": self.keep_time,
             "files": files,
             "version": __version__,
             "weights": {name: model.sha256 for name, model in list_models().items()},
@@ -225,7 +231,19 @@ def _write_outputs(job: Job, options: JobOptions, photo: Photo, result: Result) 
         write_depth_file(job.depth_out, depth, settings.nearest_m, rgb, settings.lens_mm)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
-    result.save(job.out, strip_metadata=options.strip_metadata, embed_depth=options.embed_depth)
+    result.save(
+        job.out,
+        strip_metadata=options.strip_metadata,
+        embed_depth=options.embed_depth,
+        quality=options.quality,
+    )
+    if options.keep_time:
+        keep_time(job.source, job.out)
+
+
+def keep_time(source: Path, result: Path) -> None:
+    """Gives a result the modification time of its photo. Raises OSError."""
+    os.utime(result, ns=(os.stat(result).st_atime_ns, os.stat(source).st_mtime_ns))
 
 
 def _record(job: Job, state: Literal["done", "failed", "skipped"], **facts: Any) -> Record:

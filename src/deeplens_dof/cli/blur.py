@@ -43,6 +43,8 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
         arguments.embed_depth,
         f_number_as_shot=_is_default(context, "f_number"),
         allow_truncated=arguments.allow_truncated,
+        quality=arguments.quality,
+        keep_time=arguments.keep_time,
     )
     terminal = Terminal(arguments.debug)
     process = _process_sequence if arguments.sequence else _process_batch

@@ -59,6 +59,13 @@ class BlurArguments:
             help="Embed depth and the original photo in the JPEG, for refocusing later.",
         ),
     ] = False
+    quality: Annotated[
+        int | None,
+        _option(_FILES, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."),
+    ] = None
+    keep_time: Annotated[
+        bool, _option(_FILES, "--keep-time", help="Give results the modification time of their photo.")
+    ] = False
     allow_truncated: Annotated[
         bool,
         _option(
