@@ -1,8 +1,8 @@
 """The matte at the photo's own size: hair, fur and leaves, from the photo itself round the coarse border.
 
 The depth network decides on a small picture what the subject is. The network `matte` looks at the photo in tiles round that
-border and gives every pixel its share of the subject (`learn/networks/matte_refinement.py`). It may add what reaches out of the
-coarse matte, as hair does, and take away what lies close to its border; the inside of a subject stays whole.
+border and gives every pixel its share of the subject (`learn/networks/matte_refinement.py`). It may add what reaches out of
+the coarse matte, as hair does, and take away what lies close to its border; the inside of a subject stays whole.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def order(steps: Steps, weight: Tensor) -> Tensor:
 
 
 def border(steps: Steps, weight: Tensor) -> Tensor:
-    """The share of the step that is missing at the mask's border, or too much there: 0 where SHARPNESS to OVERSHOOT of it lies
-    there, and without a step.
+    """The share of the step that is missing at the mask's border, or too much there: 0 where SHARPNESS to OVERSHOOT of it
+    lies there, and without a step.
 
     It is a share, because a loss on the difference itself falls for ever as the whole subject moves away from its background.
     """
