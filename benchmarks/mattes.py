@@ -7,9 +7,10 @@ alphamatting.com gives them. In the open band of each photo, by that site's prot
 absolute differences, thousands), MSE (thousandths), gradient error (thousands, Gaussian derivatives of 1.4 px); and the mean
 absolute difference. IoU of the whole above 0.5.
 
-Methods: the matte as it ships; the depth network's own matte, enlarged, and by a guided filter; a matte that says 0.5 in the
-band, below which a guess is worth something. --library: closed-form, KNN and learning-based matting of pymatting
-(pip install pymatting), which are given the true trimap that our own methods do not see, and which take minutes a photo.
+Methods: the depth network's own matte, enlarged, and by a guided filter, as it is the default; the soft matte of
+`--renderer matte`; a matte that says 0.5 in the band, below which a guess is worth something. --library: closed-form, KNN and
+learning-based matting of pymatting (pip install pymatting), which are given the true trimap that our own methods do not see,
+and which take minutes a photo.
 --only held_out leaves out the photos that training may use (`datasets/real_photos.py`).
 """
 
@@ -100,8 +101,8 @@ def our_methods(refinement: Model) -> dict[str, Callable[[Photo, Coarse], np.nda
     return {
         "two halves": lambda photo, _: np.where(photo.band, 0.5, photo.trimap).astype(np.float32),
         "coarse": lambda photo, coarse: resize(own(coarse), *photo.alpha.shape),
-        "coarse, guided filter": lambda photo, coarse: full_matte(own(coarse), photo.rgb),
-        "as it ships": lambda photo, coarse: soft_matte(
+        "guided filter (default)": lambda photo, coarse: full_matte(own(coarse), photo.rgb),
+        "soft (renderer matte)": lambda photo, coarse: soft_matte(
             own(coarse), coarse.inverse_depth, photo.rgb, model=refinement
         ),
     }

@@ -44,7 +44,7 @@ def main() -> None:
         parser.error("name at least one folder with image/ and mask/")
     print("| set | pictures | focus inside | subject sharp | background blurred | without: sharp | blurred |")
     print("|---|---|---|---|---|---|---|")
-    scores = {folder.name: scored(folder, arguments.every) for folder in arguments.folders}
+    scores = {name_of(folder): scored(folder, arguments.every) for folder in arguments.folders}
     scores["all"] = np.concatenate(list(scores.values()))
     for name, rows in scores.items():
         means = np.nanmean(rows, axis=0)
@@ -56,6 +56,12 @@ def main() -> None:
             for name, rows in scores.items()
         }
         arguments.json.write_text(json.dumps({"machine": machine(), "means": means}, indent=1) + "\n")
+
+
+def name_of(folder: Path) -> str:
+    """The name of a set: that of its folder, or of the one above its part (train, held_out)."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name in ("train", "held_out") else folder.name
 
 
 def scored(folder: Path, every: int) -> np.ndarray:

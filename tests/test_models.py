@@ -59,7 +59,7 @@ def test_the_session_answers_as_the_table_says():
     model = models.MODELS["depth"]
     picture = np.zeros((1, 3, model.multiple_px, 2 * model.multiple_px), np.float32)
     (answer,) = models.open_session("depth", threads=1).run([model.output_name], {model.input_name: picture})
-    assert answer.shape == (1, 1, model.multiple_px // 2, model.multiple_px)
+    assert answer.shape == (1, 1, model.multiple_px, 2 * model.multiple_px)
 
 
 def test_importing_the_table_loads_no_runtime():

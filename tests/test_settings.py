@@ -115,7 +115,7 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     shared = {setting.name.replace("_", "-"): setting.default for setting in setting_fields()}
     others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
-    others += ["engine", "sequence", "focus-pull"]
+    others += ["engine", "sequence", "focus-pull", "allow-truncated", "keep-time", "exclude", "quality"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
@@ -131,7 +131,7 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     own = {"context", "inputs", "out", "depth", "depth_out", "overlay", "strip_metadata", "embed_depth"}
     own |= {"json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
-    own |= {"engine_name", "sequence", "focus_pull"}
+    own |= {"engine_name", "sequence", "focus_pull", "allow_truncated", "keep_time", "exclude", "quality"}
     assert set(parameters) == own | set(settings)
     for name, setting in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]

@@ -67,7 +67,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 MODELS: dict[str, Model] = {
     "depth": Model(
         file="depth.onnx",
-        sha256="00a3bb0d80295194e83e624fd0da11e6304886ac27865acb311d50293cc2d984",
+        sha256="51079e753d49e99b3e44801276ae89579ec05c3067e011d53c7c67153bad59bb",
         licence="Apache-2.0",
         task="relative inverse depth of one photo, and the matte of its subject",
         input_name="rgb",

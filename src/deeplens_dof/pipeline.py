@@ -186,8 +186,9 @@ def refocus(
     cover = scene.cover
     alpha, seen_px = None, coc_px
     if cover is None:
+        matte = scene.soft_matte if settings.renderer == "matte" else None
         blurred, seen_px = render_subject(
-            light, coc_px, scene.matte, aperture, settings.renderer, lens_points=lens_points
+            light, coc_px, matte, aperture, settings.renderer, lens_points=lens_points
         )
     else:
         lens = partial(

@@ -60,6 +60,19 @@ class Scene:
         return self.photo.cover()
 
     @cached_property
+    def soft_matte(self) -> Plane | None:
+        """The matte with hair, fur and leaves drawn from the photo itself, (H, W) 0..1; None without a matte."""
+        from deeplens_dof.depth.soft_matte import COARSE_PX, soft_matte
+        from deeplens_dof.imaging.resize import resize
+
+        if self.matte is None:
+            return None
+        scale = min(1.0, COARSE_PX / max(self.matte.shape))
+        size = tuple(max(1, round(side * scale)) for side in self.matte.shape)
+        small = resize(self.matte, *size)
+        return soft_matte(small, self.inverse_depth.sampled(*size).normalised(), self.photo.srgb8())
+
+    @cached_property
     def white(self) -> float:
         """Where the photo clips, in linear light."""
         from deeplens_dof.highlights.clipping import white_of

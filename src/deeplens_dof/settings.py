@@ -92,9 +92,9 @@ class Settings:
     )
     renderer: str = _setting(
         "optical",
-        "Renderer: optical (no network), neural (borders from a network), paper (the network of 2018).",
+        "Renderer: optical, matte (hair by a soft matte), neural (borders from a network), paper (the network of 2018).",
         "NAME",
-        choices=("optical", "neural", "paper"),
+        choices=("optical", "matte", "neural", "paper"),
     )
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     rgb[:8, :8] = 1  # clipped
     ball = (coc_px == 1).astype(np.float32)
     coc_px = (coc_px - np.float32(0.5)) * np.float32(24)
-    render_subject(rgb, coc_px, ball, Aperture.disc())
+    render_subject(rgb, coc_px, ball, Aperture.disc(), "matte")
     for name in RENDERERS:
         render(rgb, coc_px, renderer=name)
     light = reconstruct_highlights(rgb)

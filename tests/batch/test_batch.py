@@ -364,8 +364,8 @@ def test_a_photo_that_changes_while_it_is_read_is_not_done(monkeypatch, depth) -
     source = photo("in/a.png")
     read = dl.read
 
-    def slowly(path: Any) -> Any:
-        found = read(path)
+    def slowly(path: Any, **how: Any) -> Any:
+        found = read(path, **how)
         source.write_bytes(source.read_bytes() + b"more")
         return found
 

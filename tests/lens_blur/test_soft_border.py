@@ -53,7 +53,7 @@ def test_a_soft_border_comes_out_as_the_composition(near_px: float, far_px: floa
 
     share = blurred(np.repeat(alpha[..., None], 3, 2), near_px)
     truth = blurred(alpha[..., None] * front, near_px) + (1 - share) * blurred(back, far_px)
-    found, _ = render_subject(photo, coc, alpha, DISC)
+    found, _ = render_subject(photo, coc, alpha, DISC, "matte")
     without = render(photo, coc)
     band = cv2.dilate(((alpha > 0.02) & (alpha < 0.98)).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     errors = [float(np.abs(picture - truth)[band].mean()) for picture in (found, without)]
@@ -84,7 +84,7 @@ def test_a_subject_behind_something_is_the_surface_behind() -> None:
 def test_a_matte_without_a_border_changes_nothing(value: float) -> None:
     photo, _, _ = composed(strands())
     coc = shifted_coc(strands(), 0.0, -BLUR_PX)
-    found, seen = render_subject(photo, coc, np.full(coc.shape, np.float32(value)), DISC)
+    found, seen = render_subject(photo, coc, np.full(coc.shape, np.float32(value)), DISC, "matte")
     assert np.array_equal(found, render(photo, coc))
     assert np.array_equal(seen, coc)
 
@@ -95,7 +95,7 @@ def test_a_matte_without_a_step_in_depth_changes_nothing_in_focus() -> None:
     photo, _, _ = composed(alpha)
     coc = np.zeros(alpha.shape, np.float32)
     coc[:8] = -6
-    found, _ = render_subject(photo, coc, alpha, DISC)
+    found, _ = render_subject(photo, coc, alpha, DISC, "matte")
     assert np.array_equal(found[16:], render(photo, coc)[16:])
 
 
@@ -103,5 +103,5 @@ def test_the_number_of_threads_does_not_matter() -> None:
     alpha = strands()
     photo, _, _ = composed(alpha)
     coc = shifted_coc(alpha, 0.0, -BLUR_PX)
-    one, three = (render_subject(photo, coc, alpha, DISC, threads=count)[0] for count in (1, 3))
+    one, three = (render_subject(photo, coc, alpha, DISC, "matte", threads=count)[0] for count in (1, 3))
     assert np.array_equal(one, three)

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.refine import refine
-from deeplens_dof.depth.soft_matte import soft_matte
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
 from deeplens_dof.models import MODELS, Model, Session, open_session
@@ -64,7 +63,7 @@ def predict_scene(
     coarse = predict_coarse(rgb, mirrored_too, threads, model)
     matte = None
     if coarse.matte is not None:
-        matte = soft_matte(coarse.matte, coarse.inverse_depth, rgb, threads)
+        matte = full_matte(coarse.matte, rgb, threads)
     depth = refine(coarse.inverse_depth, rgb, threads=threads, matte=matte)
     return InverseDepth(depth, "relative"), matte
 

@@ -17,11 +17,14 @@ from deeplens_dof.models import MODELS, Model, open_session
 from deeplens_dof.types import Array, Mask, Plane, Planes
 
 MODEL = "matte"
+COARSE_PX = 532  # the long side of a coarse matte
 TILE_PX, HALO_PX = 256, 64
 # Of the coarse map's pixels: how far out of the matte the network may add, and into it take away.
-_OUT_PX, _IN_PX = 14, 4
+_OUT_PX, _IN_PX = 5, 4
 # Of the coarse matte: from which share on there is something to add to; below which something to take away.
 _SOME, _WHOLE = (0.04, 0.2), (0.35, 0.65)
+# Of the network's answer: what counts as 0 and as 1; a trace of a subject is none.
+_SURE = (0.15, 0.85)
 # Of the coarse matte: what counts as 0 and as 1 where the network has no say.
 _FIRM = (0.35, 0.65)
 
@@ -55,6 +58,7 @@ def soft_matte(
     asked = (add > 0) & (take > 0)
     if asked.any():
         alpha = _alpha(resize_picture(rgb, *size), np.dstack([matte, depth]), asked, found, model, threads)
+        alpha = _between(alpha, *_SURE)
         found = found + np.where(alpha > found, add, take) * (alpha - found)
     return found if size == (height, width) else np.clip(guided_upsample(found, rgb, threads=threads), 0, 1)
 

@@ -21,6 +21,7 @@ DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of t
 
 RENDERERS: dict[str, Callable[[Image, Plane, Aperture, int | None, int | None], Image]] = {
     "optical": render_optical,
+    "matte": render_optical,  # with a matte: see `render_subject`
     "neural": render_neural,
     "paper": render_paper,
 }
@@ -41,7 +42,7 @@ def render(
         coc_px: (H, W) signed radius of the circle of confusion in pixels of this picture, -4000..4000, positive nearer
             than the focus.
         aperture: its shape; a disc by default.
-        renderer: "optical", "neural" or "paper", see docs/renderers.md.
+        renderer: "optical", "matte", "neural" or "paper", see docs/renderers.md.
         threads: 1 or more; one per core by default. The result does not depend on it.
         lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, for example); as many as
             are needed by default.
@@ -76,12 +77,12 @@ def render_subject(
     threads: int | None = None,
     lens_points: int | None = None,
 ) -> tuple[Image, Plane]:
-    """`render` for a photo whose subject's soft matte is known; the optical renderer unmixes its border along it.
+    """`render` for a photo whose subject's soft matte is known; the renderer "matte" unmixes its border along it.
 
     matte: (H, W), 0..1; None: no subject. Returns the picture, and the CoC that each pixel shows, (H, W): the larger one
     where two surfaces are seen.
     """
-    if renderer == "optical" and matte is not None and np.abs(coc_px).max() > SHARP_PX:
+    if renderer == "matte" and matte is not None and np.abs(coc_px).max() > SHARP_PX:
         rgb, coc = _checked(rgb_linear, coc_px)
         borders = soft_borders(rgb, coc, np.nan_to_num(matte, nan=0.0), threads)
         if borders is not None:

@@ -20,7 +20,7 @@ def rounded_to_8_bits(pixels: Pixels) -> Pixels:
 
 
 def alpha_as(alpha: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Alpha, which is linear, as uint8, uint16 or float32 with a full scale of 255, 65535 or 1."""
+    """Alpha, which is linear, as uint8, uint16 or floats with a full scale of 255, 65535 or 1."""
     kind = np.dtype(dtype)
     if alpha.dtype == kind:
         return alpha
@@ -29,7 +29,8 @@ def alpha_as(alpha: Pixels, dtype: npt.DTypeLike) -> Pixels:
     if alpha.dtype == np.uint16 and kind == np.uint8:
         return _ROUNDED[alpha]
     if kind.kind == "f":
-        return (alpha / np.float32(_top(alpha.dtype))).astype(np.float32)
+        whole = np.float32(1 if alpha.dtype.kind == "f" else _top(alpha.dtype))
+        return (alpha / whole).astype(kind)
     return np.rint(np.clip(alpha, 0, 1) * np.float32(_top(kind))).astype(kind)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-# Of Ray, and of huggingface_hub, which accelerate imports. Both are read when the package is imported or started.
-_SWITCHES = {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+# Of Ray, of huggingface_hub, which accelerate imports, and of ONNX Runtime (from 1.32 on; its own function comes too late:
+# a device id lies in the home folder by then). All are read when the package is imported or started.
+_SWITCHES = {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "ORT_DISABLE_TELEMETRY": "1"}
 # A package of its own, which OpenVINO sends with as soon as it is imported, and does without where it is missing.
 _SENDERS = ("openvino_telemetry",)
 

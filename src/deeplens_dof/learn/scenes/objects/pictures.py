@@ -16,6 +16,7 @@ from PIL import Image
 
 from deeplens_dof.datasets.cache import assets_folder
 from deeplens_dof.datasets.split import TRAINING, require_training
+from deeplens_dof.runtime.telemetry import without_telemetry
 
 Bytes = npt.NDArray[Any]
 TEXTURE_SIZE, CUTOUT_SIZE = 256, 512
@@ -175,7 +176,8 @@ class SubjectTeacher:
     """U2-Net, which gives the matte of a photo's subject. Too large to ship, it teaches the matte head."""
 
     def __init__(self) -> None:
-        import onnxruntime
+        with without_telemetry():
+            import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
