@@ -62,6 +62,14 @@ SETS: dict[str, RealSet] = {
             "CC BY 4.0, CC BY-NC-SA 4.0, some not stated: research", False, ("image", "mask"), True,
         ),
         RealSet(
+            "multiview", "rgbd",
+            "measured by tools/data/make_multiview_set.py: fountain, castle, herzjesu, entry (Strecha et al. 2008, by "
+            "openMVG/SfM_quality_evaluation), fox (NVlabs/instant-ngp), head, cape, blowtorch, mother_child, duck_queen "
+            "(vork/*)",
+            "research: Strecha's and fox non-commercial, head and cape CC BY-NC-SA 4.0, the rest of vork/* not stated",
+            False, ("rgb", "depth", "valid"),
+        ),
+        RealSet(
             "photos", "photos",
             "imazen/codec-corpus (CID22, Kodak), drewnoakes/metadata-extractor-images, "
             "BuddiesOfBudgie/budgie-backgrounds, pop-os/wallpapers",
@@ -73,6 +81,11 @@ SETS: dict[str, RealSet] = {
 # Held out as a whole, because pictures of one clip or object are alike.
 CLIPS_HELD_OUT = ("breakdance", "cows")
 OBJECTS_HELD_OUT = ("gnomes", "duck_queen", "mother_child")
+SCENES_HELD_OUT = (
+    "entry",
+    "duck_queen",
+    "mother_child",
+)  # things held out of `objects` are held out here too
 EVERY = {"people": 16, "cats": 10, "photos": 10}  # one of this many is held out
 
 
@@ -91,7 +104,7 @@ def part_of(name: str, stems: Sequence[str]) -> dict[str, Part]:
         return {
             stem: "held_out" if index % EVERY[name] == 0 else "train" for index, stem in enumerate(ordered)
         }
-    aside = {"davis": CLIPS_HELD_OUT, "objects": OBJECTS_HELD_OUT}[name]
+    aside = {"davis": CLIPS_HELD_OUT, "objects": OBJECTS_HELD_OUT, "multiview": SCENES_HELD_OUT}[name]
     return {stem: "held_out" if stem.startswith(aside) else "train" for stem in ordered}
 
 
