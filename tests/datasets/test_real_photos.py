@@ -15,7 +15,7 @@ from deeplens_dof.datasets.sample import DatasetError
 
 
 def names(name: str) -> list[str]:
-    clips = ("breakdance", "cows", "camel", "gnomes", "blowtorch", "entry", "castle", "fountain")
+    clips = ("breakdance", "cows", "camel", "gnomes", "blowtorch", "herzjesu", "castle", "fountain")
     return [f"{clip}_{k:05d}" for clip in clips for k in range(4)] if name in ("davis", "objects", "multiview") else [
         f"{k:04d}" for k in range(400)
     ]  # fmt: skip

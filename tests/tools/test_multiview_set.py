@@ -247,3 +247,23 @@ def test_missing_distances_and_cameras_are_named(
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--distances", "2,8"])
     assert make_multiview_set.main() == 1
     assert "1.png is no picture" in capsys.readouterr().err
+
+
+def test_on_a_turntable_the_subject_alone_is_labelled(
+    photos: Path, scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import make_multiview_set
+
+    write_llff(photos, scene[0])
+    arguments = ["make", str(photos), str(photos.parent / "out"), "--subject-only"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert make_multiview_set.main() == 1
+    assert "no mask" in capsys.readouterr().err
+    (photos / "masks").mkdir()
+    for view, truth in zip(*scene, strict=True):
+        cv2.imwrite(str(photos / "masks" / view.name), np.uint8(truth > 0.3) * 255)
+    assert make_multiview_set.main() == 0
+    for sample in open_folder(f"rgbd:{photos.parent}/out").samples():
+        truth = scene[1][int(sample.name[-1])]
+        assert sample.known[truth > 0.3].mean() > 0.6
+        assert not sample.known[truth < 0.2].any()

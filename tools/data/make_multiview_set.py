@@ -5,7 +5,8 @@
 
 OUT gets `rgb/`, `depth/` (.npy, distances in the scene's units) and `valid/` (where two other photos measured the same
 point), NAME_PHOTO each; several scenes may share it. --every N measures every so many-th photo. What is there already is
-made again. Needs the extra [learn]. Nothing may be passed on without asking the terms of the photos.
+made again. On a turntable the surroundings do not turn with the thing: --subject-only labels what is white in
+FOLDER/masks/PHOTO alone. Needs the extra [learn]. Nothing may be passed on without asking the terms of the photos.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONG_SIDE = 448  # of the pictures that are written
 OTHERS, MEASURING = 8, 4  # photos that check, and the first of them that measure
 PLANES, TOLERANCE_PLANES, AGREEING = 80, 1.5, 2
 MARGIN = 1.25  # beyond the distances that a layout names
-LEAST_VALID, ISLAND_PX = 0.15, 60
+LEAST_VALID, ISLAND_PX = 0.15, 150
 
 
 def main() -> int:
@@ -35,11 +36,13 @@ def main() -> int:
         "--distances", type=_distances, help="NEAR,FAR of the scene where its layout does not say"
     )
     parser.add_argument("--every", type=int, default=1, help="measure every so many-th photo (default: 1)")
+    parser.add_argument("--subject-only", action="store_true", help="label the white of masks/PHOTO alone")
     arguments = parser.parse_args()
     scene = arguments.scene or arguments.folder.resolve().name
     try:
         cameras = known_cameras(arguments.folder)[:: arguments.every]
-        written, left_out = make_set(cameras, arguments.out, scene, arguments.distances)
+        masks = arguments.folder / "masks" if arguments.subject_only else None
+        written, left_out = make_set(cameras, arguments.out, scene, arguments.distances, masks)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -57,7 +60,11 @@ def _distances(text: str) -> tuple[float, float]:
 
 
 def make_set(
-    cameras: list[KnownCamera], out: Path, scene: str, distances: tuple[float, float] | None
+    cameras: list[KnownCamera],
+    out: Path,
+    scene: str,
+    distances: tuple[float, float] | None,
+    masks: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Measures and writes; returns the number written, and a sentence for every photo that was not.
 
@@ -66,10 +73,13 @@ def make_set(
     views: dict[str, View] = {}
     pictures: dict[str, Picture] = {}
     near_far: dict[str, tuple[float, float]] = {}
+    subjects: dict[str, Area] = {}
     for camera in cameras:
         view, pictures[camera.path.name] = opened(camera, LONG_SIDE)
         views[view.name] = view
         near_far[view.name] = _inverse_limits(camera, distances)
+        if masks:
+            subjects[view.name] = _subject(masks, view.name, view.grey.shape)
     suited = {name: _suited(view, views, near_far[name]) for name, view in views.items()}
     depths = {
         name: inverse_depth(views[name], others[:MEASURING], *near_far[name], PLANES)
@@ -81,7 +91,10 @@ def make_set(
         near, far = near_far[name]
         others = [(other, depths[other.name]) for other in suited[name] if other.name in depths]
         tolerance = TOLERANCE_PLANES * (near - far) / (PLANES - 1)
-        valid = _without_islands(agreeing(views[name], depth, others, tolerance, AGREEING))
+        valid = agreeing(views[name], depth, others, tolerance, AGREEING)
+        if masks:
+            valid &= subjects[name]
+        valid = _without_islands(valid)
         if valid.mean() < LEAST_VALID:
             left_out.append(
                 f"{name} is left out: {valid.mean():.0%} of it is confirmed, expected {LEAST_VALID:.0%}"
@@ -113,6 +126,15 @@ def _suited(view: View, views: dict[str, View], limits: tuple[float, float]) -> 
     near, far = limits
     places = np.concatenate([rays / (far + share * (near - far)) for share in (0.25, 0.5, 0.75)])
     return nearest_views(view, list(views.values()), (places - view.position) @ view.rotation, OTHERS)
+
+
+def _subject(masks: Path, photo: str, shape: tuple[int, ...]) -> Area:
+    """Where the mask of a photo is white; the mask has the photo's name, its ending may be another."""
+    found = sorted(masks.glob(f"{Path(photo).stem}.*"))
+    mask = cv2.imread(str(found[0]), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION) if found else None
+    if mask is None:
+        raise ValueError(f"{masks} has no mask of {photo} that can be read, expected one for every photo")
+    return cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA) > 127
 
 
 def _without_islands(valid: Area) -> Area:
