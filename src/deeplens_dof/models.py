@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
+import numpy as np
+
+from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 
 RUNTIMES = ("onnxruntime", "openvino")
@@ -70,6 +74,16 @@ MODELS: dict[str, Model] = {
         output_name="inverse_depth",
         multiple_px=28,
         long_side_px=532,
+    ),
+    "matte": Model(
+        file="matte.onnx",
+        sha256="0998cb641b175b82c42fd0225a9dcf09f69b0ed22d19aae6da9221986b5b52e3",
+        licence="Apache-2.0",
+        task="the soft border of a coarse matte at the photo's own size, and the colours on both sides of it",
+        input_name="rgb",
+        output_name="refined",
+        multiple_px=16,
+        long_side_px=2048,
     ),
     "lens_blur": Model(
         file="lens_blur.onnx",
@@ -198,8 +212,8 @@ def open_session(which: str | Model, threads: int | None = None) -> Session:
             if isinstance(which, str) and which not in _verified:
                 verify(which)
                 _verified.add(which)
-            opened = _OpenVino if key[-1] == "openvino" else _onnxruntime
-            _sessions[key] = opened(model.path, threads)
+            opened = _openvino if key[-1] == "openvino" else _onnxruntime
+            _sessions[key] = opened(model, threads)
         return _sessions[key]
 
 
@@ -231,9 +245,11 @@ def _find(name: str) -> Model:
     return MODELS[name]
 
 
-def _onnxruntime(path: Path, threads: int | None) -> Session:
-    import onnxruntime
+def _onnxruntime(model: Model, threads: int | None) -> Session:
+    with without_telemetry():
+        import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3  # errors
@@ -241,7 +257,18 @@ def _onnxruntime(path: Path, threads: int | None) -> Session:
         "session.intra_op.allow_spinning", "0"
     )  # leave the cores to other threads
     options.enable_mem_pattern = False  # it would keep memory for every picture size
-    session: Session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session: Session = onnxruntime.InferenceSession(
+        str(model.path), options, providers=["CPUExecutionProvider"]
+    )
+    return session
+
+
+def _openvino(model: Model, threads: int | None) -> Session:
+    """A session that has answered once. OpenVINO starts its threads at the first inference of a process, and two threads
+    that make it at once may wait for each other without end; so it is made here, under the lock of `open_session`.
+    """
+    session = _OpenVino(model.path, threads)
+    session.try_out(model.multiple_px)
     return session
 
 
@@ -249,7 +276,8 @@ class _OpenVino:
     """OpenVINO with the interface of ONNX Runtime. Runs in float32: its default, bfloat16, gives other results, slower."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        import openvino
+        with without_telemetry():
+            import openvino
 
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
@@ -260,6 +288,16 @@ class _OpenVino:
         request = self._compiled.create_infer_request()  # one per call, because requests are not thread-safe
         answers = request.infer(feed)
         return [answers[name].copy() for name in output_names or [port.name for port in self.get_outputs()]]
+
+    def try_out(self, side_px: int) -> None:
+        """One inference of black pictures with sides of that many px. A network that takes no such sizes is left alone."""
+        shapes = {port.any_name: port.partial_shape for port in self._compiled.inputs}
+        feed = {
+            name: np.zeros([side_px if side.is_dynamic else side.get_length() for side in shape], np.float32)
+            for name, shape in shapes.items()
+        }
+        with suppress(RuntimeError):
+            self.run(None, feed)
 
     def get_inputs(self) -> list[Any]:
         return [_Named(port.any_name) for port in self._compiled.inputs]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding, read, untouched
+from deeplens_dof.photo.bit_depth import alpha_as
 from deeplens_dof.scene import Scene
 from deeplens_dof.settings import Settings
 
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 
     from deeplens_dof.optics.aperture import Aperture
 
+# Pillow's grey modes, and those in which a blurred picture of them comes back.
+_GREY_MODES = {
+    "1": "L",
+    "L": "L",
+    "I;16": "L",
+    "I;16L": "L",
+    "I;16B": "L",
+    "I;16N": "L",
+    "LA": "LA",
+    "La": "LA",
+}
+_FAINTEST = np.float32(1e-4)  # alpha below which a pixel has no colour
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
 FloatArray = npt.NDArray[np.float32]
 DepthSource = InverseDepth | str | os.PathLike[str]
@@ -31,6 +45,7 @@ class Result:
     """The blurred photo.
 
     linear, coc_px: float32 (H, W, 3) linear light and (H, W) px. focus_depth, focus_point: as `refocus` was given them.
+    alpha: float32 (H, W) 0..1, blurred with the picture; None for a photo without transparent parts.
     """
 
     photo: Photo = field(repr=False)
@@ -40,6 +55,7 @@ class Result:
     scene: Scene
     focus_depth: float | None = None
     focus_point: tuple[float, float] | None = None
+    alpha: FloatArray | None = field(default=None, repr=False)
 
     @cached_property
     def image(self) -> npt.NDArray[Any]:
@@ -47,6 +63,13 @@ class Result:
         for a photo of floats.
         """
         return self.photo.encode(self.linear)
+
+    def as_photo(self) -> Photo:
+        """The blurred picture with the metadata of the photo, its alpha blurred too."""
+        blurred = self.photo.with_pixels(self.image)
+        return (
+            blurred if self.alpha is None else replace(blurred, alpha=alpha_as(self.alpha, self.image.dtype))
+        )
 
     def save(
         self,
@@ -61,7 +84,7 @@ class Result:
         embed_depth: for JPEG; depth, focus and the untouched photo go into it (GDepth), so that it can be refocused.
         Raises PhotoError when it cannot be written.
         """
-        blurred = self.photo.with_pixels(self.image)
+        blurred = self.as_photo()
         if embed_depth:
             check_embedding(path, strip_metadata)
             blurred = self._with_depth(blurred)
@@ -106,7 +129,7 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     if isinstance(depth, str) and (depth == "embedded" or (depth == "auto" and _fine_enough(photo))):
         return _with_its_own_depth(photo)
     if isinstance(depth, str) and depth in ("auto", "predict"):
-        (inverse_depth, matte), source = predict_scene(photo.srgb8()), "predicted"
+        (inverse_depth, matte), source = predict_scene(photo.seen_srgb8()), "predicted"
     else:
         inverse_depth = _given(depth, photo)
         source = "given" if isinstance(depth, InverseDepth) else os.path.basename(os.fspath(depth))
@@ -149,7 +172,7 @@ def refocus(
     lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
     """
     from deeplens_dof.imaging.film_grain import with_grain
-    from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render
+    from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render, render_subject
 
     settings = settings or Settings()
     coc_px = scene.coc_px(settings, focus_depth, focus_point)
@@ -160,14 +183,44 @@ def refocus(
         )
     aperture = aperture_of(settings)
     light = scene.light(settings.highlights)
-    blurred = render(light, coc_px, aperture, settings.renderer, lens_points=lens_points)
-    linear = restored(blurred, scene.linear, light, coc_px, scene.white)
+    cover = scene.cover
+    alpha, seen_px = None, coc_px
+    if cover is None:
+        blurred, seen_px = render_subject(
+            light, coc_px, scene.matte, aperture, settings.renderer, lens_points=lens_points
+        )
+    else:
+        lens = partial(
+            render, coc_px=coc_px, aperture=aperture, renderer=settings.renderer, lens_points=lens_points
+        )
+        blurred, alpha = _through_with_alpha(lens, light, cover, scene.photo.is_float)
+    linear = restored(blurred, scene.linear, light, seen_px, scene.white)
     if scene.photo.is_float:
         # Light below 0 lies outside the primaries; it stays where no other light reached it.
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
-    return Result(scene.photo, settings, linear, coc_px, scene, focus_depth, focus_point)
+    return Result(scene.photo, settings, linear, coc_px, scene, focus_depth, focus_point, alpha)
+
+
+def _through_with_alpha(
+    lens: Callable[[FloatArray], FloatArray], light: FloatArray, cover: FloatArray, premultiplied: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Light and alpha of a cut-out through the lens: each pixel's light counts by its alpha, and alpha is blurred along.
+
+    light, and what comes back of it: multiplied by alpha or not, as `premultiplied` says.
+    """
+    alpha = np.clip(lens(np.repeat(cover[..., None], 3, axis=2))[..., 0], 0, 1)
+    if premultiplied:
+        return lens(light), alpha
+    given = light * cover[..., None]
+    blurred = lens(given)
+    straight = np.where(
+        alpha[..., None] > _FAINTEST, blurred / np.maximum(alpha, _FAINTEST)[..., None], light
+    )
+    untouched_there = (blurred == given).all(axis=2) & (alpha == cover)
+    np.copyto(straight, light, where=untouched_there[..., None])
+    return straight, alpha
 
 
 def focus_overlay(photo: Photo, coc_px: FloatArray) -> npt.NDArray[np.uint8]:
@@ -243,28 +296,29 @@ def blur(
 ) -> Any:
     """One call for everything. Gives back the kind it was given.
 
-    A path or a Photo gives a Result; bytes of a picture file give bytes of the same format; a Pillow image
-    gives an upright 8-bit one, grey for grey; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of sRGB
-    uint8, uint16 or floats 0..1 gives one of the same shape and type. changes: fields of Settings, for
-    example focus=(0.4, 0.6), f_number=1.8. Without settings and f_number the f-number is that of the photo's file,
-    where a phone noted which it simulated.
+    A path or a Photo gives a Result; bytes of a picture file give bytes of the same format; a Pillow image gives an upright
+    8-bit one, grey for grey (1, L and I;16 give L, LA and La give LA); an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of
+    sRGB uint8, uint16 or floats 0..1 gives one of the same shape and type. changes: fields of Settings, for example
+    focus=(0.4, 0.6), f_number=1.8. Without settings and f_number the f-number is that of the photo's file, where a phone
+    noted which it simulated.
     """
     free = settings is None and "f_number" not in changes
     settings = replace(settings or Settings(), **changes)
     if isinstance(source, np.ndarray):
         from deeplens_dof.photo.arrays import as_photo, like
 
-        return like(source, _through(as_photo(source), depth, settings).linear)
+        result = _through(as_photo(source), depth, settings)
+        return like(source, result.linear, result.alpha)
     photo = source if isinstance(source, Photo) else read(source)
     settings = as_shot(photo, settings) if free else settings
     result = _through(photo, depth, settings)
     if isinstance(source, (Photo, str, os.PathLike)):
         return result
-    blurred = result.photo.with_pixels(result.image)
+    blurred = result.as_photo()
     if isinstance(source, (bytes, bytearray, memoryview)):
         return blurred.to_bytes(settings=settings.as_dict())
     image = blurred.to_pillow()
-    return image.convert(source.mode) if source.mode in ("L", "LA") else image
+    return image.convert(_GREY_MODES[source.mode]) if source.mode in _GREY_MODES else image
 
 
 def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
@@ -296,7 +350,7 @@ def _given(depth: DepthSource, photo: Photo) -> InverseDepth:
     if given.unit == "relative" and not 0 <= given.values.min() <= given.values.max() <= 1:
         given = InverseDepth(given.normalised(), "relative")
     same_size = given.shape == (photo.height, photo.width)
-    return given if same_size else fit_to(given, photo.height, photo.width, photo.srgb8())
+    return given if same_size else fit_to(given, photo.height, photo.width, photo.seen_srgb8())
 
 
 def _fine_enough(photo: Photo) -> bool:
@@ -317,7 +371,7 @@ def _with_its_own_depth(photo: Photo) -> Scene:
         none = f"{photo.source} holds no depth; say auto, predict or the name of a depth file"
         raise ValueError(photo.depth_problem or none)
     size = photo.height, photo.width
-    found = fit_to(own.inverse_depth, *size, photo.srgb8())
+    found = fit_to(own.inverse_depth, *size, photo.seen_srgb8())
     if found.unit == "relative":
         found = InverseDepth(found.normalised(), "relative")
     matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)

@@ -48,8 +48,16 @@ class Scene:
 
     @cached_property
     def linear(self) -> Image:
-        """The photo in linear light, float32 (H, W, 3)."""
-        return self.photo.linear()
+        """The photo in linear light, float32 (H, W, 3). What is transparent has colours continued from around it."""
+        from deeplens_dof.imaging.holes import filled
+
+        linear = self.photo.linear()
+        return linear if self.cover is None or self.photo.is_float else filled(linear, self.cover)
+
+    @cached_property
+    def cover(self) -> Plane | None:
+        """The photo's alpha, float32 (H, W) 0..1; None where it is opaque everywhere."""
+        return self.photo.cover()
 
     @cached_property
     def white(self) -> float:

@@ -39,7 +39,7 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     """
     from deeplens_dof.highlights.clipping import restore_in_focus
     from deeplens_dof.highlights.network import reconstruct_highlights
-    from deeplens_dof.lens_blur.render import RENDERERS, render
+    from deeplens_dof.lens_blur.render import RENDERERS, render, render_subject
     from deeplens_dof.optics.aperture import Aperture
 
     for name, height, width, largest_px in BLURS:
@@ -57,7 +57,9 @@ def compile_blur(say: Callable[[str], None] = lambda _: None) -> None:
     started = time.monotonic()
     rgb, coc_px = _ball_before_wall(200, 300)
     rgb[:8, :8] = 1  # clipped
+    ball = (coc_px == 1).astype(np.float32)
     coc_px = (coc_px - np.float32(0.5)) * np.float32(24)
+    render_subject(rgb, coc_px, ball, Aperture.disc())
     for name in RENDERERS:
         render(rgb, coc_px, renderer=name)
     light = reconstruct_highlights(rgb)

@@ -76,7 +76,7 @@ def test_texture_far_from_a_step_leaves_the_depth_alone():
 def test_without_an_edge_in_the_picture_the_step_stays_where_it_was():
     grey = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
     refined = refine(coarse_disc(), grey)
-    assert np.mean((refined > 0.5) != disc()) < 0.01
+    assert np.mean((refined > 0.5) != disc()) < 0.012
 
 
 def test_no_value_leaves_the_range():

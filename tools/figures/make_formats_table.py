@@ -27,7 +27,7 @@ NOTES = """
 - *write*: naming such a file for a result is an error; without `-o` the result is a 16-bit TIFF.
 - *16 bit*: pixels are rounded to 8 bits; HEIC is read with all its bits, and written with 10 of 16.
 - *float*: light above white becomes white and light below black becomes black, in sRGB's curve; the input has 8 or 16
-  bits.
+  bits. A TIFF of floats is read, as linear light unless a profile says otherwise, and written with 16 bits.
 - *ICC*: EXR holds linear light in the primaries of Rec. 709 and says so; colours of a profile are converted to it, unclipped.
   RAW is developed to sRGB.
 - *EXIF*: EXR keeps the date only.
@@ -35,6 +35,12 @@ NOTES = """
 
 *depth* is GDepth, which stands in XMP. The depth image of a HEIC photo and Dynamic Depth behind a JPEG are read too
 ([photos.md](photos.md#photos-of-phones)); a HEIC is saved without, a JPEG with GDepth in its place.
+
+Colours named other than by ICC (AVIF and HEIC `nclx`, PNG `cICP`, `gAMA` and `cHRM`, the index R03 of DCF) are read; for SDR
+the result holds an ICC profile of the same colours. PQ and HLG are decoded to light, blurred there, and written as PQ or HLG
+in HEIC (10 bits), AVIF (8 bits) and PNG (16 bits); EXR holds the light; other formats get it tone mapped, with a note. Gain
+maps and the films of motion photos are not kept, and neither are the entries that name them. `.mpo` is read as its first
+picture and written as a JPEG.
 
 A JPEG XL of 16 bits is written without loss, one of 8 bits if it came so; otherwise its profile is replaced by another one of
 the same colours.

@@ -8,18 +8,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from deeplens_dof.batch.jobs import Input, is_picture
+from deeplens_dof.batch.jobs import Input, is_left_out, is_picture
 from deeplens_dof.batch.storage import as_path, files_below, is_folder, is_remote
 from deeplens_dof.runtime.errors import PlanError
 
 _WILDCARDS = "*?["
 
 
-def expand_inputs(arguments: Sequence[str], lists: Sequence[str] = ()) -> list[Input]:
+def expand_inputs(
+    arguments: Sequence[str], lists: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> list[Input]:
     """The photos and folders that the arguments name.
 
     Args:
         arguments: paths, patterns such as `in/**/*.jpg` (unless a file of that name exists), and `@LIST`.
+        exclude: patterns of names and folders that patterns and stores pass over; hidden folders always are.
         lists: files that hold one name per line, or NUL-separated names; "-" is standard input.
 
     Returns:
@@ -30,7 +33,7 @@ def expand_inputs(arguments: Sequence[str], lists: Sequence[str] = ()) -> list[I
     """
     found: list[Input] = []
     listed: set[Input] = set()
-    for item in _expanded(arguments, lists):
+    for item in _expanded(arguments, lists, exclude):
         if item.name is None or item not in listed:
             found.append(item)
             listed.add(item)
@@ -39,14 +42,18 @@ def expand_inputs(arguments: Sequence[str], lists: Sequence[str] = ()) -> list[I
     return found
 
 
-def _expanded(arguments: Sequence[str], lists: Sequence[str]) -> Iterator[Input]:
+def _expanded(arguments: Sequence[str], lists: Sequence[str], exclude: Sequence[str]) -> Iterator[Input]:
     for argument in arguments:
+        if not argument.strip():
+            raise PlanError(
+                "an INPUT is empty, expected the name of a photo or folder; check the variable it came from"
+            )
         if argument.startswith("@") and len(argument) > 1:
             yield from map(_from_list, _read_list(argument[1:]))
         elif is_remote(argument):
-            yield from _from_store(argument)
+            yield from _from_store(argument, exclude)
         elif _is_pattern(argument) and not os.path.lexists(argument):
-            yield from _from_pattern(argument)
+            yield from _from_pattern(argument, exclude)
         else:
             yield Input(as_path(argument))
     for file in lists:
@@ -79,7 +86,7 @@ def _from_list(name: str) -> Input:
     return Input(path, full.relative_to(full.anchor).as_posix())
 
 
-def _from_pattern(pattern: str) -> Iterator[Input]:
+def _from_pattern(pattern: str, exclude: Sequence[str]) -> Iterator[Input]:
     """The photos that match a local pattern, sorted, named relative to the part before any wildcard."""
     parts = PurePath(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if _is_pattern(part))
@@ -87,7 +94,9 @@ def _from_pattern(pattern: str) -> Iterator[Input]:
     matches = sorted(
         path
         for path in map(Path, glob.glob(pattern, recursive=True))
-        if is_picture(path.name) and not path.is_dir()
+        if is_picture(path.name)
+        and not path.is_dir()
+        and not is_left_out(path.relative_to(base).parts, exclude)
     )
     for path in matches:
         yield Input(path, path.relative_to(base).as_posix())
@@ -96,14 +105,18 @@ def _from_pattern(pattern: str) -> Iterator[Input]:
         yield Input(Path(pattern), pattern, problem)
 
 
-def _from_store(address: str) -> Iterator[Input]:
+def _from_store(address: str, exclude: Sequence[str]) -> Iterator[Input]:
     """The photos at a remote address: a single one, those below a folder, or those that match a pattern."""
     path = as_path(address)
     try:
         if not _is_pattern(address) and not is_folder(path):
             yield Input(path)
             return
-        photos = [(file, name) for file, name in files_below(path) if is_picture(file.name)]
+        photos = [
+            (file, name)
+            for file, name in files_below(path)
+            if is_picture(file.name) and not is_left_out(PurePath(name).parts, exclude)
+        ]
     except (OSError, ValueError) as error:
         text = str(error)
         raise PlanError(text if address in text else f"{address} cannot be read: {error}") from error

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from deeplens_dof.batch.storage import as_path
@@ -13,6 +14,10 @@ from deeplens_dof.photo.codecs.formats import PICTURE_SUFFIXES, written_as
 from deeplens_dof.runtime.errors import PlanError
 
 PICTURES = PICTURE_SUFFIXES
+# Folders that systems and network drives keep beside photos: previews, and files thrown away.
+_HIDDEN_FOLDERS = frozenset(
+    ("@eadir", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found", "__macosx")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def plan(
     depth_out: Path | None = None,
     overlay: Path | None = None,
     also_read: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> Plan:
     """The jobs for these inputs. Folders are walked and their tree is mirrored below `out`; only photos count.
 
@@ -88,6 +94,7 @@ def plan(
         depth: a depth source as `analyse` takes it; a file of that name is protected from being overwritten.
         depth_out, overlay: further files to write; for a single photo only.
         also_read: other files that must not be overwritten, where they exist.
+        exclude: patterns of names and folders to pass over in folders; hidden ones always are.
 
     Raises:
         PlanError: outputs are missing, clash with each other, or would overwrite a file that is read.
@@ -101,17 +108,23 @@ def plan(
         raise PlanError(f"{out!r} is a file, expected a folder for several photos; name a folder with -o")
     into_folder = bool(out) and (several or os.path.isdir(out or "") or (out or "").endswith(("/", os.sep)))
     jobs: list[Job] = []
-    for item in inputs:
+    for item in inputs if out else _without_results(inputs):
         source, name = item.path, item.name or item.path.name
         if item.problem or not os.path.isdir(source):
             target = _target(source, name, out, into_folder)
             jobs.append(Job(source, target, name, depth_out, overlay, item.problem))
         elif out:
-            jobs += _folder(source, as_path(out), item.name)
+            jobs += _folder(source, as_path(out), item.name, exclude)
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
     refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
     return Plan(jobs, as_path(out) if out and into_folder else None, several)
+
+
+def _without_results(inputs: Sequence[Input]) -> list[Input]:
+    """The inputs without results of an earlier run that lie beside the photos they were made of, as in *.jpg."""
+    made = {_target(item.path, item.path.name, None, False) for item in inputs}
+    return [item for item in inputs if len(inputs) == 1 or item.path not in made]
 
 
 def share(jobs: Sequence[Job], shard: tuple[int, int] | None) -> list[Job]:
@@ -142,6 +155,24 @@ def parse_shard(text: str) -> tuple[int, int]:
 def is_picture(name: str) -> bool:
     """Whether a file found in a folder counts as a photo: by its extension; hidden files do not."""
     return name.lower().endswith(PICTURES) and not name.startswith(".")
+
+
+def is_left_out(parts: Sequence[str], exclude: Sequence[str] = ()) -> bool:
+    """Whether a file or folder below a folder of photos is passed over: within a hidden folder, or by a pattern.
+
+    Args:
+        parts: its path relative to that folder; the last may be a file.
+        exclude: patterns of names, or of paths where they hold a slash, as of a shell.
+    """
+    if any(part.startswith(".") or part.lower() in _HIDDEN_FOLDERS for part in parts[:-1]):
+        return True
+    path = "/".join(parts)
+    return any(
+        fnmatchcase(path, pattern.strip("/"))
+        if "/" in pattern.strip("/")
+        else any(fnmatchcase(part, pattern.strip("/")) for part in parts)
+        for pattern in exclude
+    )
 
 
 def refuse_clashes(jobs: list[Job], also_read: Sequence[str]) -> None:
@@ -182,7 +213,7 @@ def resolve(path: str | os.PathLike[str], folders: dict[str, str] | None = None)
         return os.path.abspath(path)
 
 
-def _folder(folder: Path, out: Path, below: str | None) -> list[Job]:
+def _folder(folder: Path, out: Path, below: str | None, exclude: Sequence[str]) -> list[Job]:
     """The photos below a folder, sorted; an unreadable subfolder becomes a job with a problem."""
     jobs: list[Job] = []
     top = PurePath(below or "")
@@ -195,8 +226,15 @@ def _folder(folder: Path, out: Path, below: str | None) -> list[Job]:
     skip = os.path.realpath(out)
     for root, folders, names in os.walk(folder, onerror=unreadable):
         here = Path(root)
-        folders[:] = sorted(name for name in folders if os.path.realpath(here / name) != skip)
+        inside = here.relative_to(folder).parts
+        folders[:] = sorted(
+            name
+            for name in folders
+            if os.path.realpath(here / name) != skip and not is_left_out((*inside, name, ""), exclude)
+        )
         for name in sorted(name for name in names if is_picture(name)):
+            if is_left_out((*inside, name), exclude):
+                continue
             relative = top / (here / name).relative_to(folder)
             jobs.append(Job(here / name, _mirrored(out, relative), relative.as_posix()))
     if not jobs:

@@ -50,6 +50,7 @@ class Record:
         seconds: time taken.
         error: a sentence if it failed.
         f_number: the one used, if the photo specified it.
+        notes: sentences about what was mended or left out.
         full_disk: whether it failed because the disk is full.
         traceback: for --debug; not stored in the manifest.
     """
@@ -63,6 +64,7 @@ class Record:
     seconds: float = 0.0
     error: str | None = None
     f_number: float | None = None
+    notes: tuple[str, ...] = ()
     full_disk: bool = False
     traceback: str | None = field(default=None, repr=False)
 
@@ -75,7 +77,8 @@ class Record:
             "seconds": self.seconds,
             "error": self.error,
         }
-        return entry if self.f_number is None else entry | {"f_number": self.f_number}
+        more: dict[str, Any] = {"f_number": self.f_number, "notes": list(self.notes) or None}
+        return entry | {name: value for name, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ class JobOptions:
         strip_metadata: leave EXIF and XMP out of the results.
         embed_depth: put depth and the original photo into the JPEG, as `Result.save` does.
         f_number_as_shot: prefer the f-number that a phone simulated (`pipeline.as_shot`).
+        allow_truncated: read JPEG files that end too early, as `read` does.
+        quality: of the result, 1..100, as `Result.save` takes it.
+        keep_time: give the result the modification time of its photo.
     """
 
     settings: Settings
@@ -49,6 +52,9 @@ class JobOptions:
     strip_metadata: bool = False
     embed_depth: bool = False
     f_number_as_shot: bool = False
+    allow_truncated: bool = False
+    quality: int | None = None
+    keep_time: bool = False
 
     def sha256(self) -> str:
         """A hash of everything but the photo that determines a result.
@@ -70,6 +76,9 @@ class JobOptions:
             "strip_metadata": self.strip_metadata,
             "embed_depth": self.embed_depth,
             "f_number_as_shot": self.f_number_as_shot,
+            "allow_truncated": self.allow_truncated,
+            "quality": self.quality,
+            "keep_time": self.keep_time,
             "files": files,
             "version": __version__,
             "weights": {name: model.sha256 for name, model in list_models().items()},
@@ -116,7 +125,7 @@ def _process_local(job: Job, options: JobOptions, on_progress: OnProgress) -> Re
     try:
         version = _version(job.source)
         facts["input_sha256"] = _sha256(job.source)
-        used = _blur_file(job, options, version, on_progress)
+        used, facts["notes"] = _blur_file(job, options, version, on_progress)
         if used.f_number != options.settings.f_number:
             facts["f_number"] = used.f_number
         facts["outputs"] = tuple(Output.of(path) for path in job.outputs)
@@ -175,11 +184,12 @@ def _with_paths_of(job: Job, record: Record, local: Job) -> Record:
 
 def _blur_file(
     job: Job, options: JobOptions, version: tuple[int, ...] | None, on_progress: OnProgress
-) -> Settings:
+) -> tuple[Settings, tuple[str, ...]]:
     """Blur the photo and write all outputs. Nothing is written until everything is computed.
 
     Returns:
-        The settings that were used: those of the options, perhaps with the f-number as shot.
+        The settings that were used, those of the options, perhaps with the f-number as shot; and sentences about what was
+        mended in the photo.
 
     Raises:
         PhotoError, ValueError, OSError: one sentence.
@@ -187,7 +197,7 @@ def _blur_file(
     from deeplens_dof.photo import check_embedding, read
 
     on_progress("reading")
-    photo = read(job.source)
+    photo = read(job.source, allow_truncated=options.allow_truncated)
     if version is None or version != _version(job.source):
         raise ValueError(
             f"{job.source} was changed while it was read; try again when it is no longer written to"
@@ -205,7 +215,7 @@ def _blur_file(
     result = refocus(scene, settings)
     on_progress("writing")
     _write_outputs(job, options, photo, result)
-    return settings
+    return settings, (*photo.notes, *photo.lost_in(job.out))
 
 
 def _write_outputs(job: Job, options: JobOptions, photo: Photo, result: Result) -> None:
@@ -221,7 +231,19 @@ def _write_outputs(job: Job, options: JobOptions, photo: Photo, result: Result) 
         write_depth_file(job.depth_out, depth, settings.nearest_m, rgb, settings.lens_mm)
     if job.overlay:
         Photo(result.overlay()).save(job.overlay)
-    result.save(job.out, strip_metadata=options.strip_metadata, embed_depth=options.embed_depth)
+    result.save(
+        job.out,
+        strip_metadata=options.strip_metadata,
+        embed_depth=options.embed_depth,
+        quality=options.quality,
+    )
+    if options.keep_time:
+        keep_time(job.source, job.out)
+
+
+def keep_time(source: Path, result: Path) -> None:
+    """Gives a result the modification time of its photo. Raises OSError."""
+    os.utime(result, ns=(os.stat(result).st_atime_ns, os.stat(source).st_mtime_ns))
 
 
 def _record(job: Job, state: Literal["done", "failed", "skipped"], **facts: Any) -> Record:

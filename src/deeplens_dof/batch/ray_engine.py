@@ -20,6 +20,7 @@ from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.process import JobOptions, failed, process_photo
 from deeplens_dof.batch.storage import as_path
 from deeplens_dof.runtime.errors import PlanError
+from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE
 from deeplens_dof.runtime.worker_pool import WorkerDiedError
 
@@ -71,7 +72,8 @@ class OnRay:
             self._joined = False
 
     def _join(self) -> None:
-        import ray
+        with without_telemetry():
+            import ray
 
         if ray.is_initialized():
             return

@@ -15,7 +15,7 @@ from deeplens_dof.batch.engines import OnJobProgress
 from deeplens_dof.batch.jobs import PICTURES, Input, Job, plan
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
-from deeplens_dof.batch.process import JobOptions, failed
+from deeplens_dof.batch.process import JobOptions, failed, keep_time
 from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Focus, parse_focus
@@ -279,7 +279,10 @@ class InOrder:
         result = refocus(scene, settings, focus_depth=focus, focus_point=point)
         on_progress(job, "writing")
         job.out.parent.mkdir(parents=True, exist_ok=True)
-        result.save(job.out, strip_metadata=scenes.options.strip_metadata)
+        options = scenes.options
+        result.save(job.out, strip_metadata=options.strip_metadata, quality=options.quality)
+        if options.keep_time:
+            keep_time(job.source, job.out)
 
 
 class _Scenes:

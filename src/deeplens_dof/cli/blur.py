@@ -42,6 +42,9 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
         arguments.strip_metadata,
         arguments.embed_depth,
         f_number_as_shot=_is_default(context, "f_number"),
+        allow_truncated=arguments.allow_truncated,
+        quality=arguments.quality,
+        keep_time=arguments.keep_time,
     )
     terminal = Terminal(arguments.debug)
     process = _process_sequence if arguments.sequence else _process_batch
@@ -96,14 +99,15 @@ def _process_sequence(arguments: BlurArguments, options: JobOptions, terminal: T
 def _inputs(arguments: BlurArguments) -> list[Input]:
     from deeplens_dof.batch.inputs import expand_inputs
 
-    return expand_inputs(arguments.inputs or [], arguments.names_from or [])
+    return expand_inputs(arguments.inputs or [], arguments.names_from or [], arguments.exclude or [])
 
 
 def _plan(arguments: BlurArguments, options: JobOptions) -> Plan:
     from deeplens_dof.batch.jobs import plan
 
     files = (arguments.depth_out, arguments.overlay)
-    return plan(_inputs(arguments), arguments.out, options.depth, *files, [options.settings.shape])
+    shape, exclude = [options.settings.shape], arguments.exclude or []
+    return plan(_inputs(arguments), arguments.out, options.depth, *files, shape, exclude)
 
 
 def _engine(arguments: BlurArguments, job_count: int) -> Engine:

@@ -59,10 +59,29 @@ class BlurArguments:
             help="Embed depth and the original photo in the JPEG, for refocusing later.",
         ),
     ] = False
+    quality: Annotated[
+        int | None,
+        _option(_FILES, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."),
+    ] = None
+    keep_time: Annotated[
+        bool, _option(_FILES, "--keep-time", help="Give results the modification time of their photo.")
+    ] = False
+    allow_truncated: Annotated[
+        bool,
+        _option(
+            _FILES, "--allow-truncated", help="Accept a JPEG that ends too early; rows it lacks are grey."
+        ),
+    ] = False
     names_from: Annotated[
         list[str] | None,
         _option(
             _MANY, "--from", metavar="FILE|-", help="Read names of photos from a file or standard input."
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        _option(
+            _MANY, metavar="PATTERN", help="Pass over such names in folders; repeatable. Hidden ones are."
         ),
     ] = None
     jobs: Annotated[

@@ -17,6 +17,7 @@ from deeplens_dof.cli.doctor import doctor_command
 from deeplens_dof.cli.evaluate import evaluate_command
 from deeplens_dof.cli.options import Debug, finish
 from deeplens_dof.cli.scenes import scenes_command
+from deeplens_dof.cli.streams import flushed, unwritten, with_standard_streams
 from deeplens_dof.cli.terminal import Terminal
 from deeplens_dof.cli.train import train_command
 from deeplens_dof.runtime.errors import PlanError
@@ -31,6 +32,7 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.command("blur")(blur_command)
@@ -120,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line; None takes those of the process.
     """
+    with_standard_streams()
     try:
         code = app(args=arguments, prog_name="deeplens", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
@@ -130,9 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UsageError as error:
         print(f"deeplens: {_usage_message(error)}", file=sys.stderr)
         code = 2
+    except OSError as problem:  # of standard output: the commands report all others
+        code = unwritten(problem, 0)
+    except SystemExit as end:  # by which typer answers a reader that has gone
+        if not isinstance(end.__context__, OSError):
+            raise
+        code = unwritten(end.__context__, 0)
     if code == 130:
         print("deeplens: interrupted; finished results are kept", file=sys.stderr)
-    sys.exit(code)
+    sys.exit(flushed(code))
 
 
 def _usage_message(error: Any) -> str:

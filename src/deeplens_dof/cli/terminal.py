@@ -115,6 +115,8 @@ class BatchProgress:
             settled = self.counts.total()
             prefix = f"[{settled}/{self.total}] " if self.total > 1 else ""
             self.terminal.done(f"{prefix}{record.output} ({record.seconds:.1f} s)")
+            for note in record.notes:
+                self.terminal.say(on_one_line(note))
         self._show("")
 
     def close(self) -> None:

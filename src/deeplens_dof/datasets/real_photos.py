@@ -24,13 +24,13 @@ NYU_BLOCK, NYU_HELD_OUT, NYU_GAP = 20, 10, 5
 class RealSet:
     """A set of photos.
 
-    name: of its folder. kind: of `datasets`, or "photos" without labels. source: its origin. terms: the uses that its authors
-    allow. free: its files state that any use is allowed. near_subject: the mask shows an object nearer than its surroundings.
-    roles: its folders, that of the photos first.
+    name: of its folder. kind: of `datasets`; "photos" have no labels, "alphas" true alpha. source: its origin. terms: the
+    uses that its authors allow. free: its files state that any use is allowed. near_subject: the mask shows an object nearer
+    than its surroundings. roles: its folders, that of the photos first.
     """
 
     name: str
-    kind: Literal["rgbd", "masks", "photos"]
+    kind: Literal["rgbd", "masks", "photos", "alphas"]
     source: str
     terms: str
     free: bool
@@ -75,6 +75,10 @@ SETS: dict[str, RealSet] = {
             "BuddiesOfBudgie/budgie-backgrounds, pop-os/wallpapers",
             "CC BY-SA 4.0, Unsplash, free to use, CC0, public domain", True, (".",),
         ),
+        RealSet(
+            "alpha", "alphas", "alphamatting.com (Rhemann et al. 2009), by XiyunYue/Harry-Potter-and-the-Matting-Muggles",
+            "research", False, ("image", "alpha", "trimap"),
+        ),
     )
 }  # fmt: skip
 
@@ -101,6 +105,8 @@ def part_of(name: str, stems: Sequence[str]) -> dict[str, Part]:
         return {
             stem: "held_out" if index % EVERY[name] == 0 else "train" for index, stem in enumerate(ordered)
         }
+    if name == "alpha":
+        return {stem: "held_out" if index % 2 else "train" for index, stem in enumerate(ordered)}
     aside = {"davis": CLIPS_HELD_OUT, "objects": OBJECTS_HELD_OUT, "multiview": SCENES_HELD_OUT}[name]
     return {stem: "held_out" if stem.startswith(aside) else "train" for stem in ordered}
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.refine import refine
+from deeplens_dof.depth.soft_matte import soft_matte
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
 from deeplens_dof.models import MODELS, Model, Session, open_session
@@ -21,7 +22,7 @@ _SHORTEST_PX = 224  # below this a side shows the network too little; a panorama
 
 
 class Coarse(NamedTuple):
-    """Output of the network at its own size, float32 (h, w) of about 266 px.
+    """Output of the network at its own size, float32 (h, w) of about 532 px.
 
     inverse_depth: 0 farthest .. 1 nearest, with soft borders. matte: 0..1, the share of a pixel that belongs to the subject;
     None from a network without one.
@@ -61,7 +62,9 @@ def predict_scene(
     model: None is the shipped one. The matte is None for a network without one.
     """
     coarse = predict_coarse(rgb, mirrored_too, threads, model)
-    matte = None if coarse.matte is None else full_matte(coarse.matte, rgb, threads)
+    matte = None
+    if coarse.matte is not None:
+        matte = soft_matte(coarse.matte, coarse.inverse_depth, rgb, threads)
     depth = refine(coarse.inverse_depth, rgb, threads=threads, matte=matte)
     return InverseDepth(depth, "relative"), matte
 

@@ -42,7 +42,7 @@ class Pass:
     prior: float
 
 
-FROM_NETWORK = (Pass(2, 7, 8, 2.0), Pass(2, 4, 4, 5.0), Pass(6, 1.5, 1.35, 4.5), Pass(None, 0.5, 0.4, 4.5))
+FROM_NETWORK = (Pass(1, 10, 16, 2.0), Pass(1, 6, 8, 5.0), Pass(3, 2.5, 2.7, 4.5), Pass(None, 1.0, 0.8, 4.5))
 FROM_SENSOR = (Pass(2, 1.5, 3, 3.0), Pass(None, 1.0, 1.5, 4.5))
 
 

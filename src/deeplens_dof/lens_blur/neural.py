@@ -17,10 +17,10 @@ import math
 
 import numpy as np
 
+from deeplens_dof.imaging.network_tiles import padded_batch, tile_window
 from deeplens_dof.imaging.resize import resize
 from deeplens_dof.lens_blur.layers.borders import Borders, find_borders, first_guess, to_layers
 from deeplens_dof.lens_blur.layers.layers import Layers
-from deeplens_dof.lens_blur.network_tiles import padded_batch, tile_window
 from deeplens_dof.lens_blur.optical import render_optical
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.optics.aperture import Aperture

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.lens_blur.baselines.deeplens2018 import render_paper
+from deeplens_dof.lens_blur.layers.soft_border import soft_borders
 from deeplens_dof.lens_blur.neural import render_neural
-from deeplens_dof.lens_blur.optical import render_optical
+from deeplens_dof.lens_blur.optical import SHARP_PX, render_optical
 from deeplens_dof.optics.aperture import Aperture
 from deeplens_dof.types import Image, Plane
 
@@ -64,6 +65,29 @@ def render(
             raise ValueError(f"{name} is {count!r}, expected a whole number of at least 1, or None")
     rgb, coc = _checked(np.asarray(rgb_linear), np.asarray(coc_px))
     return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads, lens_points)
+
+
+def render_subject(
+    rgb_linear: Image,
+    coc_px: Plane,
+    matte: Plane | None,
+    aperture: Aperture,
+    renderer: str = "optical",
+    threads: int | None = None,
+    lens_points: int | None = None,
+) -> tuple[Image, Plane]:
+    """`render` for a photo whose subject's soft matte is known; the optical renderer unmixes its border along it.
+
+    matte: (H, W), 0..1; None: no subject. Returns the picture, and the CoC that each pixel shows, (H, W): the larger one
+    where two surfaces are seen.
+    """
+    if renderer == "optical" and matte is not None and np.abs(coc_px).max() > SHARP_PX:
+        rgb, coc = _checked(rgb_linear, coc_px)
+        borders = soft_borders(rgb, coc, np.nan_to_num(matte, nan=0.0), threads)
+        if borders is not None:
+            known = borders.layers
+            return render_optical(rgb, coc, aperture, threads, lens_points, known=known), borders.coc_px
+    return render(rgb_linear, coc_px, aperture, renderer, threads, lens_points), coc_px
 
 
 def _checked(rgb: npt.NDArray[Any], coc: npt.NDArray[Any]) -> tuple[Image, Plane]:

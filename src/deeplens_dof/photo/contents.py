@@ -15,13 +15,15 @@ class Compression:
     """Compression of the original file, so that saving it again takes about as many bytes.
 
     quality: estimated JPEG quality 1..100, None if unknown. subsampling: of the chroma, "4:4:4", "4:2:2" or "4:2:0".
-    lossless: of a WebP or JPEG XL. half: an EXR of 16-bit floats.
+    lossless: of a WebP or JPEG XL. half: an EXR or TIFF of 16-bit floats. hdr: primaries and transfer (H.273) of a picture
+    in PQ or HLG, whose pixels are linear light here; else None.
     """
 
     quality: int | None = None
     subsampling: str = "4:4:4"
     lossless: bool = False
     half: bool = False
+    hdr: tuple[int, int] | None = None
 
 
 class Decoded(NamedTuple):

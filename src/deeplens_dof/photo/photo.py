@@ -22,7 +22,7 @@ from deeplens_dof.photo.metadata.exif import Camera
 from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.phone_depth.find import ORIGINS
 from deeplens_dof.photo.tone import Curves, decoded, encoded
-from deeplens_dof.photo.write import file_bytes
+from deeplens_dof.photo.write import HDR_FORMATS, file_bytes
 from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Photo:
     unassociated, light is premultiplied. format: "JPEG", "PNG", ..., the default for saving: that of the file, "TIFF" for
     read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
     embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
-    original JPEG file, byte for byte, or None.
+    original JPEG file, byte for byte, or None. notes: sentences about what was mended or left out when it was read.
 
     Raises PhotoError when the arrays do not fit together.
     """
@@ -55,6 +55,7 @@ class Photo:
     depth: EmbeddedDepth | None = None
     depth_problem: str | None = None
     file: bytes | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -129,6 +130,23 @@ class Photo:
         converted = to_srgb(Image.fromarray(np.ascontiguousarray(pixels)), self.icc)
         return pixels if converted is None else np.array(converted, np.uint8)
 
+    def cover(self) -> npt.NDArray[np.float32] | None:
+        """Alpha as float32 (H, W) 0..1; None for a photo that is opaque everywhere."""
+        if self.alpha is None:
+            return None
+        cover: npt.NDArray[np.float32] = alpha_as(self.alpha, np.float32)
+        return cover if float(cover.min()) < 1 else None
+
+    def seen_srgb8(self) -> npt.NDArray[np.uint8]:
+        """`srgb8` with colours continued into what is transparent, so that hidden ones count for nothing."""
+        from deeplens_dof.imaging.holes import filled
+
+        rgb, cover = self.srgb8(), self.cover()
+        if cover is None:
+            return rgb
+        seen: npt.NDArray[np.uint8] = np.rint(filled(rgb.astype(np.float32), cover)).astype(np.uint8)
+        return seen
+
     def with_pixels(self, pixels: npt.NDArray[Any]) -> Photo:
         """This photo with other pixels in the same colour space. Alpha is kept if its size still fits."""
         alpha = self.alpha
@@ -177,6 +195,16 @@ class Photo:
         """The file that `save` would write, in the photo's own format unless another is named."""
         form = formats.by_name(self.format if format is None else format)
         return file_bytes(self._contents(strip_metadata, settings), form, quality, self.source)
+
+    def lost_in(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Sentences about what a file of that name cannot hold and is changed for it. Raises PhotoError as `save` does."""
+        form = formats.by_suffix(path)
+        if self.compression.hdr is None or not self.is_float or form.floats or form.name in HDR_FORMATS:
+            return ()
+        return (
+            f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed (tone "
+            "mapped); choose HEIC, AVIF or PNG to keep it",
+        )
 
     def with_embedded_depth(
         self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None

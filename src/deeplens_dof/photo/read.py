@@ -8,13 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo.codecs import exr, formats, heif, png, raw
+from deeplens_dof.photo.codecs import exr, formats, heif, jpeg, png, raw
 from deeplens_dof.photo.codecs.decode import from_deep_file, from_jxl, from_pillow
 from deeplens_dof.photo.codecs.header import Header, damaged, header, quiet
+from deeplens_dof.photo.codecs.isobmff import items_of
+from deeplens_dof.photo.codecs.tiff_decode import decode_page
+from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.named_colors import NamedColors, of_dcf, of_nclx
+from deeplens_dof.photo.metadata.xmp_stale import without_stale
 from deeplens_dof.photo.phone_depth.find import depth_in
 from deeplens_dof.photo.phone_depth.range_map import RangeMap
 from deeplens_dof.photo.photo import Photo
@@ -23,11 +29,12 @@ from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
 
 
-def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
+def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncated: bool = False) -> Photo:
     """Read a photo from a path, the bytes of a file, or a Pillow image (which is left unchanged).
 
     Reads the first frame of every format in docs/formats.md, recognised by content. Orientation is applied; palette, grey
@@ -37,6 +44,7 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
     Args:
         source: path, bytes or Pillow image.
         limits: bounds on file, picture and metadata.
+        allow_truncated: read a JPEG that ends too early, its missing rows grey; `Photo.notes` says so.
 
     Raises:
         PhotoError: one sentence, for anything but a complete picture within the limits.
@@ -51,20 +59,32 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS) -> Photo:
             f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
             "Pillow image"
         )
-    return read_with_map(source, limits=limits)[0]
+    return read_with_map(source, limits=limits, allow_truncated=allow_truncated)[0]
 
 
 def read_with_map(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, limits: Limits = COMMAND_LINE_LIMITS
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    limits: Limits = COMMAND_LINE_LIMITS,
+    allow_truncated: bool = False,
 ) -> tuple[Photo, RangeMap | None]:
     """As `read`, and the range map of depth in Google's formats, on its own scale."""
     name = shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
+    whole, notes = data, list[str]()
+    if form.name == "TIFF":
+        data = as_first_page(data)
+    elif form.name == "PNG":
+        data, broken = png.intact(data)
+        if broken:
+            notes.append(f"{name} has a damaged part {' and '.join(broken)}, which is left out")
     head = header(data, form, name)
     limits.check_picture(name, *head.size, progressive_jpeg=head.progressive_jpeg)
     try:
-        return _decoded(data, head, name, limits)
+        photo, range_map = _decoded(data, head, name, limits, whole, allow_truncated)
+        photo = replace(photo, xmp=without_stale(photo.xmp), notes=(*notes, *photo.notes))
+        return photo, range_map
     except PhotoError:
         raise
     except Exception as problem:  # decoders of damaged files raise anything
@@ -79,32 +99,48 @@ _DECODERS: Mapping[str, Callable[[bytes, str], Decoded]] = {
 }
 
 
-def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
+def _decoded(
+    data: bytes, head: Header, name: str, limits: Limits, whole: bytes, allow_truncated: bool
+) -> tuple[Photo, RangeMap | None]:
+    """whole: a TIFF as it came; `data` may begin with another of its pages."""
     if head.format.name == "HEIF":
         return _from_heif(data, head, name, limits)
     if head.format.name in _DECODERS:
         return _by_own_header(data, head, name, limits)
-    image = _loaded(head)
+    image, notes = _loaded(head, data, name, allow_truncated)
     packet = head.info.get("xmp")
     if head.format.name == "TIFF":
-        raw_exif = exif.from_tiff(data)
+        raw_exif = exif.from_tiff(data, whole)
         orientation = exif.orientation(data) if image is None else 1  # Pillow turns TIFF itself
+        packet = packet or exif.tiff_xmp(whole)
     else:
-        raw_exif = exif.block(head.info.get("exif"))
-        if image is None:
+        raw_exif = head.info.get("exif")
+        if head.format.name == "PNG":
             raw_exif, packet = png.metadata(data)
-            raw_exif = exif.block(raw_exif)
+        raw_exif = exif.block(raw_exif)
         orientation = exif.orientation(raw_exif)
     if head.format.name == "JPEG":
         segments = [body for marker, body in getattr(image, "applist", ()) if marker == "APP1"]
         packet = xmp_in_jpeg.joined(packet, segments)
-    profile = head.info.get("icc_profile")
+    profile, colors = head.info.get("icc_profile"), None
     limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
-    if image is None:
+    if head.format.name == "PNG":
+        colors, named = png.colors(data)
+        profile = named or (profile if colors is None else None)
+    elif profile is None and head.format.name == "AVIF":
+        items = items_of(data, name)
+        colors = of_nclx([(each.kind, each.body) for each in items.item(items.primary).properties])
+    if colors is not None:
+        profile = colors.profile()
+    elif profile is None:
+        profile = of_dcf(raw_exif)
+    if head.page is not None:
+        decoded = decode_page(data, head.page, orientation, name)
+    elif image is None:
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors)
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
     found = depth_in(data, photo.xmp, stored_size, turned)
@@ -113,7 +149,8 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
         xmp=found.packet,
         depth=found.depth,
         depth_problem=found.problem,
-        file=data if head.format.name == "JPEG" else None,
+        file=data if head.format.name == "JPEG" and not notes else None,
+        notes=notes,
     )
     return photo, found.range_map
 
@@ -121,7 +158,9 @@ def _decoded(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Phot
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
     """The depth image of the HEIF file takes precedence over GDepth, which our own HEIC files may hold."""
     found = heif.read_heif(data, head.info["items"], limits)
-    photo = _photo(found.decoded, head.format.name, found.exif, found.xmp, name, head.compression)
+    photo = _photo(
+        found.decoded, head.format.name, found.exif, found.xmp, name, head.compression, found.colors
+    )
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
     named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
@@ -139,8 +178,10 @@ def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tupl
     return replace(photo, xmp=found.packet, depth=found.depth, depth_problem=found.problem), found.range_map
 
 
-def _loaded(head: Header) -> Image.Image | None:
-    """Pillow's image with its pixels decoded; None for a deep one, which Pillow would reduce to 8 bits.
+def _loaded(
+    head: Header, data: bytes, name: str, allow_truncated: bool
+) -> tuple[Image.Image | None, tuple[str, ...]]:
+    """Pillow's image with its pixels decoded, and notes; None for a deep one, which Pillow would reduce to 8 bits.
 
     The canvas of a TIFF is created here, because Pillow warns about large ones and refuses huge ones. Its XMP is hidden from
     Pillow, which would otherwise turn the picture by it when there is no orientation tag.
@@ -149,16 +190,44 @@ def _loaded(head: Header) -> Image.Image | None:
 
     image = head.image
     if image is None or head.deep:
-        return None
+        return None, ()
+    if head.format.name == "JPEG":
+        return _loaded_jpeg(image, data, name, allow_truncated)
     if head.format.name != "TIFF":
         image.load()
-        return image
+        return image, ()
     with quiet():
         packet = image.info.pop("xmp", None)
         image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size), None).im
         image.load()
         image.info["xmp"] = packet
-    return image
+    return image, ()
+
+
+def _loaded_jpeg(
+    image: ImageFile, data: bytes, name: str, allow_truncated: bool
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture, whole but perhaps for its end marker; with `allow_truncated` also one that lacks rows."""
+    try:
+        image.load()
+        return image, ()
+    except OSError:
+        found = jpeg.decoded_to_its_end(data)
+        if found is None:
+            raise
+    if found.missing == 0:
+        return found.image, (
+            f"{name} lacks its end marker, and nothing else; it was read as if it were there",
+        )
+    whole, left = f"{name} lacks some of its scans", "which make it finer"
+    if found.missing is not None:
+        whole = f"{name} lacks {found.missing:,} of its {found.image.height:,} rows"
+        left = "which are grey in the result"
+    if not allow_truncated:
+        raise PhotoError(
+            f"{whole}, so it is a damaged or incomplete JPEG file; copy or export it again, or allow truncated files"
+        )
+    return found.image, (f"{whole}, {left}",)
 
 
 def _from_image(image: Image.Image, limits: Limits) -> Photo:
@@ -185,8 +254,20 @@ def _from_image(image: Image.Image, limits: Limits) -> Photo:
 
 
 def _photo(
-    decoded: Decoded, form: str, raw_exif: bytes | None, packet: Any, name: str, compression: Compression
+    decoded: Decoded,
+    form: str,
+    raw_exif: bytes | None,
+    packet: Any,
+    name: str,
+    compression: Compression,
+    colors: NamedColors | None = None,
 ) -> Photo:
+    """colors: those of HDR codes, which become light here."""
+    if colors is not None and colors.is_hdr:
+        decoded, compression = (
+            light_of(decoded, colors),
+            replace(compression, hdr=(colors.primaries, colors.transfer)),
+        )
     height, width = decoded.pixels.shape[:2]
     return Photo(
         pixels=decoded.pixels,

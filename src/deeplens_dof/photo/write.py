@@ -13,14 +13,18 @@ from deeplens_dof.photo.bit_depth import alpha_as, as_codes, rounded_to_8_bits
 from deeplens_dof.photo.codecs import heif
 from deeplens_dof.photo.codecs.exr import exr_bytes
 from deeplens_dof.photo.codecs.formats import Format
+from deeplens_dof.photo.codecs.isobmff import with_named_colors
 from deeplens_dof.photo.codecs.jxl import jxl_bytes
 from deeplens_dof.photo.codecs.png import png_bytes
 from deeplens_dof.photo.codecs.tiff import tiff_bytes
 from deeplens_dof.photo.contents import Contents
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.hdr import as_hdr_codes, tone_mapped
 from deeplens_dof.photo.metadata import exif, xmp_in_jpeg
+from deeplens_dof.photo.metadata.named_colors import NamedColors
 from deeplens_dof.photo.phone_depth.gdepth import HEAVY
 
+HDR_FORMATS = ("HEIF", "AVIF", "PNG")  # in which PQ and HLG are written
 LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
 _DEFAULT_JPEG_QUALITY = 95
 _DEFAULT_WEBP_QUALITY = 95
@@ -55,7 +59,14 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
         alpha=contents.alpha if form.alpha else None,
         exif=exif.made_upright(contents.exif, width, height),
     )
-    if not form.floats:
+    hdr = contents.compression.hdr if contents.pixels.dtype.kind == "f" else None
+    contents = replace(contents, compression=replace(contents.compression, hdr=None))
+    if hdr is not None and form.name in HDR_FORMATS:
+        contents = as_hdr_codes(contents, NamedColors(*hdr))
+        contents = replace(contents, compression=replace(contents.compression, hdr=hdr))
+    elif not form.floats:
+        if hdr is not None:
+            contents = replace(contents, pixels=tone_mapped(contents.pixels))
         contents = as_codes(contents, np.uint16 if form.deep else np.uint8)
     try:
         return _WRITERS[form.name](contents, quality)
@@ -101,7 +112,8 @@ def _avif(contents: Contents, quality: int | None) -> bytes:
     if contents.exif is not None:
         # Pillow would otherwise write it anew itself, to remove the orientation.
         options["exif"] = exif.relaid(contents.exif)
-    return _by_pillow(contents, "AVIF", options)
+    data, hdr = _by_pillow(contents, "AVIF", options), contents.compression.hdr
+    return data if hdr is None else with_named_colors(data, *hdr)
 
 
 def _metadata(contents: Contents) -> dict[str, bytes]:

@@ -104,6 +104,9 @@ class _Exchange:
         self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.started = time.monotonic()
         self.status, self.sent_bytes, self.received_bytes = 0, 0, 0
+        self.method = str(scope["method"])
+        if self.method == "HEAD":  # answered as GET is, without the body
+            self.scope = scope = {**scope, "method": "GET"}
         self.body_complete = False
 
     async def run(self) -> None:
@@ -164,6 +167,10 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             headers.update(SECURITY_HEADERS | {"X-Request-ID": self.id})
             headers.setdefault("Cache-Control", "no-store")
+        elif self.method == "HEAD":
+            if message.get("more_body"):
+                return
+            message = {"type": "http.response.body", "body": b""}
         self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
 
@@ -185,7 +192,7 @@ class _Exchange:
         path = getattr(route, "path", None) or "none"
         seconds = time.monotonic() - self.started
         facts = {"request": self.id, "in": self.received_bytes, "out": self.sent_bytes}
-        method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
+        method = self.method if self.method in _METHODS else "OTHER"
         self.guard.metrics.request(method, path, self.status or 499, seconds, **facts)
 
 
@@ -197,4 +204,4 @@ def _cause(error: BaseException | None) -> Problem | None:
 
 
 def _without_port(host: str) -> str:
-    return re.sub(r":\d*$", "", host).lower()
+    return re.sub(r":\d*$", "", host).lower().removesuffix(".")

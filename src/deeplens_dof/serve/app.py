@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
@@ -309,7 +310,10 @@ async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, 
         raise Problem(
             415, "the body is not a multipart form; send multipart/form-data with the photo as file"
         )
-    form = await request.form(max_files=2, max_fields=32, max_part_size=10_000)
+    try:
+        form = await request.form(max_files=2, max_fields=32, max_part_size=10_000)
+    except HTTPException as error:
+        raise _form_problem(error) from error
     fields = form.multi_items()
     if len({name for name, _ in fields}) < len(fields):
         raise Problem(422, "a form field occurs twice; send each once")
@@ -324,6 +328,22 @@ async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, 
         if not isinstance(value, str):
             raise Problem(422, f"the form field {name!r} is a file, expected a value")
     return file, depth, {name: str(value) for name, value in others.items()}
+
+
+def _form_problem(error: HTTPException) -> Problem:
+    """What is wrong with a form that cannot be taken apart."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if "header" in str(cause).lower():
+            return Problem(
+                400,
+                "the name of the file, or another header of a part, is longer than 4,096 bytes; shorten the name",
+            )
+        cause = cause.__cause__ or cause.__context__
+    why = str(error.detail).rstrip(".")
+    return Problem(
+        error.status_code, f"the form cannot be read ({why}); send multipart/form-data with the photo as file"
+    )
 
 
 def _rendering(query: Any) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def blur(
     """
     scene = state.scene(files, rendering["size"])
     result = refocus(scene, settings, lens_points=rendering["lens_points"])
-    photo = result.photo.with_pixels(result.image)
+    photo = result.as_photo()
     picture = _file(photo, rendering["size"], rendering["format"], settings.as_dict(), rendering["keep_gps"])
     _, black, white = files.scale()
     x, y = scene.focus_point(settings)

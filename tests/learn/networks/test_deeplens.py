@@ -7,6 +7,7 @@ import torch
 
 from deeplens_dof.learn import DeepLens
 from deeplens_dof.learn.networks.border_unmixing import BorderUnmixing
+from deeplens_dof.learn.networks.deeplens import held
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.tone import to_tone
@@ -65,7 +66,7 @@ def test_any_size_comes_out_as_it_went_in(network):
 
 
 def test_gradients_reach_every_weight_the_focus_the_aperture_and_the_picture(network, picture):
-    focus, blur = torch.tensor([0.4], requires_grad=True), torch.tensor([5.0], requires_grad=True)
+    focus, blur = torch.tensor([0.4], requires_grad=True), torch.tensor([12.0], requires_grad=True)
     picture.requires_grad_()
     to_tone(network(picture, focus, blur)).square().mean().backward()
     for name, given in (("focus", focus), ("aperture", blur), ("picture", picture)):
@@ -76,9 +77,10 @@ def test_gradients_reach_every_weight_the_focus_the_aperture_and_the_picture(net
         for name, weight in network.named_parameters()
         if weight.grad is None or not torch.isfinite(weight.grad).all()
     ]
-    assert all(name.startswith("depth.matte_head") for name in untaught)  # the blur does not use the matte
+    assert untaught == []
     reached = [name for name, weight in network.named_parameters() if weight.grad is not None]
-    for part in ("depth.encoder", "depth.decoder", "depth.depth_head", "lens_blur", "upsample"):
+    parts = ("depth.encoder", "depth.decoder", "depth.depth_head", "depth.matte_head", "depth.detail")
+    for part in (*parts, "lens_blur", "upsample"):
         grads = [network.get_parameter(name).grad.abs().max() for name in reached if name.startswith(part)]
         assert max(grads) > 0, part
 
@@ -132,3 +134,15 @@ def test_shapes_that_do_not_fit_are_refused(network):
         network(torch.rand(2, 3, 32, 32), torch.tensor([0.5]), torch.tensor([3.0]))
     with pytest.raises(ValueError, match="expected at least 16 a side"):
         network(torch.rand(1, 3, 8, 32), torch.tensor([0.5]), torch.tensor([3.0]))
+
+
+def test_a_subject_in_focus_is_held_at_its_own_depth():
+    ramp = torch.linspace(0.4, 0.6, 8).expand(1, 1, 8, 8)
+    matte = torch.zeros(1, 1, 8, 8)
+    matte[..., 2:6] = 1
+    centre = float(ramp[..., 2:6].mean())
+    found = held(ramp, matte, torch.tensor([centre]))
+    assert torch.allclose(found[..., 2:6], torch.tensor(centre))
+    assert torch.equal(found[..., :2], ramp[..., :2])
+    assert torch.allclose(held(ramp, matte, torch.tensor([centre + 0.6])), ramp, atol=1e-4)
+    assert torch.equal(held(ramp, matte, torch.tensor([centre]), strength=0.0), ramp)

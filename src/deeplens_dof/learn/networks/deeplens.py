@@ -2,7 +2,8 @@
 
     bokeh = DeepLens()(rgb_linear, focus_inverse_depth, blur_px)
 
-1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1).
+1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1), and the matte of the
+   subject, which is held at one depth where the focus is on it.
 2. `BorderUnmixing` unmixes the borders of near surfaces, and the exact optics (`learn/exact.py`) blur both sides, at half
    the size.
 3. `GuidedUpsample` brings the blur to full size, guided by the sharp picture.
@@ -32,6 +33,9 @@ from deeplens_dof.optics.aperture import Aperture
 LENS_POINTS = 32
 _Module = TypeVar("_Module", bound=nn.Module)
 _SPREAD = (0.005, 0.995)  # quantiles that become 0 and 1
+_ON_SUBJECT = (
+    0.15  # distance in depth, 0..1, of focus and subject at which the subject is held by half as much
+)
 
 
 class DeepLens(nn.Module):
@@ -69,6 +73,7 @@ class DeepLens(nn.Module):
         focus_inverse_depth: Tensor,
         blur_px: Tensor,
         inverse_depth: Tensor | None = None,
+        subject_sharp: float = 1.0,
     ) -> Tensor:
         """Renders the bokeh of pictures of any size from 16 px on.
 
@@ -76,7 +81,8 @@ class DeepLens(nn.Module):
             rgb_linear: (B, 3, H, W) linear light, 0 or more.
             focus_inverse_depth: (B,), 0 (the farthest) to 1 (the nearest) in each picture.
             blur_px: (B,), the CoC radius in px over the whole depth range.
-            inverse_depth: (B, 1, H, W), 0..1, to use instead of the network's.
+            inverse_depth: (B, 1, H, W), 0..1, to use as it is instead of the network's.
+            subject_sharp: 0..1, how far a subject in focus is held at its own depth.
 
         Returns:
             (B, 3, H, W) linear light.
@@ -92,20 +98,27 @@ class DeepLens(nn.Module):
             )
         if min(height, width) < MULTIPLE_PX:
             raise ValueError(f"the picture is {width} x {height} px, expected at least {MULTIPLE_PX} a side")
-        depth = self.inverse_depth(rgb_linear) if inverse_depth is None else inverse_depth
+        depth = inverse_depth
+        if depth is None:
+            depth, matte = self.depth_and_matte(rgb_linear)
+            depth = held(depth, matte, focus_inverse_depth, subject_sharp)
         coc_px = coc_of(depth[:, 0], focus_inverse_depth, blur_px)[:, None]
         light, coc_px = (_padded(part) for part in (rgb_linear, coc_px))
         return self.blurred(light, coc_px)[..., :height, :width]
 
-    def inverse_depth(self, rgb_linear: Tensor) -> Tensor:
-        """Relative inverse depth 0..1 (B, 1, H, W)."""
+    def depth_and_matte(self, rgb_linear: Tensor) -> tuple[Tensor, Tensor]:
+        """Relative inverse depth 0..1 and the subject's matte 0..1, (B, 1, H, W) each."""
         height, width = rgb_linear.shape[-2:]
         size = [max(SIDE_MULTIPLE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in (height, width)]
         srgb = to_tone(rgb_linear).clamp(0, 1)
-        raw = self.depth(F.interpolate(srgb, size=size, mode="bilinear", antialias=True))[0]
+        raw, logits = self.depth(F.interpolate(srgb, size=size, mode="bilinear", antialias=True))
         far, near = torch.quantile(raw.flatten(1), raw.new_tensor(_SPREAD), dim=1).view(2, -1, 1, 1, 1)
         depth = ((raw - far) / (near - far).clamp(min=1e-6)).clamp(0, 1)
-        return F.interpolate(depth, size=(height, width), mode="bilinear", align_corners=False)
+        both = torch.cat([depth, torch.sigmoid(logits)], 1)
+        depth, matte = F.interpolate(both, size=(height, width), mode="bilinear", align_corners=False).split(
+            1, 1
+        )
+        return depth, matte
 
     def blurred(self, light: Tensor, coc_px: Tensor) -> Tensor:
         """Border unmixing, optics and upsampling.
@@ -134,6 +147,27 @@ class DeepLens(nn.Module):
             torch.cat([front_px, back_px], 1),
             torch.cat([alpha, within.to(alpha.dtype)], 1),
         )
+
+
+def held(inverse_depth: Tensor, matte: Tensor, focus: Tensor, strength: float = 1.0) -> Tensor:
+    """Inverse depth with the relief of a subject in focus taken out, smooth in every argument.
+
+    The subject is drawn to its own mean depth, as far as its matte says and the focus is on it (`depth/subject_hold.py` does
+    this for photos, and tells several subjects apart).
+
+    Args:
+        inverse_depth: (B, 1, H, W), 0..1.
+        matte: (B, 1, H, W), 0..1.
+        focus: (B,), inverse depth in focus.
+        strength: 0..1.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    weight = matte.sum((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    centre = (matte * inverse_depth).sum((1, 2, 3), keepdim=True) / weight
+    off = (centre - focus.view(-1, 1, 1, 1)) / _ON_SUBJECT
+    return inverse_depth - strength * torch.exp2(-off * off) * matte * (inverse_depth - centre)
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
 """Depth and subject from one photo: one encoder, one decoder, two heads.
 
 The decoder is a small DPT (Ranftl et al., ICCV 2021): features of four depths of the transformer are fused from coarse to
-fine with residual convolutions, and a thin path from the pixels joins at the end.
+fine with residual convolutions, and a thin path from the pixels joins at the end. Both heads answer at half the size of the
+picture; a detail stage at its full size corrects them.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from torch import Tensor, nn
 from deeplens_dof.learn.networks.blocks import ResidualBlock
 from deeplens_dof.learn.networks.vit import DEPTH, HEADS, WIDTH, VisionTransformer
 
-# Parameters that start at zero and may be missing in older files.
-STARTS_AT_ZERO = ("matte_head.recognise.weight", "matte_head.recognise.bias")
+# Parts whose answer starts at zero and which older files lack: the beginnings of their parameters' names.
+STARTS_AT_ZERO = ("matte_head.recognise.", "detail.")
 IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE_MULTIPLE = 28  # px; the input's sides must be multiples of it
 
 
 class DepthAndMatte(NamedTuple):
-    """inverse_depth: (B, 1, H/2, W/2), larger is nearer, scale and shift are arbitrary. matte_logits: same shape."""
+    """inverse_depth: (B, 1, H, W), larger is nearer, scale and shift are arbitrary. matte_logits: same shape."""
 
     inverse_depth: Tensor
     matte_logits: Tensor
@@ -97,6 +98,29 @@ class MatteHead(nn.Module):
         return self.out(_resized(self.to_pixel(x), pixel.shape[-2:]) + pixel)
 
 
+class Detail(nn.Module):
+    """Corrections of both maps at the size of the picture, from its pixels and the features at half of it.
+
+    They start at zero, so that weights without this stage give unchanged results.
+    """
+
+    def __init__(self, pixel: int, width: int) -> None:
+        super().__init__()
+        self.pixels = nn.Conv2d(3, width, 3, padding=1)
+        self.from_half = nn.Conv2d(pixel, width, 1)
+        self.fuse = _residual(width)
+        self.out = nn.Conv2d(width, 2, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, rgb: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
+        """Corrections of inverse depth and of the matte's logits, (B, 1, H, W) each."""
+        x = self.fuse(self.pixels(rgb) + _resized(self.from_half(pixel), rgb.shape[-2:]))
+        with torch.autocast(x.device.type, enabled=False):
+            depth, matte = self.out(F.gelu(x.float())).split(1, 1)
+        return depth, matte
+
+
 class DepthNetwork(nn.Module):
     """Predicts inverse depth and matte from a photo. The default sizes are those of DINOv2 ViT-S/14."""
 
@@ -109,7 +133,8 @@ class DepthNetwork(nn.Module):
         heads: int = HEADS,
         depth: int = DEPTH,
         levels: tuple[int, int, int, int] = (2, 5, 8, 11),
-        channels: tuple[int, int, int, int] = (96, 64, 40, 24),
+        channels: tuple[int, int, int, int] = (128, 96, 64, 32),
+        detail: int = 16,
     ) -> None:
         super().__init__()
         self.levels = levels
@@ -122,6 +147,7 @@ class DepthNetwork(nn.Module):
             nn.Conv2d(pixel, 1, 1),
         )  # fmt: skip
         self.matte_head = MatteHead(channels, width)
+        self.detail = Detail(pixel, detail)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -136,8 +162,14 @@ class DepthNetwork(nn.Module):
         levels = [
             level.contiguous(memory_format=torch.channels_last) for level in self.encoder(x, self.levels)
         ]
-        middle, fine, pixel = self.decoder(levels, x.contiguous(memory_format=torch.channels_last))
-        return DepthAndMatte(self.depth_head(pixel), self.matte_head(levels[3], middle, fine, pixel))
+        x = x.contiguous(memory_format=torch.channels_last)
+        middle, fine, pixel = self.decoder(levels, x)
+        depth, matte = self.depth_head(pixel), self.matte_head(levels[3], middle, fine, pixel)
+        finer_depth, finer_matte = self.detail(x, pixel)
+        size = finer_depth.shape[-2:]
+        return DepthAndMatte(
+            _resized(depth.float(), size) + finer_depth, _resized(matte.float(), size) + finer_matte
+        )
 
 
 def _is_traced() -> bool:

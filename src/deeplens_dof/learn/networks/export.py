@@ -1,7 +1,7 @@
 """From a trained network to the ONNX file that the package runs.
 
 The file of the depth network takes `rgb`, float32 (1, 3, H, W), sRGB 0..1, H and W multiples of 28 (normalisation is inside),
-and gives `inverse_depth` and `matte` (0..1), float32 (1, 1, H/2, W/2). Large weights are stored in half precision and cast to
+and gives `inverse_depth` and `matte` (0..1), float32 (1, 1, H, W). Large weights are stored in half precision and cast to
 float32 when a session opens: half the size, the same speed.
 """
 
@@ -27,6 +27,7 @@ BLUR_PORTS: dict[str, tuple[dict[str, int], tuple[str, ...]]] = {
     "PaperLensBlur": ({"srgb": 3, "coc_px": 1}, ("blurred",)),
     "GuidedUpsample": ({"features": CHANNELS}, ("logits", "kernels")),
     "HighlightNetwork": ({"srgb": 3, "clipped": 3}, ("gain",)),
+    "MatteRefinement": ({"rgb": 3, "sides": 2}, ("refined",)),
 }
 
 
@@ -47,14 +48,13 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     side = {2: "height", 3: "width"}
-    half_side = {2: "half_height", 3: "half_width"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every shape it follows
         torch.onnx.export(
             _Exported(network).eval().cpu().float(), (torch.rand(1, 3, 84, 112),), str(partial),
             opset_version=OPSET,
             input_names=["rgb"], output_names=["inverse_depth", "matte"], dynamo=False,
-            dynamic_axes={"rgb": side, "inverse_depth": half_side, "matte": half_side},
+            dynamic_axes={"rgb": side, "inverse_depth": side, "matte": side},
         )  # fmt: skip
     _finish(partial, half, note)
     os.replace(partial, path)

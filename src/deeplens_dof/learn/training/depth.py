@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deeplens_dof.datasets.cache import assets_folder, cache_folder
@@ -157,7 +158,9 @@ class DepthTask(Task[DepthNetwork, Batch]):
             "matte": self.recipe.matte_weight,
         }
         if one.near is not None and self.recipe.order_weight + self.recipe.mask_border_weight > 0:
-            steps = mask_losses.steps(losses.normalised(prediction.inverse_depth[:, 0].float()), one.matte)
+            halves = (F.avg_pool2d(part, 2) for part in (prediction.inverse_depth[:, 0].float(), one.matte))
+            depth, mask = halves
+            steps = mask_losses.steps(losses.normalised(depth), mask)
             values["order"], weights["order"] = mask_losses.order(steps, one.near), self.recipe.order_weight
             values["mask_border"] = mask_losses.border(steps, one.near)
             weights["mask_border"] = self.recipe.mask_border_weight

@@ -43,9 +43,9 @@ Bytes = npt.NDArray[Any]
 class Batch(TensorBatch):
     """Pictures and labels.
 
-    rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H/2, W/2). has_depth, has_matte: (B,) 0 or 1. known: (B, H/2, W/2),
-    1 where inverse depth is labelled; None: in every pixel. firm: (B, H/2, W/2), 1 where gradients of the label are reliable;
-    tolerance: (B, H/2, W/2), the possible error of the label (both of `soft_labels`). near: (B,), 1 where the matte is the
+    rgb: (B, 3, H, W) sRGB 0..1. inverse_depth, matte: (B, H, W). has_depth, has_matte: (B,) 0 or 1. known: (B, H, W), 1 where
+    inverse depth is labelled; None: in every pixel. firm: (B, H, W), 1 where gradients of the label are reliable;
+    tolerance: (B, H, W), the possible error of the label (both of `soft_labels`). near: (B,), 1 where the matte is the
     mask of a near subject. The last three are None when the source has no such data.
     """
 
@@ -122,7 +122,6 @@ Sample = tuple[
 
 
 def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> Sample:
-    half = (size[0] // 2, size[1] // 2)
     firm, tolerance, near = None, None, np.float32(0)
     if source.photos and rng.random() < source.photo_share:
         photo = source.photos[int(rng.integers(len(source.photos)))]
@@ -156,10 +155,10 @@ def _sample(source: Source, rng: np.random.Generator, size: tuple[int, int], aug
     resized = cv2.resize(
         np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-    depth = cv2.resize(np.ascontiguousarray(depth), half, interpolation=cv2.INTER_NEAREST)
-    matte = cv2.resize(np.ascontiguousarray(matte), half, interpolation=cv2.INTER_AREA).clip(0, 1)
+    depth = cv2.resize(np.ascontiguousarray(depth), size, interpolation=cv2.INTER_NEAREST)
+    matte = cv2.resize(np.ascontiguousarray(matte), size, interpolation=cv2.INTER_AREA).clip(0, 1)
     known, firm, tolerance = (
-        cv2.resize(np.ascontiguousarray(part), half, interpolation=cv2.INTER_NEAREST)
+        cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_NEAREST)
         for part in (known, firm, tolerance)
     )
     if has_depth and known.mean() < LEAST_KNOWN:

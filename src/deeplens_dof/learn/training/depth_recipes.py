@@ -149,6 +149,20 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         order_weight=0.3,
         mask_border_weight=0.5,
     ),
+    # The wider decoder with its detail stage, from the weights before it: long, then large pictures and sharp borders.
+    "depth-wide": DepthRecipe(
+        (
+            Phase(1300, 336, 8, 2e-5, 5e-4, 6e-4, gradient_weight=1.0, border_weight=2.0),
+            Phase(250, 448, 8, 1e-5, 2e-4, 3e-4, gradient_weight=1.5, border_weight=3.0),
+        ),
+        init="shipped",
+        ema=0.995,
+        seed=21,
+        matte_weight=0.6,
+        soft_px=6,
+        order_weight=0.3,
+        mask_border_weight=0.5,
+    ),
     # For a graphics card, minutes instead of hours (`scripts/train_on_gpu.sh`): larger batches, all blocks, large
     # pictures at the end.
     "depth-gpu": DepthRecipe(
@@ -192,6 +206,13 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         warm_up=2,
         ema=0.9,
         bfloat16=False,
-        network={"width": 32, "heads": 2, "depth": 4, "levels": (0, 1, 2, 3), "channels": (16, 12, 8, 8)},
+        network={
+            "width": 32,
+            "heads": 2,
+            "depth": 4,
+            "levels": (0, 1, 2, 3),
+            "channels": (16, 12, 8, 8),
+            "detail": 8,
+        },
     ),
 }

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from deeplens_dof.learn.training.losses import Rows
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
+from deeplens_dof.runtime.telemetry import without_telemetry
 
 Batch = TypeVar("Batch", bound=TensorBatch)
 
@@ -64,7 +65,8 @@ class Together(Alone):
 
     def __init__(self) -> None:
         try:
-            from accelerate import Accelerator
+            with without_telemetry():
+                from accelerate import Accelerator
         except ImportError as error:
             raise ValueError(
                 "training in several processes needs accelerate, which is not installed; run "

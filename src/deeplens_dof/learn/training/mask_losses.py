@@ -19,6 +19,7 @@ NEAR_PX, FAR_PX = (1, 3), (4, 9)
 NEAR_WINDOW_PX, FAR_WINDOW_PX = 4, 10
 LEAST_STEP = 0.2  # of normalised inverse depth, between a subject and its surroundings
 SHARPNESS = 0.85  # share of the whole step that should lie between the near bands
+OVERSHOOT = 1.1  # share of it above which the border is a bright rim
 FACING_DOWN = 0.35  # sine of the angle below the horizontal from which on a border is ignored
 FOOT_SHARE = 0.1  # lowest part of a subject's height that is ignored
 
@@ -42,13 +43,14 @@ def order(steps: Steps, weight: Tensor) -> Tensor:
 
 
 def border(steps: Steps, weight: Tensor) -> Tensor:
-    """The share of the step that is missing at the mask's border: 0 where SHARPNESS of it lies there, and without a step.
+    """The share of the step that is missing at the mask's border, or too much there: 0 where SHARPNESS to OVERSHOOT of it
+    lies there, and without a step.
 
     It is a share, because a loss on the difference itself falls for ever as the whole subject moves away from its background.
     """
     share = steps.narrow / steps.wide.clamp(min=LEAST_STEP)
     counts = steps.counts * (steps.wide.detach() > LEAST_STEP)
-    return _mean(F.relu(SHARPNESS - share), counts, weight)
+    return _mean(F.relu(SHARPNESS - share) + F.relu(share - OVERSHOOT), counts, weight)
 
 
 def steps(inverse_depth: Tensor, mask: Tensor) -> Steps:

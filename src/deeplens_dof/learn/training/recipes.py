@@ -12,6 +12,7 @@ from deeplens_dof.learn.training.depth import depth_task
 from deeplens_dof.learn.training.depth_recipes import DEPTH_RECIPES
 from deeplens_dof.learn.training.distributed import Alone, processes
 from deeplens_dof.learn.training.highlights import HIGHLIGHT_RECIPES, highlight_task
+from deeplens_dof.learn.training.matte_refinement import MATTE_RECIPES, matte_task
 from deeplens_dof.learn.training.pair_recipes import PAIR_RECIPES
 from deeplens_dof.learn.training.pairs import pair_task
 from deeplens_dof.learn.training.trainer import Progress, Task, Trainer, TrainingData, claim_folder
@@ -23,6 +24,7 @@ RECIPES: dict[str, tuple[OpenTask, Any]] = {
     **{name: (depth_task, recipe) for name, recipe in DEPTH_RECIPES.items()},
     **{name: (pair_task, recipe) for name, recipe in PAIR_RECIPES.items()},
     **{name: (highlight_task, recipe) for name, recipe in HIGHLIGHT_RECIPES.items()},
+    **{name: (matte_task, recipe) for name, recipe in MATTE_RECIPES.items()},
 }
 
 

@@ -25,7 +25,11 @@ def parameter_groups(network: DepthNetwork) -> list[dict[str, Any]]:
     groups = [
         {"params": list(network.matte_head.parameters()), "part": "matte", "below": 0},
         {
-            "params": [*network.decoder.parameters(), *network.depth_head.parameters()],
+            "params": [
+                *network.decoder.parameters(),
+                *network.depth_head.parameters(),
+                *network.detail.parameters(),
+            ],
             "part": "head",
             "below": 0,
         },
@@ -48,7 +52,7 @@ def set_trainable(network: DepthNetwork, phase: Phase) -> None:
             parameter.requires_grad_(phase.blocks > 0)
     for parameter in network.encoder.norm.parameters():
         parameter.requires_grad_(phase.blocks > 0)
-    for part in (network.decoder, network.depth_head):
+    for part in (network.decoder, network.depth_head, network.detail):
         part.requires_grad_(phase.head_rate > 0)
 
 

@@ -40,7 +40,9 @@ def averaged(shares: Mapping[Path, float], **network: Any) -> DepthNetwork:
         for name, value in _weights(path, network).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
             totals[name] = totals.get(name, 0.0) + share
-    missing = result.state_dict().keys() - sums.keys() - set(STARTS_AT_ZERO)
+    missing = {
+        name for name in result.state_dict().keys() - sums.keys() if not name.startswith(STARTS_AT_ZERO)
+    }
     if missing:
         raise ValueError(f"none of the files holds {sorted(missing)[0]}; expected it in at least one of them")
     result.load_state_dict({name: sums[name] / totals[name] for name in sums}, strict=False)

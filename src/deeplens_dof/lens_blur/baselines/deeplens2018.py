@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
+from deeplens_dof.imaging.network_tiles import padded_batch, tile_window
 from deeplens_dof.lens_blur.baselines.guided_upsample import doubled
 from deeplens_dof.lens_blur.baselines.halving import halved
-from deeplens_dof.lens_blur.network_tiles import padded_batch, tile_window
 from deeplens_dof.lens_blur.optical import SHARP_PX
 from deeplens_dof.models import MODELS, open_session
 from deeplens_dof.optics.aperture import Aperture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deeplens_dof.photo.bit_depth import alpha_as, rounded_to_8_bits
 from deeplens_dof.photo.codecs import jxl
 from deeplens_dof.photo.codecs.header import Header
 from deeplens_dof.photo.codecs.oiio import stored_samples
@@ -23,15 +24,12 @@ def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, nam
     """A loaded Pillow image of any 8-bit mode or 16-bit grey. Raises PhotoError for other sample types."""
     if image.mode.startswith("I;16"):
         grey = upright(np.asarray(image).astype(np.uint16), orientation)
-        return _from_grey(grey, None, profile)
+        return from_grey(grey, None, profile)
     if image.mode in ("I", "F"):
         raise PhotoError(f"{name} holds 32-bit numbers, expected 8 or 16 bits a channel; convert it")
     image = upright_image(image, orientation)
     if image.mode == "CMYK":
-        press = icc.fitting(profile, 4)
-        converted = to_srgb(image, press) if press is not None else None
-        plain = converted if converted is not None else image.convert("RGB")  # 1 - ink
-        return Decoded(np.array(plain), None, icc.srgb_profile())
+        return from_inks(np.asarray(image), None, profile)
     straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
     image = image if straight is None else image.convert(straight)
     grey_profile = icc.fitting(profile, 1)
@@ -43,16 +41,16 @@ def from_pillow(image: Image.Image, orientation: int, profile: bytes | None, nam
     alpha = np.ascontiguousarray(rgba[..., 3]) if has_alpha else None
     pixels = np.ascontiguousarray(rgba[..., :3])
     if grey_profile is not None and image.mode in ("1", "L", "LA"):
-        return _from_grey(pixels[..., 0], alpha, grey_profile)
+        return from_grey(pixels[..., 0], alpha, grey_profile)
     return Decoded(pixels, alpha, icc.fitting(profile, 3))
 
 
 def from_deep_file(data: bytes, head: Header, orientation: int, profile: bytes | None) -> Decoded:
-    """A 16-bit PNG or TIFF through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged file."""
+    """A 16-bit PNG through OpenImageIO, which keeps all 16 bits. Raises ValueError for a damaged file."""
     file = stored_samples(data, head.format.suffixes[0], "uint16")
     stored, alpha_channel = file.samples, file.alpha_channel
     samples = upright(stored, orientation)
-    return from_samples(samples, alpha_channel, head.alpha_premultiplied, profile)
+    return from_samples(samples, alpha_channel, False, profile)
 
 
 def from_samples(
@@ -62,11 +60,12 @@ def from_samples(
     channels = samples.shape[2]
     color = [c for c in range(channels) if c != alpha_channel]
     alpha = None if alpha_channel < 0 else np.ascontiguousarray(samples[..., alpha_channel])
-    if len(color) < 3:
-        return _from_grey(samples[..., color[0]], alpha, profile)
-    pixels = samples if channels == 3 else np.ascontiguousarray(samples[..., color[:3]])
+    color = color[:3] if len(color) >= 3 else color[:1]
+    pixels = samples if channels == len(color) else np.ascontiguousarray(samples[..., color])
     if alpha is not None and alpha_premultiplied:
-        pixels = _straightened(pixels, alpha)
+        pixels = straightened(pixels, alpha)
+    if len(color) == 1:
+        return from_grey(pixels[..., 0], alpha, profile)
     return Decoded(pixels, alpha, icc.fitting(profile, 3))
 
 
@@ -80,16 +79,37 @@ def from_jxl(data: bytes, name: str) -> Decoded:
         )
     alpha = None if file.alpha_channel < 0 else np.ascontiguousarray(file.samples[..., file.alpha_channel])
     if len(color) == 1:
-        return _from_grey(file.samples[..., color[0]], alpha, file.icc)
+        return from_grey(file.samples[..., color[0]], alpha, file.icc)
     return Decoded(np.ascontiguousarray(file.samples[..., :3]), alpha, icc.fitting(file.icc, 3))
 
 
-def _from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
-    """Grey as RGB. A grey profile cannot describe RGB, so its curve is replaced by that of sRGB."""
+def from_grey(grey: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
+    """Grey as RGB. A grey profile cannot describe RGB, so its curve is replaced by that of sRGB; one of RGB stays."""
     fitting = icc.fitting(profile, 1)
     if fitting is not None:
         grey = icc.grey_to_srgb(grey, fitting)
-    return Decoded(np.repeat(grey[..., None], 3, axis=2), alpha, None)
+    return Decoded(np.repeat(grey[..., None], 3, axis=2), alpha, icc.fitting(profile, 3))
+
+
+def from_inks(inks: Pixels, alpha: Pixels | None, profile: bytes | None) -> Decoded:
+    """Cyan, magenta, yellow and black (H, W, 4) as sRGB: through their profile at 8 bits, else as 1 - ink."""
+    from PIL import Image
+
+    press = icc.fitting(profile, 4)
+    if press is not None:
+        eight = inks if inks.dtype == np.uint8 else rounded_to_8_bits(inks)
+        converted = to_srgb(Image.fromarray(np.ascontiguousarray(eight), "CMYK"), press)
+        if converted is not None:
+            return Decoded(
+                np.array(converted), None if alpha is None else alpha_as(alpha, np.uint8), icc.srgb_profile()
+            )
+    if inks.dtype == np.uint8:
+        plain = np.array(Image.fromarray(np.ascontiguousarray(inks), "CMYK").convert("RGB"))
+    else:
+        most = np.float64(np.iinfo(inks.dtype).max)
+        paper = (most - inks[..., :3]) * ((most - inks[..., 3:]) / most)
+        plain = np.rint(paper).astype(inks.dtype)
+    return Decoded(plain, alpha, icc.srgb_profile())
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
@@ -109,7 +129,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
         return None
 
 
-def _straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
+def straightened(pixels: Pixels, alpha: Pixels) -> Pixels:
     """Premultiplied colour divided by its alpha; unchanged where alpha is 0."""
     most = np.iinfo(pixels.dtype).max
     divisor = np.maximum(alpha, 1).astype(np.float64)[..., None]

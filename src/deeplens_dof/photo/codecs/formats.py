@@ -53,7 +53,7 @@ _RAW_SUFFIXES = (
 FORMATS = {
     form.name: form
     for form in (
-        Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", 65_500, alpha=False),
+        Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "image/jpeg", 65_500, alpha=False),
         Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
         Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
         Format("AVIF", (".avif",), "image/avif", 65_535),

@@ -15,25 +15,22 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from deeplens_dof.photo.codecs import exr, jxl, png, raw
+from deeplens_dof.photo.codecs import exr, jpeg, jxl, png, raw
 from deeplens_dof.photo.codecs.formats import Format
 from deeplens_dof.photo.codecs.isobmff import items_of
+from deeplens_dof.photo.codecs.tiff_page import FLOAT, TiffPage, page_of
 from deeplens_dof.photo.contents import Compression
 from deeplens_dof.photo.errors import PhotoError
-from deeplens_dof.photo.metadata import ifd
 
 if TYPE_CHECKING:
     from PIL import ImageFile
-
-_WIDTH, _HEIGHT, _BITS, _COLOR, _SAMPLE_FORMAT, _ALPHA = 256, 257, 258, 262, 339, 338
-_XMP, _ICC = 700, 34675
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """The header of a file. size: (width, height) as stored. info: metadata by Pillow's names. image: Pillow's, not loaded.
 
-    deep: 9 to 16 bits per sample, which Pillow would reduce to 8; `image` may then be None.
+    deep: samples that Pillow would change, such as 9 to 16 bits; `image` may then be None. page: of a TIFF of such samples.
     """
 
     format: Format
@@ -41,7 +38,7 @@ class Header:
     info: dict[Any, Any]
     image: ImageFile.ImageFile | None = None
     deep: bool = False
-    alpha_premultiplied: bool = False
+    page: TiffPage | None = None
     progressive_jpeg: bool = False
     compression: Compression = field(default_factory=Compression)
 
@@ -81,6 +78,7 @@ def damaged(name: str, form: Format, problem: BaseException) -> PhotoError:
 def _jpeg(data: bytes, form: Format, name: str) -> Header:
     from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+    jpeg.check_frame(data, name)
     image = JpegImageFile(io.BytesIO(data))
     sampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "4:4:4")
     compression = Compression(jpeg_quality(image.quantization), sampling)
@@ -115,26 +113,12 @@ def _heif(data: bytes, form: Format, name: str) -> Header:
 def _tiff(data: bytes, form: Format, name: str) -> Header:
     from PIL.TiffImagePlugin import TiffImageFile
 
-    order = ifd.byte_order(data) or "<"
-    tags = ifd.directory_at(data, order, ifd.first_offset(data, order))
-
-    def values(tag: int, otherwise: int) -> tuple[int, ...]:
-        return ifd.integers(tags.get(tag), order) or (otherwise,)
-
-    bits = max(values(_BITS, 1))
-    if set(values(_SAMPLE_FORMAT, 1)) - {1, 4} or bits > 16:
-        raise PhotoError(
-            f"{name} holds floating-point, signed or {bits}-bit numbers, expected 8 or 16 bits; convert it"
-        )
-    if bits > 8 and values(_COLOR, 2)[0] in (0, 1, 2):
-        blocks = {"icc_profile": tags.get(_ICC), "xmp": tags.get(_XMP)}
-        return Header(
-            form,
-            size=(values(_WIDTH, 0)[0], values(_HEIGHT, 0)[0]),
-            info={key: entry.value for key, entry in blocks.items() if entry is not None},
-            deep=True,
-            alpha_premultiplied=values(_ALPHA, 0)[0] == 1,
-        )
+    page = page_of(data, name)
+    if page.stored_plainly:
+        blocks = {"icc_profile": page.icc, "xmp": page.xmp}
+        info = {key: block for key, block in blocks.items() if block is not None}
+        half = page.kind == FLOAT and page.bits == 16
+        return Header(form, page.size, info, deep=True, page=page, compression=Compression(half=half))
     return _opened(TiffImageFile(io.BytesIO(data)), form)
 
 

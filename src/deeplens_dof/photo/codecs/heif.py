@@ -1,6 +1,7 @@
 """HEIC and HEIF: pillow-heif (extra `heif`) decodes the picture; everything else is read from the boxes of the file.
 
-libheif applies `irot` and `imir`, which alone define the orientation; that in EXIF repeats it and is set to 1.
+libheif applies `irot` and `imir`, which define the orientation; that in EXIF repeats it and is set to 1. Where there is
+neither, as in files of Samsung, Fujifilm and Canon, the orientation in EXIF is all there is, and is applied.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import numpy as np
 
 from deeplens_dof.photo.codecs.decode import from_samples
 from deeplens_dof.photo.codecs.heif_samples import samples_of
-from deeplens_dof.photo.codecs.isobmff import XMP_TYPE, Item, Items
+from deeplens_dof.photo.codecs.isobmff import XMP_TYPE, Item, Items, with_named_colors
 from deeplens_dof.photo.contents import Contents, Decoded, Pixels
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
 from deeplens_dof.photo.limits import Limits
 from deeplens_dof.photo.metadata import exif
+from deeplens_dof.photo.metadata.named_colors import NamedColors, of_nclx
+from deeplens_dof.photo.metadata.orientation import upright
 
 if TYPE_CHECKING:
     from deeplens_dof.photo.embedded_depth import EmbeddedDepth
@@ -33,6 +36,7 @@ class HeifContents(NamedTuple):
     xmp: bytes | None
     depth: EmbeddedDepth | None
     depth_problem: str | None
+    colors: NamedColors | None
 
 
 def pillow_heif(name: str) -> Any:
@@ -61,11 +65,16 @@ def read_heif(data: bytes, items: Items, limits: Limits) -> HeifContents:
     raw_exif = _exif_of(items, primary, limits)
     packet = items.xmp_of(primary, limits.max_xmp_bytes)
     profile = image.info.get("icc_profile")
+    colors = of_nclx([(each.kind, each.body) for each in primary.properties]) if profile is None else None
     limits.check_metadata(name, raw_exif, profile, packet)
     samples, has_alpha, premultiplied = samples_of(image)
+    stored = primary.orientation if primary.says_orientation else exif.orientation(raw_exif)
+    samples = upright(samples, 1 if primary.says_orientation else stored)
+    if colors is not None:
+        profile = colors.profile()
     decoded = from_samples(samples, samples.shape[2] - 1 if has_alpha else -1, premultiplied, profile)
-    depth, problem = depth_of(items, image, decoded.pixels.shape[:2], raw_exif, packet)
-    return HeifContents(decoded, raw_exif, packet, depth, problem)
+    depth, problem = depth_of(items, image, stored, decoded.pixels.shape[:2], raw_exif, packet)
+    return HeifContents(decoded, raw_exif, packet, depth, problem, colors)
 
 
 def heif_bytes(contents: Contents, quality: int | None) -> bytes:
@@ -87,6 +96,8 @@ def heif_bytes(contents: Contents, quality: int | None) -> bytes:
     file = io.BytesIO()
     size = contents.size
     pillow_heif("the picture").encode(mode, size, samples.tobytes(), file, **options)
+    if contents.compression.hdr is not None:
+        return with_named_colors(file.getvalue(), *contents.compression.hdr)
     return file.getvalue()
 
 

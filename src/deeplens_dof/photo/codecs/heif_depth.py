@@ -60,11 +60,16 @@ class _Problem(Exception):
 
 
 def depth_of(
-    items: Items, image: Any, shape: tuple[int, ...], exif: bytes | None, packet: bytes | None
+    items: Items,
+    image: Any,
+    orientation: int,
+    shape: tuple[int, ...],
+    exif: bytes | None,
+    packet: bytes | None,
 ) -> tuple[EmbeddedDepth | None, str | None]:
     """The depth of the primary picture, or a sentence that says why it is not used; (None, None) when there is none.
 
-    image: pillow-heif's primary picture. shape: (height, width) of the photo.
+    image: pillow-heif's primary picture. orientation: 1..8, of the photo as stored. shape: (height, width) of the photo.
     """
     primary = items.item(items.primary)
     auxiliaries = items.referring("auxl", primary.id)
@@ -77,21 +82,21 @@ def depth_of(
         listed = image.info.get("depth_images") or []
         if not listed:
             raise _Problem("libheif does not find")
-        codes = _codes(listed[0], item, primary, shape, "depth")
+        codes = _codes(listed[0], item, orientation, shape, "depth")
         stated = listed[0].info.get("metadata") or {}
         inverse_depth = inverse(codes, meaning(said, stated))
     except _Problem as problem:
         return None, _sentence(items.name, str(problem))
     except Exception as problem:  # decoders of damaged files raise anything
         return None, _sentence(items.name, f"is damaged ({str(problem).strip() or type(problem).__name__})")
-    matte = _matte(image, auxiliaries, primary, shape)
+    matte = _matte(image, auxiliaries, orientation, shape)
     aperture = said.number(_EFFECT, "SimulatedAperture")
     return EmbeddedDepth(
         inverse_depth,
         "HEIC depth image",
         matte=matte,
         f_number=aperture if aperture and _APERTURES[0] <= aperture <= _APERTURES[1] else None,
-        focus=focus(xmp_facts(packet), exif, primary.orientation),
+        focus=focus(xmp_facts(packet), exif, orientation),
     ), None
 
 
@@ -147,7 +152,7 @@ def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], what: str) -> Map:
+def _codes(auxiliary: Any, item: Item, orientation: int, shape: tuple[int, ...], what: str) -> Map:
     """An auxiliary picture as codes 0..1, (h, w), upright. Raises _Problem when it is larger than the photo."""
     height, width = sorted(shape[:2])
     for size in (auxiliary.size, item.size or (0, 0)):
@@ -155,18 +160,17 @@ def _codes(auxiliary: Any, item: Item, primary: Item, shape: tuple[int, ...], wh
             raise _Problem(f"has a {what} picture of {size[0]} x {size[1]} px, larger than the photo itself")
     samples, _, _ = samples_of(auxiliary)
     codes = samples[..., 0].astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
-    turned = any(found.kind in ("irot", "imir") for found in item.properties)
-    return codes if turned else upright(codes, primary.orientation)
+    return codes if item.says_orientation else upright(codes, orientation)
 
 
-def _matte(image: Any, auxiliaries: list[Item], primary: Item, shape: tuple[int, ...]) -> Map | None:
+def _matte(image: Any, auxiliaries: list[Item], orientation: int, shape: tuple[int, ...]) -> Map | None:
     """The portrait matte, or skin, hair, teeth and glasses combined; None when they are missing or damaged."""
     portrait = [picture for picture in auxiliaries if picture.auxiliary_type == _PORTRAIT]
     parts = portrait[:1] or [picture for picture in auxiliaries if picture.auxiliary_type.endswith(_PERSON)]
     matte: Map | None = None
     for item in parts:
         try:
-            part = _codes(image.get_aux_image(item.id), item, primary, shape, "matte")
+            part = _codes(image.get_aux_image(item.id), item, orientation, shape, "matte")
         except Exception:  # a damaged matte is a photo without one: decoders raise anything
             return None
         if matte is None or matte.shape == part.shape:

@@ -68,6 +68,11 @@ class Item:
         return next(o for o in range(1, 9) if np.array_equal(upright(probe, o), turned))
 
     @property
+    def says_orientation(self) -> bool:
+        """Whether it has `irot` or `imir`, be it one that turns nothing."""
+        return any(found.kind in ("irot", "imir") for found in self.properties)
+
+    @property
     def auxiliary_type(self) -> str:
         """The URN of `auxC`; empty when there is none."""
         body = self.first("auxC") or b""
@@ -128,6 +133,18 @@ class Items:
             if packet.kind == "mime" and packet.content_type == XMP_TYPE:
                 return self.bytes_of(packet, most)
         return None
+
+
+def with_named_colors(data: bytes, primaries: int, transfer: int) -> bytes:
+    """The file with these code points in its properties `colr` of kind `nclx`. Raises ValueError when it has none."""
+    head = data.partition(b"mdat")[0]
+    patched, at = bytearray(data), head.find(b"colrnclx")
+    if at < 0:
+        raise ValueError("the encoder named no colours")
+    while at >= 0:
+        struct.pack_into(">HH", patched, at + 8, primaries, transfer)
+        at = head.find(b"colrnclx", at + 8)
+    return bytes(patched)
 
 
 def items_of(data: bytes, name: str) -> Items:

@@ -35,6 +35,7 @@ def stored_samples(
     kind: str | None = None,
     chosen: Callable[[tuple[str, ...]], tuple[int, int]] | None = None,
     check: Callable[[int, int, int], None] | None = None,
+    raw: bool = False,
 ) -> DecodedFile:
     """The samples of the first picture of a file. Unassociated alpha is not multiplied in.
 
@@ -44,6 +45,7 @@ def stored_samples(
         kind: type to convert samples to ("uint16", "float", ...); "float" maps integers to 0..1. None keeps the file's own.
         chosen: takes the channel names; returns the first channel to read and the one after the last. None reads all.
         check: takes width, height and number of channels before anything is decoded; raises if they are too large.
+        raw: leave other colours than RGB as they are.
 
     Raises:
         ValueError: the file is damaged.
@@ -52,6 +54,7 @@ def stored_samples(
 
     config = OpenImageIO.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
+    config.attribute("oiio:RawColor", int(raw))
     with tempfile.TemporaryDirectory(prefix="deeplens-") as folder:
         path = Path(folder) / f"picture{suffix}"
         path.write_bytes(data)

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.contents import Contents, Pixels
+from deeplens_dof.photo.metadata.named_colors import NamedColors, of_gamma
 
 (_SIGNATURE,) = SIGNATURES["PNG"]
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
+_RAW_PROFILE, _APP1_XMP = b"Raw profile type ", b"http://ns.adobe.com/xap/1.0/\0"
 _BAND_ROWS = 16
 _PAETH = 4
 
@@ -27,27 +29,79 @@ def png_bytes(contents: Contents) -> bytes:
     width, height = contents.size
     depth = 8 * contents.pixels.dtype.itemsize
     color_type = 2 if contents.alpha is None else 6
-    chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0))]
+    parts = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0))]
+    if contents.compression.hdr is not None:
+        parts.append(_chunk(b"cICP", bytes((*contents.compression.hdr, 0, 1))))
     if contents.icc is not None:
-        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.icc)))
+        parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(contents.icc)))
     if contents.exif is not None:
-        chunks.append(_chunk(b"eXIf", contents.exif))
+        parts.append(_chunk(b"eXIf", contents.exif))
     if contents.xmp is not None:
-        chunks.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
-    chunks += [_chunk(b"IDAT", part) for part in _compressed(contents)]
-    chunks.append(_chunk(b"IEND", b""))
-    return b"".join((_SIGNATURE, *chunks))
+        parts.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
+    parts += [_chunk(b"IDAT", part) for part in _compressed(contents)]
+    parts.append(_chunk(b"IEND", b""))
+    return b"".join((_SIGNATURE, *parts))
 
 
 def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """EXIF and XMP of a PNG, wherever they are stored; either may be None. Decodes no pixels."""
+    """EXIF and XMP of a PNG, wherever they are stored; either may be None. Decodes no pixels.
+
+    ImageMagick's text chunks of hexadecimal figures stand in for eXIf and XMP.
+    """
     exif = xmp = None
-    for kind, body in _chunks(data):
+    profiles: dict[bytes, bytes] = {}
+    for kind, body in chunks(data):
         if kind == b"eXIf":
             exif = exif or body
         elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0"):
             xmp = xmp or _international_text(body)
-    return exif, xmp
+        elif kind in (b"tEXt", b"zTXt") and body.startswith(_RAW_PROFILE):
+            name = body[len(_RAW_PROFILE) :].partition(b"\0")[0]
+            profiles.setdefault(name.lower(), _raw_profile(kind, body) or b"")
+    for name in (b"exif", b"app1"):
+        found = profiles.get(name, b"")
+        if found.startswith(_APP1_XMP):
+            xmp = xmp or found[len(_APP1_XMP) :]
+        else:
+            exif = exif or found or None
+    return exif, xmp or profiles.get(b"xmp") or None
+
+
+def colors(data: bytes) -> tuple[NamedColors | None, bytes | None]:
+    """What cICP names, and the profile of gAMA and cHRM; a profile or sRGB of the file's own counts before the latter."""
+    found: dict[bytes, bytes] = {}
+    for kind, body in chunks(data):
+        if kind == b"IDAT":
+            break
+        found.setdefault(kind, body)
+    if len(found.get(b"cICP", b"")) == 4:
+        return NamedColors(*found[b"cICP"][:2]), None
+    gamma, points = found.get(b"gAMA", b""), found.get(b"cHRM", b"")
+    if {b"iCCP", b"sRGB"} & found.keys() or (len(gamma), len(points)) not in ((4, 0), (4, 32), (0, 32)):
+        return None, None
+    power = struct.unpack(">I", gamma)[0] / 1e5 if gamma else 0.45455
+    chromaticities = None
+    if points:
+        white, *rgb = np.array(struct.unpack(">8I", points)).reshape(4, 2) / 1e5
+        chromaticities = tuple(float(value) for value in np.concatenate((*rgb, white)))
+    return None, of_gamma(power, chromaticities)
+
+
+def intact(data: bytes) -> tuple[bytes, list[str]]:
+    """The file without ancillary chunks whose checksum is wrong, and their names: the picture does without them."""
+    parts, broken, at = [data[: len(_SIGNATURE)]], list[str](), len(_SIGNATURE)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, end = data[at + 4 : at + 8], at + 12 + length
+        ancillary = kind.isalpha() and kind[0] & 0x20
+        if ancillary and end <= len(data) and data[end - 4 : end] != _checksum(data[at + 4 : end - 4]):
+            broken.append(kind.decode("ascii"))
+        else:
+            parts.append(data[at:end])
+        at = end
+    if not broken:
+        return data, broken
+    return b"".join((*parts, data[at:])), broken
 
 
 def is_deep(data: bytes) -> bool:
@@ -56,15 +110,35 @@ def is_deep(data: bytes) -> bool:
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + _checksum(kind + body)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _checksum(kind_and_body: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(kind_and_body))
+
+
+def _raw_profile(kind: bytes, body: bytes, most_bytes: int = 1 << 24) -> bytes | None:
+    """The bytes of a `Raw profile type`: its name, a length and hexadecimal figures, on lines of their own."""
+    text = body.partition(b"\0")[2]
+    if kind == b"zTXt":
+        try:
+            text = zlib.decompressobj().decompress(text[1:], most_bytes)
+        except zlib.error:
+            return None
+    figures = b"".join(text.split()[2:])
+    try:
+        return bytes.fromhex(figures.decode("ascii")) or None
+    except ValueError:
+        return None
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk, without that of IDAT."""
     at = len(_SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind = data[at + 4 : at + 8]
-        yield kind, data[at + 8 : at + 8 + length] if kind in (b"eXIf", b"iTXt") else b""
+        yield kind, b"" if kind == b"IDAT" else data[at + 8 : at + 8 + length]
         at += 12 + length
 
 

@@ -19,6 +19,7 @@ _SIGNATURES = (
 DNG_VERSION = 50706
 _KIND, _COLOR, _SUB_PAGES = 254, 262, 330
 _OF_A_SENSOR = {32803, 34892}  # colour filter array, and linear RAW (DNG 1.6)
+_RGB = 2
 _MOST_SUB_PAGES = 16
 
 
@@ -26,7 +27,7 @@ def is_raw(data: bytes) -> bool:
     """True only for files that no ordinary TIFF resembles.
 
     They have Canon's CR2 mark, a DNG version, sensor samples in the first page or a sub-page, or a small first page above
-    others.
+    others, none of which is a picture in RGB.
     """
     if any(data[at : at + len(mark)] == mark for at, mark in _SIGNATURES):
         return True
@@ -34,11 +35,20 @@ def is_raw(data: bytes) -> bool:
     if order is None:
         return False
     pages = list(directories(data, order))
-    small_above_others = (ifd.integer(pages[0].get(_KIND), order) or 0) & 1 and _SUB_PAGES in pages[0]
+    small_above_others = (
+        (ifd.integer(pages[0].get(_KIND), order) or 0) & 1
+        and _SUB_PAGES in pages[0]
+        and not any(_is_finished(page, order) for page in pages[1:])
+    )
     colours = {ifd.integer(page.get(_COLOR), order) for page in pages}
     return bool(
         data[8:10] == b"CR" or DNG_VERSION in pages[0] or small_above_others or colours & _OF_A_SENSOR
     )
+
+
+def _is_finished(page: ifd.Directory, order: str) -> bool:
+    """Whether a page holds RGB of full resolution."""
+    return ifd.integer(page.get(_COLOR), order) == _RGB and not (ifd.integer(page.get(_KIND), order) or 0) & 1
 
 
 def directories(data: bytes, order: str) -> Iterator[ifd.Directory]:

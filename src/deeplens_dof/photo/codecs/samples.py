@@ -17,6 +17,7 @@ from deeplens_dof.photo.codecs import exr
 from deeplens_dof.photo.codecs.formats import BIG_TIFF, FORMATS, SIGNATURE_BYTES, Format, by_signature
 from deeplens_dof.photo.codecs.header import damaged, header
 from deeplens_dof.photo.codecs.oiio import stored_bytes, stored_samples
+from deeplens_dof.photo.codecs.tiff_page import WHITE_IS_ZERO, as_first_page
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.source import bytes_of
@@ -81,7 +82,7 @@ def read_samples(
         PhotoError: one sentence, for another format, a file beyond the limits, or a damaged file.
     """
     name = name or shown(source)
-    data = bytes_of(source, limits)
+    data = as_first_page(bytes_of(source, limits))
     form = sample_format(data[:SIGNATURE_BYTES])
     if form is None or form.name not in formats:
         expected = " or ".join(", ".join(formats).rsplit(", ", 1))
@@ -135,7 +136,12 @@ def _of_openimageio(data: bytes, form: Format, name: str, limits: Limits, kind: 
             )
 
     stored = stored_samples(data, form.suffixes[0], kind, check=check)
+    values: npt.NDArray[Any]
     values = stored.samples.astype(np.float32) if stored.samples.dtype == np.float16 else stored.samples
+    white_is_zero = stored.attributes.get("tiff:PhotometricInterpretation") == WHITE_IS_ZERO
+    if white_is_zero and stored.kind != "uint8":  # OpenImageIO turns these round itself
+        most: Any = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+        values = most - values
     return StoredSamples(
         values, stored.channels, str(stored.attributes.get("ImageDescription", "")), form.name
     )

@@ -14,6 +14,7 @@ from deeplens_dof.photo.metadata import ifd
 _PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _MAKER_NOTE = 0x927C
+_XMP = 0x02BC
 _WIDTH_TAGS, _HEIGHT_TAGS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 # Tags of a TIFF's IFD0 that describe the photo, not the file: description, make, model, resolution, software,
@@ -54,7 +55,8 @@ def block(raw: bytes | None) -> bytes | None:
     """The TIFF-structured block in a file's EXIF data; None when it is not one."""
     if not raw:
         return None
-    raw = raw[len(_PREFIX) :] if raw.startswith(_PREFIX) else raw
+    while raw.startswith(_PREFIX):  # some editors write it twice
+        raw = raw[len(_PREFIX) :]
     return bytes(raw) if ifd.byte_order(raw) else None
 
 
@@ -63,8 +65,8 @@ def orientation(exif: bytes | None) -> int:
     order = ifd.byte_order(exif or b"")
     if exif is None or order is None:
         return 1
-    found = ifd.integer(ifd.directory_at(exif, order, ifd.first_offset(exif, order)).get(_ORIENTATION), order)
-    return found if found is not None and 1 <= found <= 8 else 1
+    found = ifd.number(ifd.directory_at(exif, order, ifd.first_offset(exif, order)).get(_ORIENTATION), order)
+    return int(found) if found is not None and found in range(1, 9) else 1
 
 
 def camera_of(exif: bytes | None) -> Camera:
@@ -96,25 +98,42 @@ def made_upright(exif: bytes | None, width: int, height: int) -> bytes | None:
         return None
     patched = bytearray(exif)
     start = ifd.first_offset(exif, order)
-    ifd0 = ifd.directory_at(exif, order, start)
-    for directory in (ifd0, ifd.pointed(exif, order, ifd0, ifd.EXIF_POINTER)):
-        values = {_ORIENTATION: 1} | dict.fromkeys(_WIDTH_TAGS, width) | dict.fromkeys(_HEIGHT_TAGS, height)
-        for tag, value in values.items():
-            _patch(patched, order, directory.get(tag), value)
+    values = {_ORIENTATION: 1} | dict.fromkeys(_WIDTH_TAGS, width) | dict.fromkeys(_HEIGHT_TAGS, height)
+    below = ifd.integer(ifd.directory_at(exif, order, start).get(ifd.EXIF_POINTER), order)
+    for place in (start, below):
+        for tag, entry in ifd.entries_at(exif, order, place or 0):
+            if tag in values:
+                _patch(patched, order, entry, values[tag])
     _blank_thumbnail(patched, exif, order, start)
     return bytes(patched)
 
 
-def from_tiff(data: bytes) -> bytes | None:
-    """The EXIF block of a TIFF file, whose IFD0 holds descriptive tags, EXIF and GPS. None for BigTIFF."""
+def from_tiff(data: bytes, whole: bytes | None = None) -> bytes | None:
+    """The EXIF block of a TIFF file, whose IFD0 holds descriptive tags, EXIF and GPS. None for BigTIFF.
+
+    whole: the same file as it came, where `data` begins with another page; tags of its first page stand in.
+    """
     order = ifd.byte_order(data)
     if order is None:
         return None
     tags = ifd.tags_of(data, order)
     ifd0 = {tag: entry for tag, entry in tags.ifd0.items() if tag in _DESCRIPTIVE}
+    if whole is not None and whole is not data:
+        first = ifd.tags_of(whole, order)
+        ifd0 = {tag: entry for tag, entry in first.ifd0.items() if tag in _DESCRIPTIVE} | ifd0
+        tags = ifd.Tags(
+            tags.ifd0, tags.exif or first.exif, tags.gps or first.gps, tags.interop or first.interop
+        )
     if not (ifd0 or tags.exif or tags.gps):
         return None
     return ifd.laid_out(order, tags._replace(ifd0=ifd0))
+
+
+def tiff_xmp(data: bytes) -> bytes | None:
+    """The XMP packet of a TIFF file's first page."""
+    order = ifd.byte_order(data)
+    entry = None if order is None else ifd.directory_at(data, order, ifd.first_offset(data, order)).get(_XMP)
+    return None if entry is None else entry.value
 
 
 def descriptive_tags(exif: bytes | None) -> tuple[str, ifd.Tags]:
@@ -146,14 +165,16 @@ def within_bytes(exif: bytes, most_bytes: int) -> bytes:
     raise ValueError(f"{len(exif):,} bytes of EXIF do not fit into {most_bytes:,}")
 
 
-def _patch(target: bytearray, order: str, entry: ifd.Field | None, value: int) -> None:
-    """Overwrites the first number of an integer field in place, if it fits."""
-    if entry is None or entry.kind not in (ifd.SHORT, ifd.LONG):
-        return
-    if entry.kind == ifd.LONG:
-        struct.pack_into(f"{order}I", target, entry.offset, value)
-    elif value <= 0xFFFF:
-        struct.pack_into(f"{order}H", target, entry.offset, value)
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}  # by TIFF type
+
+
+def _patch(target: bytearray, order: str, entry: ifd.Field, value: int) -> None:
+    """Overwrites the first number of an integer or rational field in place, if it fits."""
+    if entry.kind in (ifd.RATIONAL, 10):
+        struct.pack_into(f"{order}II", target, entry.offset, value, 1)
+    code = _NUMBERS.get(entry.kind)
+    if code is not None and value < 1 << (8 * struct.calcsize(code) - code.islower()):
+        struct.pack_into(f"{order}{code}", target, entry.offset, value)
 
 
 def _blank_thumbnail(target: bytearray, exif: bytes, order: str, start: int) -> None:

@@ -6,11 +6,12 @@ Values stay raw bytes in their original byte order, so that nothing is lost by d
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
 _MOST_ENTRIES = 1000  # of one directory; cameras write below 100
 
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
@@ -42,10 +43,17 @@ def first_offset(block: bytes, order: str) -> int:
 
 
 def directory_at(block: bytes, order: str, offset: int) -> Directory:
-    """The fields of the directory at `offset`; those that point outside the block are left out."""
+    """The fields of the directory at `offset`; those that point outside the block are left out, of equal tags the later."""
     found: Directory = {}
+    for tag, entry in entries_at(block, order, offset):
+        found.setdefault(tag, entry)
+    return found
+
+
+def entries_at(block: bytes, order: str, offset: int) -> Iterator[tuple[int, Field]]:
+    """Tags and fields of the directory at `offset` in their order, a tag as often as it stands there."""
     if not 8 <= offset <= len(block) - 2:
-        return found
+        return
     (count,) = struct.unpack_from(f"{order}H", block, offset)
     for i in range(min(count, _MOST_ENTRIES)):
         at = offset + 2 + 12 * i
@@ -55,8 +63,7 @@ def directory_at(block: bytes, order: str, offset: int) -> Directory:
         size = _SIZES.get(kind, 0) * length
         start = at + 8 if size <= 4 else _long(block, order, at + 8)
         if size and start + size <= len(block):
-            found.setdefault(tag, Field(kind, length, block[start : start + size], start))
-    return found
+            yield tag, Field(kind, length, block[start : start + size], start)
 
 
 def next_pointer(block: bytes, order: str, offset: int) -> int | None:
@@ -82,10 +89,10 @@ def integer(entry: Field | None, order: str) -> int | None:
 
 def integers(entry: Field | None, order: str) -> tuple[int, ...]:
     """All values of an integer tag; empty when it is absent or of another type."""
-    if entry is None or entry.kind not in (BYTE, SHORT, LONG, 13):
+    code = None if entry is None else _INTEGERS.get(entry.kind)
+    if entry is None or code is None:
         return ()
-    size = _SIZES[entry.kind]
-    return struct.unpack(f"{order}{len(entry.value) // size}{' BH I'[size]}", entry.value)
+    return struct.unpack(f"{order}{len(entry.value) // _SIZES[entry.kind]}{code}", entry.value)
 
 
 def number(entry: Field | None, order: str) -> float | None:

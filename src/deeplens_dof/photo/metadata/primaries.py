@@ -40,9 +40,22 @@ def colorants_of(chromaticities: Sequence[float]) -> Matrix | None:
 
 def to_rec709(linear: Image, colorants: Matrix) -> Image:
     """Linear light (H, W, 3) of these colorants in Rec. 709; colours outside its gamut become negative."""
+    return _multiplied(linear, np.asarray(colorants, np.float64) @ np.linalg.inv(_rec709()))
+
+
+def from_rec709(linear: Image, colorants: Matrix) -> Image:
+    """The inverse of `to_rec709`."""
+    return _multiplied(linear, _rec709() @ np.linalg.inv(np.asarray(colorants, np.float64)))
+
+
+def _rec709() -> Matrix:
     own = colorants_of(REC709)
     assert own is not None
-    matrix = (np.asarray(colorants, np.float64) @ np.linalg.inv(own)).astype(np.float32)
+    return own
+
+
+def _multiplied(linear: Image, wide: Matrix) -> Image:
+    matrix = wide.astype(np.float32)
     if np.abs(matrix - np.eye(3)).max() < 1e-3:
         return linear
     out = np.empty_like(linear)
