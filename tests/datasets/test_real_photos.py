@@ -15,8 +15,8 @@ from deeplens_dof.datasets.sample import DatasetError
 
 
 def names(name: str) -> list[str]:
-    clips = ("breakdance", "cows", "camel", "gnomes", "blowtorch")
-    return [f"{clip}_{k:05d}" for clip in clips for k in range(4)] if name in ("davis", "objects") else [
+    clips = ("breakdance", "cows", "camel", "gnomes", "blowtorch", "herzjesu", "castle", "fountain")
+    return [f"{clip}_{k:05d}" for clip in clips for k in range(4)] if name in ("davis", "objects", "multiview") else [
         f"{k:04d}" for k in range(400)
     ]  # fmt: skip
 
@@ -35,6 +35,13 @@ def test_whole_clips_are_kept_aside() -> None:
     for stem, part in parts.items():
         by_clip[stem.split("_")[0]].add(part)
     assert all(len(found) == 1 for found in by_clip.values())
+
+
+def test_what_is_kept_aside_in_one_set_is_kept_aside_in_all() -> None:
+    for stem in ("duck_queen_IMG_1050", "mother_child_IMG_0936"):
+        stems = [stem, "blowtorch__DSC1399"]
+        for name in ("objects", "multiview"):
+            assert part_of(name, stems) == {stem: "held_out", "blowtorch__DSC1399": "train"}
 
 
 def test_rooms_beside_the_blocks_kept_aside_are_in_neither_part() -> None:
