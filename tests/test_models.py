@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,7 +74,7 @@ def test_openvino_answers_as_onnx_runtime_does(monkeypatch):
     model = models.MODELS["depth"]
     picture = np.random.default_rng(1).random((1, 3, 56, 84), np.float32)
     answers, names = [], []
-    for runtime in models.RUNTIMES:
+    for runtime in ("onnxruntime", "openvino"):
         monkeypatch.setenv("DEEPLENS_RUNTIME", runtime)
         session = models.open_session("depth", threads=1)
         names.append({port.name for ports in (session.get_inputs(), session.get_outputs()) for port in ports})
@@ -84,4 +86,76 @@ def test_openvino_answers_as_onnx_runtime_does(monkeypatch):
 def test_a_runtime_that_is_not_here_is_refused(monkeypatch):
     monkeypatch.setenv("DEEPLENS_RUNTIME", "tensorrt")
     with pytest.raises(ValueError, match="DEEPLENS_RUNTIME is 'tensorrt', expected one of onnxruntime"):
+        models.open_session("depth")
+
+
+class _StubRuntime:
+    """ONNX Runtime as it is on a machine with these providers; `broken` are those without a device."""
+
+    def __init__(self, providers, broken=()):
+        self.providers, self.broken, self.asked = providers, broken, []
+
+    def get_available_providers(self):
+        return self.providers
+
+    class SessionOptions:
+        def add_session_config_entry(self, key, value):
+            pass
+
+    def InferenceSession(self, path, options, providers):
+        self.asked.append(providers)
+        there = [name for name in providers if name not in self.broken]
+        return SimpleNamespace(get_providers=lambda: there)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes the machine one with other providers: machine("CUDAExecutionProvider", broken=...)."""
+
+    def make(*providers, broken=()):
+        stub = _StubRuntime([*providers, "CPUExecutionProvider"], broken)
+        monkeypatch.setattr(models, "_onnx_runtime", lambda: stub)
+        monkeypatch.setattr(models, "find_spec", lambda name: None)
+        monkeypatch.setattr(models, "_sessions", {})
+        monkeypatch.setattr(models, "_failed", set())
+        return stub
+
+    monkeypatch.delenv("DEEPLENS_RUNTIME", raising=False)
+    return make
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"), [("CUDAExecutionProvider", "cuda"), ("DmlExecutionProvider", "directml")]
+)
+def test_a_graphics_card_is_taken_where_the_runtime_supports_one(machine, provider, name):
+    stub = machine(provider)
+    assert models.runtime() == name
+    models.open_session("depth")
+    assert stub.asked == [[provider, "CPUExecutionProvider"]]
+
+
+def test_core_ml_runs_only_when_asked_for(machine, monkeypatch):
+    stub = machine("CoreMLExecutionProvider")
+    assert models.runtime() == "onnxruntime"
+    monkeypatch.setenv("DEEPLENS_RUNTIME", "coreml")
+    models.open_session("depth")
+    assert stub.asked == [["CoreMLExecutionProvider", "CPUExecutionProvider"]]
+
+
+def test_a_card_without_a_driver_gives_way_to_the_processor_with_one_warning(machine):
+    stub = machine("CUDAExecutionProvider", broken=("CUDAExecutionProvider",))
+    with pytest.warns(RuntimeWarning, match="cuda is installed but opens no network .*onnxruntime runs them"):
+        session = models.open_session("depth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert models.open_session("depth") is session
+        models.open_session("light")
+    assert models.runtime() == "onnxruntime"
+    assert stub.asked[1:] == [["CPUExecutionProvider"]] * 2
+
+
+def test_a_card_that_was_asked_for_and_has_no_driver_is_an_error(machine, monkeypatch):
+    machine("CUDAExecutionProvider", broken=("CUDAExecutionProvider",))
+    monkeypatch.setenv("DEEPLENS_RUNTIME", "cuda")
+    with pytest.raises(RuntimeError, match="no device or driver for CUDAExecutionProvider"):
         models.open_session("depth")
