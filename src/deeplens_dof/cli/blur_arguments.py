@@ -49,7 +49,7 @@ class BlurArguments:
         _option(_FILES, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
     ] = None
     strip_metadata: Annotated[
-        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
+        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS), XMP, IPTC and text.")
     ] = False
     embed_depth: Annotated[
         bool,

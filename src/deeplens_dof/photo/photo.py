@@ -18,6 +18,7 @@ from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.metadata import icc, xmp
+from deeplens_dof.photo.metadata.annotations import Annotations
 from deeplens_dof.photo.metadata.exif import Camera
 from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.phone_depth.find import ORIGINS
@@ -39,6 +40,7 @@ class Photo:
     read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
     embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
     original JPEG file, byte for byte, or None. notes: sentences about what was mended or left out when it was read.
+    annotations: resolution, IPTC, comment and PNG text.
 
     Raises PhotoError when the arrays do not fit together.
     """
@@ -56,6 +58,7 @@ class Photo:
     depth_problem: str | None = None
     file: bytes | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    annotations: Annotations = field(default_factory=Annotations, repr=False)
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -172,7 +175,8 @@ class Photo:
 
         Args:
             path: the file; its suffix determines the format unless `format` names one.
-            strip_metadata: leave out EXIF (with GPS) and XMP. The ICC profile stays, because the colours depend on it.
+            strip_metadata: leave out EXIF (with GPS), XMP, IPTC and text. The ICC profile stays, because the colours depend
+                on it, and so does the resolution.
             settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside existing properties.
             quality: 1..100; None is about the original's, at least 90 for JPEG.
             format: "JPEG", ".png", ...
@@ -222,7 +226,7 @@ class Photo:
         return replace(self, xmp=packet, depth=depth)
 
     def to_pillow(self) -> Image.Image:
-        """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF and XMP."""
+        """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF, XMP and resolution."""
         from PIL import Image
 
         pixels = rounded_to_8_bits(self.pixels)
@@ -232,6 +236,8 @@ class Photo:
         exif = None if self.exif is None else b"Exif\0\0" + self.exif
         blocks = {"icc_profile": self.icc, "exif": exif, "xmp": self.xmp}
         image.info.update({key: block for key, block in blocks.items() if block is not None})
+        if self.annotations.density is not None:
+            image.info["dpi"] = self.annotations.density
         return image
 
     def _curves(self) -> Curves:
@@ -251,6 +257,7 @@ class Photo:
             exif=None if strip_metadata else self.exif,
             xmp=None if strip_metadata else packet,
             compression=self.compression,
+            annotations=self.annotations.impersonal() if strip_metadata else self.annotations,
         )
 
 

@@ -19,6 +19,7 @@ from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.annotations import Annotations, checked_density, density_in, iptc_in_tiff
 from deeplens_dof.photo.metadata.named_colors import NamedColors, of_dcf, of_nclx
 from deeplens_dof.photo.metadata.xmp_stale import without_stale
 from deeplens_dof.photo.phone_depth.find import depth_in
@@ -140,19 +141,30 @@ def _decoded(
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors)
+    found = _annotations(data, head, image).upright(orientation)
+    limits.check_texts(name, found.size_bytes)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors, found)
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
-    found = depth_in(data, photo.xmp, stored_size, turned)
+    inside = depth_in(data, photo.xmp, stored_size, turned)
     photo = replace(
         photo,
-        xmp=found.packet,
-        depth=found.depth,
-        depth_problem=found.problem,
+        xmp=inside.packet,
+        depth=inside.depth,
+        depth_problem=inside.problem,
         file=data if head.format.name == "JPEG" and not notes else None,
         notes=notes,
     )
-    return photo, found.range_map
+    return photo, inside.range_map
+
+
+def _annotations(data: bytes, head: Header, image: Image.Image | None) -> Annotations:
+    """Those of the file's own; the resolution in EXIF stands in where there is none."""
+    if head.format.name == "JPEG":
+        return jpeg.annotations_of(image)
+    if head.format.name == "PNG":
+        return png.annotations_of(data)
+    return Annotations(iptc=iptc_in_tiff(data)) if head.format.name == "TIFF" else Annotations()
 
 
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
@@ -173,7 +185,8 @@ def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tupl
     decoded = _DECODERS[head.format.name](data, name)
     limits.check_metadata(name, None, decoded.icc, None)
     form = head.format.name if head.format.written else "TIFF"
-    photo = _photo(decoded, form, raw_exif, packet, name, head.compression)
+    own = Annotations(head.info.get("density"))
+    photo = _photo(decoded, form, raw_exif, packet, name, head.compression, annotations=own)
     found = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
     return replace(photo, xmp=found.packet, depth=found.depth, depth_problem=found.problem), found.range_map
 
@@ -250,7 +263,9 @@ def _from_image(image: Image.Image, limits: Limits) -> Photo:
     limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
     decoded = from_pillow(image, 1 if is_tiff else exif.orientation(raw_exif), profile, name)
     form = image.format if image.format in formats.FORMATS else "PNG"
-    return _photo(decoded, form, raw_exif, packet, name, Compression())
+    across, down = image.info.get("dpi", (0, 0))
+    own = Annotations(checked_density(float(across), float(down)))
+    return _photo(decoded, form, raw_exif, packet, name, Compression(), annotations=own)
 
 
 def _photo(
@@ -261,6 +276,7 @@ def _photo(
     name: str,
     compression: Compression,
     colors: NamedColors | None = None,
+    annotations: Annotations | None = None,
 ) -> Photo:
     """colors: those of HDR codes, which become light here."""
     if colors is not None and colors.is_hdr:
@@ -269,6 +285,7 @@ def _photo(
             replace(compression, hdr=(colors.primaries, colors.transfer)),
         )
     height, width = decoded.pixels.shape[:2]
+    own = annotations or Annotations()
     return Photo(
         pixels=decoded.pixels,
         alpha=decoded.alpha,
@@ -279,6 +296,7 @@ def _photo(
         camera=exif.camera_of(raw_exif),
         source=name,
         compression=compression,
+        annotations=replace(own, density=own.density or density_in(raw_exif)),
     )
 
 
