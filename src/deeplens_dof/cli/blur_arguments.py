@@ -25,12 +25,25 @@ class BlurArguments:
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT", help="Photos, folders, patterns such as 'in/**/*.jpg', or @LIST of names."
+            metavar="INPUT",
+            help="Photos, folders, patterns such as 'in/**/*.jpg', @LIST of names, or - for standard input.",
         ),
     ] = None
     out: Annotated[
         str | None,
-        _option(_FILES, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
+        _option(
+            _FILES,
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="File to write, or a folder for several photos; - is standard output.",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        _option(
+            _FILES, metavar="NAME", help="Format on standard output: jpeg, png, ... (default: the photo's)."
+        ),
     ] = None
     depth: Annotated[
         str,
