@@ -47,6 +47,7 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
         allow_truncated=arguments.allow_truncated,
         quality=arguments.quality,
         keep_time=arguments.keep_time,
+        far_is_bright=arguments.far_is_bright,
     )
     if uses_standard_streams(arguments):
         with standard_files(arguments) as (staged, names):

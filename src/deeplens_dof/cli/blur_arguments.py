@@ -49,13 +49,28 @@ class BlurArguments:
         str,
         _option(
             _FILES,
-            metavar="auto|embedded|predict|FILE",
-            help="Depth source: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
+            metavar="auto|embedded|predict|FILE|FOLDER",
+            help="Depth source: embedded in the photo, predicted, a depth file (PNG, TIFF, EXR, npz, npy, pfm), or a "
+            "folder with one for each photo. "
             "auto uses embedded depth if it is detailed enough, and predicts otherwise.",
         ),
     ] = "auto"
+    far_is_bright: Annotated[
+        bool | None,
+        _option(
+            _FILES,
+            "--depth-far-bright/--depth-near-bright",
+            help="What bright, or the larger number, is in depth files of other programs.",
+            show_default="by kind",
+        ),
+    ] = None
     depth_out: Annotated[
-        Path | None, _option(_FILES, help="Also write the depth (png, tiff, exr, npz, ply).")
+        Path | None,
+        _option(
+            _FILES,
+            metavar="FILE|FOLDER",
+            help="Also write the depth (png, tiff, exr, npz, ply); of several photos into a folder.",
+        ),
     ] = None
     overlay: Annotated[
         Path | None,
