@@ -1,7 +1,6 @@
 """Depth as a false-colour picture, and back: our own colours, and the usual colour maps of other programs.
 
-In our own colours far is dark blue, then green and yellow; near is nearly white. In pictures of other programs near is at the
-bright or the red end (Depth Anything, Depth Pro, Marigold, MiDaS).
+In pictures of other programs near is at the bright or the red end (Depth Anything, Depth Pro, Marigold, MiDaS).
 """
 
 from __future__ import annotations
@@ -11,13 +10,14 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.optics.false_colours import FAR_TO_NEAR, colour_table, depth_colours
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.types import Plane
 
-# sRGB at even steps from far to near; the first is ours, whose lightness rises evenly, so that it reads in grey too.
-# inferno, magma, plasma, viridis: CC0, of Matplotlib; turbo: Apache-2.0, of Google; Spectral: Apache-2.0, of ColorBrewer.
+# sRGB at even steps from far to near. inferno, magma, plasma, viridis: CC0, of Matplotlib; turbo: Apache-2.0, of Google;
+# Spectral: Apache-2.0, of ColorBrewer.
 _STOPS = {
-    "deeplens": "100e2c26306e185c821e867262ac4ecac83cfff5c8",
+    "deeplens": FAR_TO_NEAR.hex(),
     "inferno": "0000040403120b0724150b37210c4a2f0a5b3d09654a0c6b56106e63156e70196e7d1e6d89226a962766a32c61af315bbb3654c63d4d"
     "d14545da4f3ce35932eb6529f1721ef67f14f98c0afb9b06fcaa0ffbba1ff9c932f5d949f2e865f3f586fcffa4",
     "magma": "0000030303120a0822130d341d114729115a36106b440f7650127c5d177f691c817621818226818f2a819c2e7fa9337db6367ac33b75cf"
@@ -32,7 +32,6 @@ _STOPS = {
     "jet": "0000800000ff0080ff00ffff80ff80ffff00ff8000ff0000800000",
 }
 COLOUR_MAPS = tuple(_STOPS)
-_STEPS = 1024
 _MATCHED_STEPS = 256  # told apart when a picture is read
 _LOOKED_AT = 4096  # pixels from which the map is told
 _CLOSE, _CLOSE_SHARE = (
@@ -44,10 +43,7 @@ _CHUNK = 1 << 15
 
 def coloured(depth: InverseDepth) -> npt.NDArray[np.uint8]:
     """uint8 sRGB (H, W, 3). The colours span the range of depth without half a per cent at either end."""
-    picture: npt.NDArray[np.uint8] = _colours("deeplens", _STEPS)[
-        (depth.normalised() * (_STEPS - 1)).astype(np.uint16)
-    ]
-    return picture
+    return depth_colours(depth.normalised())
 
 
 def from_colours(rgb: npt.NDArray[np.uint8]) -> tuple[str, Plane] | None:
@@ -86,7 +82,4 @@ def _nearest(
 @cache
 def _colours(name: str, steps: int) -> npt.NDArray[np.uint8]:
     """uint8 (steps, 3), from far to near."""
-    stops = np.frombuffer(bytes.fromhex(_STOPS[name]), np.uint8).reshape(-1, 3)
-    places = np.linspace(0, len(stops) - 1, steps)
-    columns = [np.interp(places, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
-    return np.rint(np.stack(columns, axis=1)).astype(np.uint8)
+    return colour_table(bytes.fromhex(_STOPS[name]), steps)

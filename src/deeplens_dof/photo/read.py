@@ -16,6 +16,7 @@ from deeplens_dof.photo.codecs.tiff_decode import decode_page
 from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.file_objects import Readable, is_readable, name_of, read_bytes
 from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
@@ -32,18 +33,18 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image.Image
 
 
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncated: bool = False) -> Photo:
-    """Read a photo from a path, the bytes of a file, or a Pillow image (which is left unchanged).
+    """Read a photo from a path, an open file, the bytes of a file, or a Pillow image (which is left unchanged).
 
     Reads the first frame of every format in docs/formats.md, recognised by content. Orientation is applied; palette, grey
     and CMYK become RGB. Depth in HEIC and in Google's formats becomes `Photo.depth`; when it is damaged, `Photo.depth` is
     None and `Photo.depth_problem` says why.
 
     Args:
-        source: path, bytes or Pillow image.
+        source: path, file opened as bytes (or another object with `read`), bytes or Pillow image.
         limits: bounds on file, picture and metadata.
         allow_truncated: read a JPEG that ends too early, its missing rows grey; `Photo.notes` says so.
 
@@ -55,12 +56,15 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncate
 
         if isinstance(source, Image.Image):
             return _from_image(source, limits)
+    options: dict[str, Any] = {"limits": limits, "allow_truncated": allow_truncated}
+    if is_readable(source):
+        return read_with_map(read_bytes(source, limits), name=name_of(source), **options)[0]
     if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
         raise PhotoError(
-            f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
+            f"a {type(source).__name__} is not a photo, expected a path, an open file, the bytes of a picture file or a "
             "Pillow image"
         )
-    return read_with_map(source, limits=limits, allow_truncated=allow_truncated)[0]
+    return read_with_map(source, **options)[0]
 
 
 def read_with_map(
@@ -68,9 +72,13 @@ def read_with_map(
     *,
     limits: Limits = COMMAND_LINE_LIMITS,
     allow_truncated: bool = False,
+    name: str | None = None,
 ) -> tuple[Photo, RangeMap | None]:
-    """As `read`, and the range map of depth in Google's formats, on its own scale."""
-    name = shown(source)
+    """As `read`, and the range map of depth in Google's formats, on its own scale.
+
+    name: of the source in messages; None is its own.
+    """
+    name = name or shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
     whole, notes = data, list[str]()
