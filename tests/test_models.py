@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +84,53 @@ def test_openvino_answers_as_onnx_runtime_does(monkeypatch):
         answers.append(session.run([model.output_name], {model.input_name: picture})[0])
     assert names[0] == names[1]
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-3 * np.ptp(answers[0]))
+
+
+class StandIn:
+    """A network of an OpenVINO that freezes where two threads make the first inference of a process: it notes such."""
+
+    def __init__(self) -> None:
+        any_size = [SimpleNamespace(is_dynamic=True)] * 4
+        self.inputs = [SimpleNamespace(any_name="rgb", partial_shape=any_size)]
+        self.outputs = [SimpleNamespace(any_name="inverse_depth")]
+        self.began, self.answered, self.at_once = 0, 0, 0
+        self._counting = threading.Lock()
+
+    def create_infer_request(self):
+        return SimpleNamespace(infer=self._infer)
+
+    def _infer(self, feed):
+        with self._counting:
+            self.began += 1
+            self.at_once += self.began > 1 and self.answered == 0
+        time.sleep(0.1)
+        with self._counting:
+            self.answered += 1
+        return {"inverse_depth": feed["rgb"]}
+
+
+def test_the_first_inference_of_openvino_is_over_before_a_thread_has_the_session(monkeypatch):
+    network = StandIn()
+    module = ModuleType("openvino")
+    module.__spec__ = ModuleSpec("openvino", None)
+    module.Core = lambda: SimpleNamespace(compile_model=lambda *_: network)
+    monkeypatch.setitem(sys.modules, "openvino", module)
+    monkeypatch.setattr(models, "_sessions", {})
+    monkeypatch.setenv("DEEPLENS_RUNTIME", "openvino")
+    together = threading.Barrier(3)
+
+    def first_call(_):
+        together.wait()
+        session = models.open_session("depth")
+        answered = network.answered
+        session.run(None, {"rgb": np.zeros((1, 3, 28, 28), np.float32)})
+        return answered
+
+    with ThreadPoolExecutor(3) as pool:
+        answered_before = list(pool.map(first_call, range(3)))
+    assert min(answered_before) >= 1
+    assert network.at_once == 0
+    assert network.began == 4
 
 
 def test_a_runtime_that_is_not_here_is_refused(monkeypatch):

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from deeplens_dof.photo.metadata.annotations import Annotations
+
 Pixels = npt.NDArray[Any]  # uint8 or uint16 codes, or float32 linear light
 
 
@@ -44,6 +46,7 @@ class Contents:
     exif: bytes | None = None
     xmp: bytes | None = None
     compression: Compression = field(default_factory=Compression)
+    annotations: Annotations = field(default_factory=Annotations)
 
     @property
     def size(self) -> tuple[int, int]:

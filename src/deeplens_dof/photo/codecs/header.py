@@ -124,7 +124,7 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
 
 def _exr(data: bytes, form: Format, name: str) -> Header:
     facts = exr.read_exr_header(data)
-    info = {} if facts.xmp is None else {"xmp": facts.xmp}
+    info = {"xmp": facts.xmp, "density": facts.density}
     return Header(form, facts.size, info, compression=Compression(half=facts.half))
 
 
