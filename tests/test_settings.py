@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from deeplens_dof import cli
 from deeplens_dof.lens_blur.render import RENDERERS
-from deeplens_dof.settings import Settings, parse_focus, setting_fields
+from deeplens_dof.settings import Changes, Settings, parse_focus, setting_fields
 
 NUMBERS = [setting for setting in setting_fields() if setting.metadata["low"] is not None]
 
@@ -34,6 +35,10 @@ def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
             ValueError, match=rf"{setting.name} is .*, expected a number from {low:g} to {high:g}"
         ):
             Settings(**{setting.name: value})
+
+
+def test_the_typed_keywords_are_the_settings() -> None:
+    assert get_type_hints(Changes) == get_type_hints(Settings)
 
 
 def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:

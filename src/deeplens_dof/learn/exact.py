@@ -130,7 +130,7 @@ def render_exact(
     fragments = fragments_of(surfaces, reach, softness_px)
     if recompute and torch.is_grad_enabled():
         taught = [getattr(fragments, name) for name in _TAUGHT]
-        fixed = Fragments(*(part.detach() if isinstance(part, Tensor) else part for part in fragments))
+        fixed = fragments._replace(**{name: getattr(fragments, name).detach() for name in _TAUGHT})
         mean = _RecomputedMean.apply(fixed, points, *taught)
     else:
         with few_threads(fragments):
