@@ -1,5 +1,7 @@
 """The table of networks: its files exist, are intact, and are opened once."""
 
+import math
+import re
 import subprocess
 import sys
 import threading
@@ -8,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -22,6 +25,24 @@ def test_every_listed_model_is_there_and_intact():
         assert models.verify(name) == model.path
         assert model.licence
         assert model.task
+
+
+def test_the_table_of_the_model_card_is_true():
+    """Names, parameters and sizes of all files, of `training` too."""
+    onnx = pytest.importorskip("onnx", reason="counts parameters: pip install '.[learn]'")
+    card = (models.WEIGHTS / "README.md").read_text("utf-8")
+    table = card.partition("## All models")[2].partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| \[?`?([\w/-]+\.onnx)`?[^|]*\|[^|]*\| ([\d,]+) \| ([\d,]+) \|", table, re.MULTILINE
+    )
+    listed = {name for name, _, _ in rows if "/" not in name}
+    assert listed == {model.file for model in models.MODELS.values()}
+    for name, parameters, size in rows:
+        file = models.WEIGHTS / name if "/" not in name else Path(__file__).parents[1] / name
+        tensors = onnx.load(str(file)).graph.initializer
+        floats = [t for t in tensors if t.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)]
+        assert sum(math.prod(tensor.dims) for tensor in floats) == int(parameters.replace(",", "")), name
+        assert file.stat().st_size == int(size.replace(",", "")), name
 
 
 def test_changed_weights_are_refused_with_both_sums(tmp_path, monkeypatch):

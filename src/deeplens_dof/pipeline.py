@@ -6,8 +6,8 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,10 @@ from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read, untouched
 from deeplens_dof.photo.file_objects import Readable, is_readable
 from deeplens_dof.scene import Result, Scene, focus_overlay
-from deeplens_dof.settings import Settings
+from deeplens_dof.settings import Changes, Settings
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from deeplens_dof.optics.aperture import Aperture
 
 # Pillow's grey modes, and those in which a blurred picture of them comes back.
 _GREY_MODES = {
@@ -37,7 +35,10 @@ _GREY_MODES = {
 }
 _FAINTEST = np.float32(1e-4)  # alpha below which a pixel has no colour
 FloatArray = npt.NDArray[np.float32]
-DepthSource = InverseDepth | str | os.PathLike[str] | npt.NDArray[Any]
+DepthSource = (
+    InverseDepth | str | os.PathLike[str] | npt.NDArray[Any] | Callable[[Photo], InverseDepth | npt.NDArray[Any]]
+)
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
@@ -45,8 +46,9 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
 
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth, an array (H, W) of relative inverse depth
-    (larger is nearer) or the path of a depth file is fitted to the photo (`depth.given`). A photo that holds its own
-    untouched original is refocused from that. Raises ValueError or OSError when the given depth cannot be used.
+    (larger is nearer) or the path of a depth file is fitted to the photo (`depth.given`). A function takes the photo and
+    returns any of these. A photo that holds its own untouched original is refocused from that. Raises ValueError or OSError
+    when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
     from deeplens_dof.depth.subject import find_subject
@@ -102,6 +104,7 @@ def refocus(
     """
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render, render_subject
+    from deeplens_dof.photo.aperture_picture import aperture_of
 
     settings = settings or Settings()
     coc_px = scene.coc_px(settings, focus_depth, focus_point)
@@ -177,39 +180,50 @@ def restored(
     return blurred
 
 
-def aperture_of(settings: Settings) -> Aperture:
-    """The aperture of the settings. A picture of one is cached until its file changes.
-
-    Raises:
-        PhotoError: the picture cannot be read.
-        ValueError: the picture is not an aperture.
-    """
-    from deeplens_dof.optics.aperture import Aperture
-
-    file = settings.shape_file
-    if file is None:
-        return Aperture.parse(settings.shape)
-    version: tuple[int, ...]
-    try:
-        facts = os.stat(file)
-        version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-    except (OSError, ValueError):
-        version = ()  # reading it reports the error
-    return _aperture_of_file(settings.shape, version)
-
-
 def as_shot(photo: Photo, settings: Settings) -> Settings:
     """Settings with the f-number that the phone simulated, where the photo's file tells one."""
     own = photo.depth
     return settings if own is None or own.f_number is None else replace(settings, f_number=own.f_number)
 
 
+@overload
 def blur(
-    source: Photo | str | os.PathLike[str] | Readable | bytes | npt.NDArray[Any] | Image.Image,
+    source: Photo | str | os.PathLike[str] | Readable,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> Result: ...
+@overload
+def blur(
+    source: bytes | bytearray | memoryview,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> bytes: ...
+@overload
+def blur(
+    source: npt.NDArray[_Number],
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> npt.NDArray[_Number]: ...
+@overload
+def blur(
+    source: Image.Image,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> Image.Image: ...
+def blur(
+    source: Photo | str | os.PathLike[str] | Readable | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image,
     *,
     depth: DepthSource = "auto",
     settings: Settings | None = None,
-    **changes: Any,
+    **changes: Unpack[Changes],
 ) -> Any:
     """One call for everything. Gives back the kind it was given.
 
@@ -246,16 +260,6 @@ def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
     return refocus(analyse(photo, depth), settings)
 
 
-@lru_cache(maxsize=8)
-def _aperture_of_file(path: str, version: tuple[int, ...]) -> Aperture:
-    from deeplens_dof.optics.aperture import Aperture
-
-    photo = read(path)
-    weights = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
-    try:
-        return Aperture.kernel(weights)
-    except ValueError as error:
-        raise ValueError(f"{path} is no aperture: {error}") from None
 
 
 def _fine_enough(photo: Photo) -> bool:

@@ -177,7 +177,7 @@ def _check_sequence(arguments: BlurArguments) -> None:
 def _check_aperture(settings: Settings) -> None:
     """Read the picture of an aperture, once for all photos. Raises PlanError if it cannot be used."""
     if settings.shape_file:
-        from deeplens_dof.pipeline import aperture_of
+        from deeplens_dof.photo.aperture_picture import aperture_of
 
         try:
             aperture_of(settings)
