@@ -54,8 +54,8 @@ class GainMap:
     def hdr(self, light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The light of the HDR picture, float32 (h, w, 3), of that of the photo at the map's size."""
         raised: npt.NDArray[np.float32] = (light + np.float32(self.offset_sdr)) * np.exp2(self.stops)
-        light = np.maximum(raised - np.float32(self.offset_hdr), 0)
-        return light
+        np.maximum(raised - np.float32(self.offset_hdr), 0, out=raised)
+        return raised
 
 
 @dataclass(frozen=True, slots=True)
