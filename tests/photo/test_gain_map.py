@@ -168,6 +168,17 @@ def test_another_jpeg_behind_the_photo_is_no_map() -> None:
     assert (found.gain_map, found.notes) == (None, ())
 
 
+def test_a_map_that_is_listed_and_says_nothing_is_named() -> None:
+    listed = b'<rdf:li xmlns:Item="http://ns.google.com/photos/1.0/container/item/" Item:Semantic="GainMap"/>'
+    packet = PRIMARY.replace(
+        b'hdrgm:Version="1.0"/>', b'hdrgm:Version="1.0">' + listed + b"</rdf:Description>"
+    )
+    for behind in (jpeg(CODES), b""):
+        found = photo.read(jpeg(samples.picture(*SIZE), packet) + behind)
+        assert found.gain_map is None
+        assert "does not say how bright it is" in found.notes[0]
+
+
 def test_cut_and_changed_files_never_raise() -> None:
     whole = ultra_hdr()
     start = whole.rindex(b"\xff\xd8\xff")

@@ -7,6 +7,7 @@ places.
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -36,6 +37,7 @@ from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError
 (_START,) = SIGNATURES["JPEG"]
 _BIG_ENDIAN = next(mark for mark, order in ifd.BYTE_ORDERS.items() if order == ">")
 _MARKS = (b"MPF\0", ADOBE.encode(), APPLE.encode(), ISO_NAME)
+_LISTED = re.compile(rb"Semantic\s*=\s*[\"']GainMap[\"']")  # in the photo's XMP
 _MOST_FILES = 8  # behind the photo
 _ISO_LENGTHS = 4  # bytes: what is shorter holds a version alone
 _CONTAINER = "http://ns.google.com/photos/1.0/container/"
@@ -56,10 +58,11 @@ def gain_map_in(
         return None
     try:
         at = end_of_jpeg(data)
+        is_listed = _LISTED.search(data, 0, at) is not None
         for _ in range(_MOST_FILES):
             at = data.find(_START, at)
             if at < 0:
-                return None
+                break
             found = _gain_map(data[at:], size, orientation, exif, limits)
             if found is not None:
                 return found
@@ -70,6 +73,8 @@ def gain_map_in(
         raise GainMapError(
             f"a gain map that cannot be read: {str(problem).removeprefix(f'{name} ')}"
         ) from problem
+    if is_listed:
+        raise GainMapError("a gain map that does not say how bright it is, or is not there")
     return None
 
 
