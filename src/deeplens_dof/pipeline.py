@@ -84,7 +84,9 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     linear = np.dstack([resize(scene.linear[..., channel], height, width) for channel in range(3)])
     depth = scene.inverse_depth.sampled(height, width)
     matte = None if scene.matte is None else resize(scene.matte, height, width)
-    small = replace(photo.with_pixels(photo.encode(linear)), exif=None, xmp=None, depth=None, file=None)
+    small = replace(
+        photo.with_pixels(photo.encode(linear)), exif=None, xmp=None, depth=None, file=None, gain_map=None
+    )
     return replace(scene, photo=small, inverse_depth=depth, matte=matte)
 
 
@@ -123,17 +125,18 @@ def refocus(
             light, coc_px, matte, aperture, settings.renderer, lens_points=lens_points
         )
     else:
-        lens = partial(
+        through = partial(
             render, coc_px=coc_px, aperture=aperture, renderer=settings.renderer, lens_points=lens_points
         )
-        blurred, alpha = _through_with_alpha(lens, light, cover, scene.photo.is_float)
+        blurred, alpha = _through_with_alpha(through, light, cover, scene.photo.is_float)
     linear = restored(blurred, scene.linear, light, seen_px, scene.white)
     if scene.photo.is_float:
         # Light below 0 lies outside the primaries; it stays where no other light reached it.
         np.copyto(linear, light, where=(light < 0) & (linear == 0))
     if settings.grain > 0:
         linear = with_grain(linear, scene.grain, coc_px, settings.grain, aperture.area)
-    return Result(scene.photo, settings, linear, coc_px, scene, focus_depth, focus_point, alpha)
+    lens = partial(render, aperture=aperture, renderer=settings.renderer)
+    return Result(scene.photo, settings, linear, coc_px, scene, focus_depth, focus_point, alpha, lens)
 
 
 def _through_with_alpha(

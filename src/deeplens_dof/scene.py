@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.optics.false_colours import coc_colours, depth_colours
-from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.optics.inverse_depth import InverseDepth, sample_nearest
 from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
 from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding
 from deeplens_dof.photo.bit_depth import alpha_as
 from deeplens_dof.photo.file_objects import Target
+from deeplens_dof.photo.gain_map import GainMap
+from deeplens_dof.photo.gain_map import blurred as blurred_gain
 from deeplens_dof.runtime import notebook
 from deeplens_dof.settings import Settings
 from deeplens_dof.types import Image, Plane
@@ -202,7 +205,8 @@ class Result:
     """The blurred photo.
 
     linear, coc_px: float32 (H, W, 3) linear light and (H, W) px. focus_depth, focus_point: as `refocus` was given them.
-    alpha: float32 (H, W) 0..1, blurred with the picture; None for a photo without transparent parts.
+    alpha: float32 (H, W) 0..1, blurred with the picture; None for a photo without transparent parts. lens: blurs linear light
+    by circles of confusion as the picture was, for what is seen through the same lens.
     """
 
     photo: Photo = field(repr=False)
@@ -213,6 +217,7 @@ class Result:
     focus_depth: float | None = None
     focus_point: tuple[float, float] | None = None
     alpha: Plane | None = field(default=None, repr=False)
+    lens: Callable[[Image, Plane], Image] | None = field(default=None, repr=False)
 
     @cached_property
     def image(self) -> npt.NDArray[Any]:
@@ -223,10 +228,28 @@ class Result:
 
     def as_photo(self) -> Photo:
         """The blurred picture with the metadata of the photo, its alpha blurred too."""
-        blurred = self.photo.with_pixels(self.image)
+        blurred = replace(self.photo.with_pixels(self.image), gain_map=self.gain_map)
         return (
             blurred if self.alpha is None else replace(blurred, alpha=alpha_as(self.alpha, self.image.dtype))
         )
+
+    @cached_property
+    def gain_map(self) -> GainMap | None:
+        """The photo's gain map through the same lens, at its own size, so that a lamp's glow spreads with its disc."""
+        from deeplens_dof.imaging.resize import resize
+
+        gain = self.photo.gain_map
+        if gain is None or self.lens is None or self.photo.is_float:
+            return None
+        height, width = gain.stops.shape[:2]
+
+        def small(light: Image) -> Image:
+            planes = [resize(light[..., channel], height, width) for channel in range(3)]
+            return np.clip(np.dstack(planes), 0, 1)
+
+        sharp, seen = small(self.photo.linear()), small(self.linear)
+        coc_px = sample_nearest(self.coc_px, height, width) * np.float32(width / self.photo.width)
+        return blurred_gain(gain, sharp, seen, self.lens(gain.hdr(sharp), coc_px))
 
     def save(
         self,

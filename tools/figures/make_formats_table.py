@@ -38,9 +38,9 @@ NOTES = """
 
 Colours named other than by ICC (AVIF and HEIC `nclx`, PNG `cICP`, `gAMA` and `cHRM`, the index R03 of DCF) are read; for SDR
 the result holds an ICC profile of the same colours. PQ and HLG are decoded to light, blurred there, and written as PQ or HLG
-in HEIC (10 bits), AVIF (8 bits) and PNG (16 bits); EXR holds the light; other formats get it tone mapped, with a note. Gain
-maps and the films of motion photos are not kept, and neither are the entries that name them. `.mpo` is read as its first
-picture and written as a JPEG.
+in HEIC (10 bits), AVIF (8 bits) and PNG (16 bits); EXR holds the light; other formats get it tone mapped, with a note.
+[Gain maps](photos.md#hdr-gain-maps) are read from JPEG and HEIC and written to JPEG; the films of motion photos are not kept.
+What is not kept leaves no entry that names it. `.mpo` is read as its first picture and written as a JPEG.
 
 A JPEG XL of 16 bits is written without loss, one of 8 bits if it came so; otherwise its profile is replaced by another one of
 the same colours.

@@ -17,6 +17,7 @@ from deeplens_dof.photo.contents import Compression, Contents, Pixels
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.file_objects import Target, is_writable, name_of, write_bytes
+from deeplens_dof.photo.gain_map import GainMap
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.metadata import icc, xmp
 from deeplens_dof.photo.metadata.annotations import Annotations
@@ -42,7 +43,7 @@ class Photo:
     read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
     embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
     original JPEG file, byte for byte, or None. notes: sentences about what was mended or left out when it was read.
-    annotations: resolution, IPTC, comment and PNG text.
+    annotations: resolution, IPTC, comment and PNG text. gain_map: how much brighter it is on HDR screens, or None.
 
     Raises PhotoError when the arrays do not fit together.
     """
@@ -61,6 +62,7 @@ class Photo:
     file: bytes | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     annotations: Annotations = field(default_factory=Annotations, repr=False)
+    gain_map: GainMap | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -224,13 +226,19 @@ class Photo:
 
     def lost_in(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
         """Sentences about what a file of that name cannot hold and is changed for it. Raises PhotoError as `save` does."""
-        form = formats.by_suffix(path)
-        if self.compression.hdr is None or not self.is_float or form.floats or form.name in HDR_FORMATS:
-            return ()
-        return (
-            f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed (tone "
-            "mapped); choose HEIC, AVIF or PNG to keep it",
-        )
+        form, lost = formats.by_suffix(path), []
+        hdr = self.compression.hdr is not None and self.is_float
+        if hdr and not form.floats and form.name not in HDR_FORMATS:
+            lost.append(
+                f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed "
+                "(tone mapped); choose HEIC, AVIF or PNG to keep it"
+            )
+        if self.gain_map is not None and form.name != "JPEG":
+            lost.append(
+                f"{self.source} has a gain map for HDR screens, and {form.shown} is written without: it will not glow there; "
+                "choose JPEG to keep it"
+            )
+        return tuple(lost)
 
     def with_embedded_depth(
         self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None
@@ -280,6 +288,7 @@ class Photo:
             xmp=None if strip_metadata else packet,
             compression=self.compression,
             annotations=self.annotations.impersonal() if strip_metadata else self.annotations,
+            gain_map=self.gain_map,
         )
 
 

@@ -17,6 +17,7 @@ from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.file_objects import Readable, is_readable, name_of, read_bytes
+from deeplens_dof.photo.gain_map import GainMapError
 from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
@@ -27,6 +28,7 @@ from deeplens_dof.photo.phone_depth.find import depth_in
 from deeplens_dof.photo.phone_depth.range_map import RangeMap
 from deeplens_dof.photo.photo import Photo
 from deeplens_dof.photo.source import bytes_of
+from deeplens_dof.photo.ultra_hdr import gain_map_in
 from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
@@ -155,8 +157,15 @@ def _decoded(
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
     inside = depth_in(data, photo.xmp, stored_size, turned)
+    gain = None
+    if head.format.name == "JPEG":
+        try:
+            gain = gain_map_in(data, stored_size, turned, raw_exif, name, limits)
+        except GainMapError as why:
+            notes = (*notes, f"{name} holds {why}; it is left out")
     photo = replace(
         photo,
+        gain_map=gain,
         xmp=inside.packet,
         depth=inside.depth,
         depth_problem=inside.problem,
@@ -181,6 +190,8 @@ def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Ph
     photo = _photo(
         found.decoded, head.format.name, found.exif, found.xmp, name, head.compression, found.colors
     )
+    notes = () if found.gain_problem is None else (found.gain_problem,)
+    photo = replace(photo, gain_map=found.gain, notes=notes)
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
     named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)

@@ -24,6 +24,7 @@ from deeplens_dof.photo.metadata import exif, ifd, xmp_in_jpeg
 from deeplens_dof.photo.metadata.annotations import density_tags
 from deeplens_dof.photo.metadata.named_colors import NamedColors
 from deeplens_dof.photo.phone_depth.gdepth import HEAVY
+from deeplens_dof.photo.ultra_hdr import RESERVED_XMP_BYTES, as_ultra_hdr, joined
 
 HDR_FORMATS = ("HEIF", "AVIF", "PNG")  # in which PQ and HLG are written
 LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
@@ -103,9 +104,13 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
         if len(short) > _LONGEST_JPEG_EXIF_BYTES:
             short = exif.within_bytes(short, _LONGEST_JPEG_EXIF_BYTES)
         options["exif"] = b"Exif\0\0" + short
-    extra, found = b"", contents.annotations
+    extra, gain_file, found = b"", b"", contents.annotations
     if contents.xmp is not None:
-        options["xmp"], extra = xmp_in_jpeg.split(contents.xmp, HEAVY)
+        spare = RESERVED_XMP_BYTES if contents.gain_map is not None else 0
+        options["xmp"], extra = xmp_in_jpeg.split(contents.xmp, HEAVY, spare)
+    if contents.gain_map is not None:
+        options["xmp"], index, gain_file = as_ultra_hdr(options.get("xmp"), contents.gain_map)
+        extra += index
     if found.iptc is not None:
         extra += jpeg.iptc_segments(found.iptc)
     if found.density is not None and max(found.density) < _LARGEST_JFIF_DENSITY:
@@ -113,7 +118,8 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
     if found.comment is not None and len(found.comment) <= _LONGEST_COMMENT_BYTES:
         options["comment"] = found.comment
     options["extra"] = extra
-    return _by_pillow(contents, "JPEG", options)
+    data = _by_pillow(contents, "JPEG", options)
+    return joined(data, gain_file) if gain_file else data
 
 
 def _webp(contents: Contents, quality: int | None) -> bytes:
