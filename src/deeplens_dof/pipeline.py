@@ -36,7 +36,11 @@ _GREY_MODES = {
 _FAINTEST = np.float32(1e-4)  # alpha below which a pixel has no colour
 FloatArray = npt.NDArray[np.float32]
 DepthSource = (
-    InverseDepth | str | os.PathLike[str] | npt.NDArray[Any] | Callable[[Photo], InverseDepth | npt.NDArray[Any]]
+    InverseDepth
+    | str
+    | os.PathLike[str]
+    | npt.NDArray[Any]
+    | Callable[[Photo], InverseDepth | npt.NDArray[Any]]
 )
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -222,7 +226,15 @@ def blur(
     **changes: Unpack[Changes],
 ) -> Image.Image: ...
 def blur(
-    source: Photo | str | os.PathLike[str] | Readable | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image,
+    source: Photo
+    | str
+    | os.PathLike[str]
+    | Readable
+    | bytes
+    | bytearray
+    | memoryview
+    | npt.NDArray[Any]
+    | Image.Image,
     *,
     depth: DepthSource = "auto",
     settings: Settings | None = None,
@@ -261,8 +273,6 @@ def blur(
 
 def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
     return refocus(analyse(photo, depth), settings)
-
-
 
 
 def _fine_enough(photo: Photo) -> bool:
