@@ -157,7 +157,7 @@ def _decoded(
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
     inside = depth_in(data, photo.xmp, stored_size, turned)
-    gain = None
+    gain, as_it_came = None, data if head.format.name == "JPEG" and not notes else None
     if head.format.name == "JPEG":
         try:
             gain = gain_map_in(data, stored_size, turned, raw_exif, name, limits)
@@ -169,7 +169,7 @@ def _decoded(
         xmp=inside.packet,
         depth=inside.depth,
         depth_problem=inside.problem,
-        file=data if head.format.name == "JPEG" and not notes else None,
+        file=as_it_came,
         notes=notes,
     )
     return photo, inside.range_map
