@@ -117,8 +117,8 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth or the path of a depth file is fitted to the
     photo, its borders drawn to the picture's edges where its size differs, as embedded depth is. Relative depth
-    beyond 0..1 is normalised to it. A function takes the photo and returns any of these. A photo that holds its own untouched original is refocused from that. Raises
-    ValueError or OSError when the given depth cannot be used.
+    beyond 0..1 is normalised to it. A function takes the photo and returns any of these. A photo that holds its own
+    untouched original is refocused from that. Raises ValueError or OSError when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
     from deeplens_dof.depth.subject import find_subject
