@@ -8,6 +8,7 @@ Each name is loaded when first used, so that importing the package is fast and l
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from deeplens_dof.settings import Settings
 
 __version__ = "0.1.0"
+
+if "DEEPLENS_CACHE" in os.environ:  # compiled kernels lie there too, before numba is imported
+    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.expanduser(f"{os.environ['DEEPLENS_CACHE']}/numba"))
 
 _MODULES = {
     "Aperture": "optics.aperture",
