@@ -52,13 +52,15 @@ def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
     [
         ("subject", "subject"),
         ("Subject ", "subject"),
+        ("face", "face"),
+        (" FACES", "faces"),
         ("0.4,0.6", (0.4, 0.6)),
         (" 0 , 1 ", (0.0, 1.0)),
         ([0.5, 0.5], (0.5, 0.5)),
         ((1, 0), (1.0, 0.0)),
     ],
 )
-def test_a_focus_is_the_subject_or_a_point(given, focus) -> None:
+def test_a_focus_is_the_subject_faces_or_a_point(given, focus) -> None:
     assert parse_focus(given) == focus
 
 
@@ -100,6 +102,7 @@ def test_settings_survive_as_plain_values() -> None:
     assert all(isinstance(value, (str, float)) for value in settings.as_dict().values())
     assert Settings(**settings.as_dict()) == settings
     assert Settings(**Settings().as_dict()) == Settings()
+    assert Settings(**Settings(focus="faces").as_dict()).focus == "faces"
 
 
 def test_a_shape_is_built_in_or_a_file() -> None:

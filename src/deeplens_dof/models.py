@@ -49,7 +49,7 @@ class Model:
         sha256: of the file.
         licence: SPDX identifier.
         task: its prediction, in words.
-        input_name: (1, 3, H, W) float32; for depth sRGB 0..1.
+        input_name: (1, 3, H, W) float32; for depth and faces sRGB 0..1.
         output_name: the main output.
         multiple_px: H and W are multiples of it.
         long_side_px: the size it was trained at; the longer side should be near it.
@@ -133,6 +133,26 @@ MODELS: dict[str, Model] = {
         output_name="gain",
         multiple_px=32,
         long_side_px=1280,
+    ),
+    "faces": Model(
+        file="faces.onnx",
+        sha256="613bca0fbe719bb0e636561b3b7a2f75a8cb0dcec885aa491cddb0e83b6358d3",
+        licence="Apache-2.0",
+        task="faces of 9 px and more anywhere in pictures of any size, with their eyes",
+        input_name="rgb",
+        output_name="found",
+        multiple_px=32,
+        long_side_px=256,
+    ),
+    "face_check": Model(
+        file="face_check.onnx",
+        sha256="4662d8991baf3f05832bd99c1429bd3ab3866cdcd670d044807bc07a4885a368",
+        licence="Apache-2.0",
+        task="whether a small picture shows a face, and where its eyes are",
+        input_name="rgb",
+        output_name="found",
+        multiple_px=16,
+        long_side_px=128,
     ),
 }
 

@@ -46,7 +46,7 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 
 def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
-    """Depth and subject of a photo.
+    """Depth, subject and faces of a photo.
 
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth, an array (H, W) of relative inverse depth
@@ -55,21 +55,22 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
-    from deeplens_dof.depth.subject import find_subject
+    from deeplens_dof.faces.focus import subject_and_faces
 
     photo = untouched(photo)
     matte = None
     if isinstance(depth, str) and (depth == "embedded" or (depth == "auto" and _fine_enough(photo))):
         return _with_its_own_depth(photo)
+    seen = photo.seen_srgb8()
     if isinstance(depth, str) and depth in ("auto", "predict"):
-        (inverse_depth, matte), source = predict_scene(photo.seen_srgb8()), "predicted"
+        (inverse_depth, matte), source = predict_scene(seen), "predicted"
     else:
         from deeplens_dof.depth.given import given_depth
 
         inverse_depth = given_depth(depth, photo)
         source = os.path.basename(depth) if isinstance(depth, (str, os.PathLike)) else "given"
-    subject = find_subject(inverse_depth.values, matte)
-    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence)
+    subject, faces = subject_and_faces(seen, inverse_depth.values, matte)
+    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence, faces)
 
 
 def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
@@ -91,7 +92,7 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     small = replace(
         photo.with_pixels(photo.encode(linear)), exif=None, xmp=None, depth=None, file=None, gain_map=None
     )
-    return replace(scene, photo=small, inverse_depth=depth, matte=matte)
+    return replace(scene, photo=small, inverse_depth=depth, matte=matte, found_faces=scene.faces)
 
 
 def refocus(
@@ -285,7 +286,7 @@ def _fine_enough(photo: Photo) -> bool:
 def _with_its_own_depth(photo: Photo) -> Scene:
     """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
     from deeplens_dof.depth.files import fit_to
-    from deeplens_dof.depth.subject import find_subject
+    from deeplens_dof.faces.focus import subject_and_faces
     from deeplens_dof.imaging.resize import resize
 
     own = photo.depth
@@ -293,14 +294,15 @@ def _with_its_own_depth(photo: Photo) -> Scene:
         none = f"{photo.source} holds no depth; say auto, predict or the name of a depth file"
         raise ValueError(photo.depth_problem or none)
     size = photo.height, photo.width
-    found = fit_to(own.inverse_depth, *size, photo.seen_srgb8())
+    seen = photo.seen_srgb8()
+    found = fit_to(own.inverse_depth, *size, seen)
     if found.unit == "relative":
         found = InverseDepth(found.normalised(), "relative")
     matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)
-    subject = find_subject(found.values, matte)
     if own.focus:
         return Scene(photo, found, own.focus, "embedded", matte)
-    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence)
+    subject, faces = subject_and_faces(seen, found.values, matte)
+    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence, faces)
 
 
 __all__ = ["Result", "Scene", "Settings", "analyse", "as_shot", "blur", "focus_overlay", "preview", "refocus"]

@@ -72,6 +72,12 @@ class SubjectWeight:
         most = _FOLLOWED * self.depth_range
         return replace(self, centre=self.centre + min(max(focus - self.centre, -most), most))
 
+    def holds(self, point: tuple[float, float]) -> bool:
+        """Whether the point (x, y), 0..1, is held more than not."""
+        height, width = self.weight.shape
+        x, y = min(width - 1, int(point[0] * width)), min(height - 1, int(point[1] * height))
+        return bool(self.weight[y, x] > 0.5)
+
 
 def subject_weight(
     inverse_depth: Plane, matte: Plane, point: tuple[float, float], depth_range: float, measured: bool = False
