@@ -193,6 +193,16 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         seed=5,
         teacher_mattes=True,
     ),
+    # The matte head alone on photos (`--frames none`, `--rgbd mattes:` and `masks:`): a teacher's mattes of all kinds of things
+    # beside true masks, so that signs, plants and houses stay subjects too. Depth does not change, to the bit.
+    "matte-photos": DepthRecipe(
+        (Phase(320, 336, 0, 0, 0, 1.2e-3),),
+        init="shipped",
+        photo_share=0.0,
+        matte_weight=1.0,
+        ema=0.99,
+        seed=31,
+    ),
     # Ten minutes: a reproduction test. Head alone, on a few hundred frames.
     "depth-quick": DepthRecipe(
         (Phase(250, 252, 0, 0, 2e-3, 2e-3),), frames=300, held_out=24, photo_share=0.0, ema=0.97
