@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from deeplens_dof import cli
 from deeplens_dof.lens_blur.render import RENDERERS
-from deeplens_dof.settings import Settings, parse_focus, setting_fields
+from deeplens_dof.settings import Changes, Settings, parse_focus, setting_fields
 
 NUMBERS = [setting for setting in setting_fields() if setting.metadata["low"] is not None]
 
@@ -34,6 +35,10 @@ def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
             ValueError, match=rf"{setting.name} is .*, expected a number from {low:g} to {high:g}"
         ):
             Settings(**{setting.name: value})
+
+
+def test_the_typed_keywords_are_the_settings() -> None:
+    assert get_type_hints(Changes) == get_type_hints(Settings)
 
 
 def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
@@ -119,6 +124,7 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
     others += ["engine", "sequence", "focus-pull", "allow-truncated", "keep-time", "exclude", "quality"]
+    others += ["format", "depth-far-bright"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
@@ -135,6 +141,7 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     own |= {"json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
     own |= {"engine_name", "sequence", "focus_pull", "allow_truncated", "keep_time", "exclude", "quality"}
+    own |= {"format", "far_is_bright"}
     assert set(parameters) == own | set(settings)
     for name, setting in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]

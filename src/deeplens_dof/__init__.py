@@ -8,6 +8,7 @@ Each name is loaded when first used, so that importing the package is fast and l
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from deeplens_dof.settings import Settings
 
 __version__ = "0.1.0"
+
+if "DEEPLENS_CACHE" in os.environ:  # compiled kernels lie there too, before numba is imported
+    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.expanduser(f"{os.environ['DEEPLENS_CACHE']}/numba"))
 
 _MODULES = {
     "Aperture": "optics.aperture",
@@ -81,13 +85,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers are to miss the names that are not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return list(__all__)

@@ -6,9 +6,10 @@ import math
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from deeplens_dof.optics.aperture_spec import USAGE, parse_shape, shape_text
+from deeplens_dof.types import Renderer
 
 NamedFocus = Literal["subject", "face", "faces"]
 Focus = tuple[float, float] | NamedFocus
@@ -92,7 +93,7 @@ class Settings:
         "",
         (0.0, 1.0),
     )
-    renderer: str = _setting(
+    renderer: str | Renderer = _setting(  # noqa: RUF009
         "optical",
         "Renderer: optical, matte (hair by a soft matte), neural (borders from a network), paper (the network of 2018).",
         "NAME",
@@ -107,7 +108,7 @@ class Settings:
             value, choices = getattr(self, setting.name), setting.metadata["choices"]
             if setting.metadata["low"] is not None:
                 object.__setattr__(self, setting.name, _number(setting, value))
-            elif choices and value not in choices:
+            elif choices and value not in choices and not callable(value):
                 raise ValueError(f"{setting.name} is {value!r}, expected one of: {', '.join(choices)}")
 
     @property
@@ -119,12 +120,30 @@ class Settings:
         """Plain values for reports and metadata, from which `Settings(**values)` restores the settings.
 
         Returns:
-            Values by field name; the focus is "X,Y", "subject", "face" or "faces".
+            Values by field name; the focus is "X,Y", "subject", "face" or "faces". Of a renderer of one's own it is the
+            name, which restores nothing.
         """
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        if callable(self.renderer):
+            values["renderer"] = getattr(self.renderer, "__qualname__", type(self.renderer).__qualname__)
         if not isinstance(self.focus, str):
             values["focus"] = "{!r},{!r}".format(*self.focus)
         return values
+
+
+class Changes(TypedDict, total=False):
+    """The fields of `Settings` as keyword arguments, for type checkers; a test holds both to each other."""
+
+    focus: Focus
+    focus_range: float
+    subject_sharp: float
+    f_number: float
+    lens_mm: float
+    nearest_m: float
+    shape: str
+    highlights: float
+    grain: float
+    renderer: str | Renderer
 
 
 def parse_focus(value: Any) -> Focus:

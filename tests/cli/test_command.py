@@ -289,7 +289,7 @@ def test_strange_names_are_names(deeplens, depth) -> None:
         (["blur", "a", "b", "-o", "out"], "'out/x.png' would be written twice"),
         (["blur", "a"], "'a' is a folder; name a folder for the results with -o"),
         (["blur", "a", "-o", "d.png"], "'d.png' is a file, expected a folder for several photos"),
-        (["blur", "a", "-o", "out", "--overlay", "x.png"], "--depth-out and --overlay name one file"),
+        (["blur", "a", "-o", "out", "--overlay", "x.png"], "--overlay names one file"),
         (["depth", "in.png"], "Missing option '-o' / '--out'; see deeplens depth --help"),
         (["depth", "in.png", "-o", "in.png"], "'in.png' is the photo itself and would be overwritten"),
         (["models", "burn"], "there is no action 'burn'"),

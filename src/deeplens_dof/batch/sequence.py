@@ -11,11 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deeplens_dof.batch.depths import FROM_PHOTOS
 from deeplens_dof.batch.engines import OnJobProgress
 from deeplens_dof.batch.jobs import PICTURES, Input, Job, plan
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
-from deeplens_dof.batch.process import JobOptions, failed, keep_time
+from deeplens_dof.batch.process import JobOptions, depth_source, failed, keep_time
 from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Focus, parse_focus
@@ -23,9 +24,6 @@ from deeplens_dof.settings import Focus, parse_focus
 if TYPE_CHECKING:
     from deeplens_dof.pipeline import Scene
 
-DEPTHS = (".png", ".tif", ".tiff", ".exr", ".npz")
-# Values of --depth that are not names of files.
-FROM_PHOTOS = ("auto", "predict", "embedded")
 _PLACEHOLDER = re.compile(r"#+|%(0(\d+))?d")
 # The last number of a name without its extension.
 _NUMBER = re.compile(r"\d+(?=\D*$)")
@@ -217,11 +215,13 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _depth_files(path: Path) -> dict[int, Path]:
+    from deeplens_dof.depth.files import READ
+
     if path.is_file():
         raise PlanError(
             f"{str(path)!r} is the depth of one frame, expected a folder or a pattern such as depth.####.exr"
         )
-    return numbered([path], DEPTHS)
+    return numbered([path], READ)
 
 
 class InOrder:
@@ -321,7 +321,7 @@ class _Scenes:
         from deeplens_dof.pipeline import analyse
 
         photo = read(self.film.jobs[number].source)
-        scene = analyse(photo, self._depth_source(number))
+        scene = analyse(photo, depth_source(self._depth_source(number), self.options.far_is_bright))
         steady = self.steady.update(photo.srgb8(), scene.inverse_depth, scene.matte)
         scene = replace(scene, matte=self.steady.matte)
         if self.film.depths is None:

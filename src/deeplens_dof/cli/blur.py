@@ -12,6 +12,7 @@ import typer
 from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.cli.blur_arguments import BlurArguments
 from deeplens_dof.cli.options import command_of
+from deeplens_dof.cli.standard_files import check_standard_streams, standard_files, uses_standard_streams
 from deeplens_dof.cli.terminal import BatchProgress, Terminal
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Settings, setting_fields
@@ -34,6 +35,7 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
 
     if not arguments.inputs and not arguments.names_from:
         raise PlanError("Missing argument 'INPUT'; see deeplens blur --help")
+    check_standard_streams(arguments)
     settings = settings_of(values)
     _check_aperture(settings)
     options = JobOptions(
@@ -45,10 +47,15 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
         allow_truncated=arguments.allow_truncated,
         quality=arguments.quality,
         keep_time=arguments.keep_time,
+        far_is_bright=arguments.far_is_bright,
     )
-    terminal = Terminal(arguments.debug)
-    process = _process_sequence if arguments.sequence else _process_batch
-    _finish(settings, process(arguments, options, terminal), arguments.json_report)
+    if uses_standard_streams(arguments):
+        with standard_files(arguments) as (staged, names):
+            records = _process_batch(staged, options, Terminal(arguments.debug, names))
+    else:
+        process = _process_sequence if arguments.sequence else _process_batch
+        records = process(arguments, options, Terminal(arguments.debug))
+    _finish(settings, records, arguments.json_report)
 
 
 def _process_batch(arguments: BlurArguments, options: JobOptions, terminal: Terminal) -> list[Record]:
@@ -174,7 +181,7 @@ def _check_sequence(arguments: BlurArguments) -> None:
 def _check_aperture(settings: Settings) -> None:
     """Read the picture of an aperture, once for all photos. Raises PlanError if it cannot be used."""
     if settings.shape_file:
-        from deeplens_dof.pipeline import aperture_of
+        from deeplens_dof.photo.aperture_picture import aperture_of
 
         try:
             aperture_of(settings)
