@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.refine import refine
+from deeplens_dof.imaging.color import check_srgb8
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.imaging.resize import resize_picture
 from deeplens_dof.models import MODELS, Model, Session, open_session
@@ -75,7 +76,7 @@ def predict_coarse(
     model: Model | None = None,
 ) -> Coarse:
     """The network's own maps. model: None is the shipped one."""
-    _check(rgb)
+    check_srgb8(rgb)
     model = model or MODELS[MODEL]
     small = resize_picture(rgb, *network_size(rgb.shape[0], rgb.shape[1], model))
     depth, matte = infer(small, model, threads)
@@ -126,13 +127,3 @@ def infer(small: npt.NDArray[np.uint8], model: Model, threads: int | None) -> tu
 def gives_a_matte(model: Model, session: Session) -> bool:
     """Whether the network has an output for the subject's matte."""
     return model.matte_name in {output.name for output in session.get_outputs()}
-
-
-def _check(rgb: npt.NDArray[Any]) -> None:
-    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
-        kind = getattr(rgb, "dtype", type(rgb).__name__)
-        raise ValueError(f"the picture is {kind}, expected a numpy array of sRGB uint8; convert it first")
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise ValueError(
-            f"the picture has shape {rgb.shape}, expected (height, width, 3), both sides at least 1"
-        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.faces.blazeface import LEFT_EYE, MIDDLE, RIGHT_EYE, SIDES, Places, Scores, answers
 from deeplens_dof.faces.face import Face
+from deeplens_dof.imaging.color import check_srgb8
 from deeplens_dof.imaging.resize import resize_picture
 
 Picture = npt.NDArray[np.uint8]
@@ -56,7 +57,7 @@ def find_faces(rgb: Picture, threads: int | None = None) -> tuple[Face, ...]:
     Raises:
         ValueError: `rgb` is another array.
     """
-    _check(rgb)
+    check_srgb8(rgb)
     height, width = rgb.shape[:2]
     if min(height, width) < _SMALLEST_PX:
         return ()
@@ -197,13 +198,3 @@ def _prominence(face: Face, aspect: float) -> float:
 def _fewer_rows(rgb: Picture, wanted: int) -> Picture:
     """Every n-th row, of which twice as many stay as are wanted: the mean of half the pixels is as good, and sooner had."""
     return rgb[:: max(1, rgb.shape[0] // (2 * max(1, wanted)))]
-
-
-def _check(rgb: Any) -> None:
-    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
-        kind = getattr(rgb, "dtype", type(rgb).__name__)
-        raise ValueError(f"the picture is {kind}, expected a numpy array of sRGB uint8; convert it first")
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise ValueError(
-            f"the picture has shape {rgb.shape}, expected (height, width, 3), both sides at least 1"
-        )

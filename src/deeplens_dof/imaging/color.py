@@ -19,6 +19,17 @@ _STEPS = 65535
 _BAND = 1 << 16  # numbers processed at once, so that they stay in the processor's cache
 
 
+def check_srgb8(rgb: Any) -> None:
+    """Raises ValueError for anything but a picture of sRGB uint8 (H, W, 3)."""
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
+        kind = getattr(rgb, "dtype", type(rgb).__name__)
+        raise ValueError(f"the picture is {kind}, expected a numpy array of sRGB uint8; convert it first")
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise ValueError(
+            f"the picture has shape {rgb.shape}, expected (height, width, 3), both sides at least 1"
+        )
+
+
 def srgb_to_linear(encoded: npt.NDArray[Any]) -> Array:
     """sRGB values of any shape, uint8 or uint16 (full scale) or floats (0..1), to float32 linear light."""
     if encoded.dtype in (np.uint8, np.uint16):
