@@ -116,6 +116,7 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
     others += ["engine", "sequence", "focus-pull", "allow-truncated", "keep-time", "exclude", "quality"]
+    others += ["format", "depth-far-bright"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
@@ -132,6 +133,7 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     own |= {"json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
     own |= {"engine_name", "sequence", "focus_pull", "allow_truncated", "keep_time", "exclude", "quality"}
+    own |= {"format", "far_is_bright"}
     assert set(parameters) == own | set(settings)
     for name, setting in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]
