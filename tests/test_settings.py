@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from deeplens_dof import cli
 from deeplens_dof.lens_blur.render import RENDERERS
-from deeplens_dof.settings import Settings, parse_focus, setting_fields
+from deeplens_dof.settings import Changes, Settings, parse_focus, setting_fields
 
 NUMBERS = [setting for setting in setting_fields() if setting.metadata["low"] is not None]
 
@@ -36,6 +37,10 @@ def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
             Settings(**{setting.name: value})
 
 
+def test_the_typed_keywords_are_the_settings() -> None:
+    assert get_type_hints(Changes) == get_type_hints(Settings)
+
+
 def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
     assert Settings(f_number=2).f_number == 2.0
     assert type(Settings(f_number=np.float32(2)).f_number) is float
@@ -47,13 +52,15 @@ def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
     [
         ("subject", "subject"),
         ("Subject ", "subject"),
+        ("face", "face"),
+        (" FACES", "faces"),
         ("0.4,0.6", (0.4, 0.6)),
         (" 0 , 1 ", (0.0, 1.0)),
         ([0.5, 0.5], (0.5, 0.5)),
         ((1, 0), (1.0, 0.0)),
     ],
 )
-def test_a_focus_is_the_subject_or_a_point(given, focus) -> None:
+def test_a_focus_is_the_subject_faces_or_a_point(given, focus) -> None:
     assert parse_focus(given) == focus
 
 
@@ -95,6 +102,7 @@ def test_settings_survive_as_plain_values() -> None:
     assert all(isinstance(value, (str, float)) for value in settings.as_dict().values())
     assert Settings(**settings.as_dict()) == settings
     assert Settings(**Settings().as_dict()) == Settings()
+    assert Settings(**Settings(focus="faces").as_dict()).focus == "faces"
 
 
 def test_a_shape_is_built_in_or_a_file() -> None:

@@ -6,8 +6,8 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,10 @@ from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read, untouched
 from deeplens_dof.photo.file_objects import Readable, is_readable
 from deeplens_dof.scene import Result, Scene, focus_overlay
-from deeplens_dof.settings import Settings
+from deeplens_dof.settings import Changes, Settings
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from deeplens_dof.optics.aperture import Aperture
 
 # Pillow's grey modes, and those in which a blurred picture of them comes back.
 _GREY_MODES = {
@@ -37,33 +35,42 @@ _GREY_MODES = {
 }
 _FAINTEST = np.float32(1e-4)  # alpha below which a pixel has no colour
 FloatArray = npt.NDArray[np.float32]
-DepthSource = InverseDepth | str | os.PathLike[str] | npt.NDArray[Any]
+DepthSource = (
+    InverseDepth
+    | str
+    | os.PathLike[str]
+    | npt.NDArray[Any]
+    | Callable[[Photo], InverseDepth | npt.NDArray[Any]]
+)
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
-    """Depth and subject of a photo.
+    """Depth, subject and faces of a photo.
 
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth, an array (H, W) of relative inverse depth
-    (larger is nearer) or the path of a depth file is fitted to the photo (`depth.given`). A photo that holds its own
-    untouched original is refocused from that. Raises ValueError or OSError when the given depth cannot be used.
+    (larger is nearer) or the path of a depth file is fitted to the photo (`depth.given`). A function takes the photo and
+    returns any of these. A photo that holds its own untouched original is refocused from that. Raises ValueError or OSError
+    when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
-    from deeplens_dof.depth.subject import find_subject
+    from deeplens_dof.faces.focus import subject_and_faces
 
     photo = untouched(photo)
     matte = None
     if isinstance(depth, str) and (depth == "embedded" or (depth == "auto" and _fine_enough(photo))):
         return _with_its_own_depth(photo)
+    seen = photo.seen_srgb8()
     if isinstance(depth, str) and depth in ("auto", "predict"):
-        (inverse_depth, matte), source = predict_scene(photo.seen_srgb8()), "predicted"
+        (inverse_depth, matte), source = predict_scene(seen), "predicted"
     else:
         from deeplens_dof.depth.given import given_depth
 
         inverse_depth = given_depth(depth, photo)
         source = os.path.basename(depth) if isinstance(depth, (str, os.PathLike)) else "given"
-    subject = find_subject(inverse_depth.values, matte)
-    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence)
+    subject, faces = subject_and_faces(seen, inverse_depth.values, matte)
+    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence, faces)
 
 
 def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
@@ -85,7 +92,7 @@ def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
     small = replace(
         photo.with_pixels(photo.encode(linear)), exif=None, xmp=None, depth=None, file=None, gain_map=None
     )
-    return replace(scene, photo=small, inverse_depth=depth, matte=matte)
+    return replace(scene, photo=small, inverse_depth=depth, matte=matte, found_faces=scene.faces)
 
 
 def refocus(
@@ -104,6 +111,7 @@ def refocus(
     """
     from deeplens_dof.imaging.film_grain import with_grain
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render, render_subject
+    from deeplens_dof.photo.aperture_picture import aperture_of
 
     settings = settings or Settings()
     coc_px = scene.coc_px(settings, focus_depth, focus_point)
@@ -180,39 +188,58 @@ def restored(
     return blurred
 
 
-def aperture_of(settings: Settings) -> Aperture:
-    """The aperture of the settings. A picture of one is cached until its file changes.
-
-    Raises:
-        PhotoError: the picture cannot be read.
-        ValueError: the picture is not an aperture.
-    """
-    from deeplens_dof.optics.aperture import Aperture
-
-    file = settings.shape_file
-    if file is None:
-        return Aperture.parse(settings.shape)
-    version: tuple[int, ...]
-    try:
-        facts = os.stat(file)
-        version = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-    except (OSError, ValueError):
-        version = ()  # reading it reports the error
-    return _aperture_of_file(settings.shape, version)
-
-
 def as_shot(photo: Photo, settings: Settings) -> Settings:
     """Settings with the f-number that the phone simulated, where the photo's file tells one."""
     own = photo.depth
     return settings if own is None or own.f_number is None else replace(settings, f_number=own.f_number)
 
 
+@overload
 def blur(
-    source: Photo | str | os.PathLike[str] | Readable | bytes | npt.NDArray[Any] | Image.Image,
+    source: Photo | str | os.PathLike[str] | Readable,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> Result: ...
+@overload
+def blur(
+    source: bytes | bytearray | memoryview,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> bytes: ...
+@overload
+def blur(
+    source: npt.NDArray[_Number],
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> npt.NDArray[_Number]: ...
+@overload
+def blur(
+    source: Image.Image,
+    *,
+    depth: DepthSource = ...,
+    settings: Settings | None = ...,
+    **changes: Unpack[Changes],
+) -> Image.Image: ...
+def blur(
+    source: Photo
+    | str
+    | os.PathLike[str]
+    | Readable
+    | bytes
+    | bytearray
+    | memoryview
+    | npt.NDArray[Any]
+    | Image.Image,
     *,
     depth: DepthSource = "auto",
     settings: Settings | None = None,
-    **changes: Any,
+    **changes: Unpack[Changes],
 ) -> Any:
     """One call for everything. Gives back the kind it was given.
 
@@ -249,18 +276,6 @@ def _through(photo: Photo, depth: DepthSource, settings: Settings) -> Result:
     return refocus(analyse(photo, depth), settings)
 
 
-@lru_cache(maxsize=8)
-def _aperture_of_file(path: str, version: tuple[int, ...]) -> Aperture:
-    from deeplens_dof.optics.aperture import Aperture
-
-    photo = read(path)
-    weights = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
-    try:
-        return Aperture.kernel(weights)
-    except ValueError as error:
-        raise ValueError(f"{path} is no aperture: {error}") from None
-
-
 def _fine_enough(photo: Photo) -> bool:
     """Whether the photo's file holds depth that is to be preferred to what is predicted."""
     from deeplens_dof.depth.embedded_check import flaw
@@ -271,7 +286,7 @@ def _fine_enough(photo: Photo) -> bool:
 def _with_its_own_depth(photo: Photo) -> Scene:
     """A scene of the depth, matte and focus in the photo's file, its borders refined. Raises ValueError without."""
     from deeplens_dof.depth.files import fit_to
-    from deeplens_dof.depth.subject import find_subject
+    from deeplens_dof.faces.focus import subject_and_faces
     from deeplens_dof.imaging.resize import resize
 
     own = photo.depth
@@ -279,14 +294,15 @@ def _with_its_own_depth(photo: Photo) -> Scene:
         none = f"{photo.source} holds no depth; say auto, predict or the name of a depth file"
         raise ValueError(photo.depth_problem or none)
     size = photo.height, photo.width
-    found = fit_to(own.inverse_depth, *size, photo.seen_srgb8())
+    seen = photo.seen_srgb8()
+    found = fit_to(own.inverse_depth, *size, seen)
     if found.unit == "relative":
         found = InverseDepth(found.normalised(), "relative")
     matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)
-    subject = find_subject(found.values, matte)
     if own.focus:
         return Scene(photo, found, own.focus, "embedded", matte)
-    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence)
+    subject, faces = subject_and_faces(seen, found.values, matte)
+    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence, faces)
 
 
 __all__ = ["Result", "Scene", "Settings", "analyse", "as_shot", "blur", "focus_overlay", "preview", "refocus"]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
     from deeplens_dof.depth.subject_hold import SubjectWeight
+    from deeplens_dof.faces.face import Face
     from deeplens_dof.imaging.film_grain import Grain
 
 # Of the depth range: how far beyond the band in focus the blur has set in fully, at most.
@@ -36,6 +37,9 @@ GENTLEST = 0.5
 # Sources of depth whose relief within a subject is not to be trusted.
 NETWORKS = ("predicted", "repaired")
 UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
+MOST_WEIGHTS = 16  # of subjects, kept for the next lens
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,7 @@ class Scene:
     "given" or the depth file's name.
     matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
     subject_confidence: 0..1, how clearly something stands out as the subject.
+    found_faces: the photo's faces where they are known already; None, and `faces` looks for them.
     """
 
     photo: Photo = field(repr=False)
@@ -55,6 +60,7 @@ class Scene:
     depth_source: str = "predicted"
     matte: Plane | None = field(default=None, repr=False)
     subject_confidence: float = 1.0
+    found_faces: tuple[Face, ...] | None = field(default=None, repr=False)
     _light: dict[float, Image] = field(default_factory=dict, init=False, repr=False)
     _weights: dict[tuple[float, float], SubjectWeight | None] = field(
         default_factory=dict, init=False, repr=False
@@ -72,6 +78,20 @@ class Scene:
     def cover(self) -> Plane | None:
         """The photo's alpha, float32 (H, W) 0..1; None where it is opaque everywhere."""
         return self.photo.cover()
+
+    @cached_property
+    def faces(self) -> tuple[Face, ...]:
+        """The faces in the photo, the most prominent first; looked for once."""
+        from deeplens_dof.faces.find import find_faces
+
+        return find_faces(self.photo.seen_srgb8()) if self.found_faces is None else self.found_faces
+
+    @cached_property
+    def eyes(self) -> tuple[tuple[float, float], ...]:
+        """(x, y), 0..1, of the nearer eye of each face, in the order of `faces`."""
+        from deeplens_dof.faces.focus import nearer_eye
+
+        return tuple(nearer_eye(face, self.inverse_depth.values) for face in self.faces)
 
     @cached_property
     def soft_matte(self) -> Plane | None:
@@ -116,20 +136,43 @@ class Scene:
 
         return measure_grain(self.linear)
 
-    def focus_point(self, settings: Settings) -> tuple[float, float]:
-        """(x, y), 0..1, of what the focus is on."""
-        return self.subject if settings.focus == "subject" else settings.focus
+    def focus_point(self, settings: Settings) -> Point:
+        """(x, y), 0..1, of what the focus is on: for faces, the most prominent one. Raises ValueError where there is none."""
+        return self.focus_points(settings)[0]
+
+    def focus_points(self, settings: Settings) -> tuple[Point, ...]:
+        """(x, y), 0..1, of all that the focus is on. Raises ValueError for a focus on faces where there is none."""
+        if not isinstance(settings.focus, str):
+            return (settings.focus,)
+        if settings.focus == "subject":
+            return (self.subject,)
+        if not self.eyes:
+            raise ValueError(
+                f"no face was found in {self.photo.source}, and the focus is {settings.focus!r}; "
+                "give a point X,Y, or 'subject'"
+            )
+        return self.eyes if settings.focus == "faces" else self.eyes[:1]
 
     def focus_depth(self, settings: Settings) -> float:
-        """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
+        """Inverse depth of what the focus is on, in the unit of `inverse_depth`; of several faces, the middle."""
+        return self.focus_band(settings)[0]
+
+    def focus_band(self, settings: Settings) -> tuple[float, float]:
+        """Inverse depth in focus, and the width of the band round it that is sharp, in the unit of `inverse_depth`.
+
+        The width is `settings.focus_range`, more where the focus is on faces that are further apart.
+        """
         from deeplens_dof.depth.subject import depth_at
+        from deeplens_dof.faces.focus import band
 
-        return depth_at(self.inverse_depth.values, self.focus_point(settings))
+        depths = [depth_at(self.inverse_depth.values, point) for point in self.focus_points(settings)]
+        focus, width = band(depths, self.depth_range)
+        return focus, max(width, settings.focus_range * self.depth_range)
 
-    def subject_weight(self, point: tuple[float, float]) -> SubjectWeight | None:
+    def subject_weight(self, point: Point) -> SubjectWeight | None:
         """The part of the matte that belongs to the thing at a point (x, y), 0..1; None without a matte.
 
-        The latest is kept.
+        The latest are kept.
         """
         from deeplens_dof.depth.subject_hold import subject_weight
 
@@ -138,7 +181,8 @@ class Scene:
         if point not in self._weights:
             depth, measured = self.inverse_depth.values, self.depth_source not in NETWORKS
             found = subject_weight(depth, self.matte, point, self.depth_range, measured)
-            self._weights.clear()
+            if len(self._weights) >= MOST_WEIGHTS:
+                self._weights.clear()
             self._weights[point] = found
         return self._weights[point]
 
@@ -160,15 +204,12 @@ class Scene:
         return blur_px
 
     def coc_px(
-        self,
-        settings: Settings,
-        focus_depth: float | None = None,
-        focus_point: tuple[float, float] | None = None,
+        self, settings: Settings, focus_depth: float | None = None, focus_point: Point | None = None
     ) -> Plane:
         """Signed circle of confusion of every pixel under these settings.
 
-        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says. Where
-        nothing stands out as a subject, a focus on the "subject" blurs less.
+        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says; of several
+        faces each. Where nothing stands out as a subject, a focus on the "subject" blurs less.
 
         Args:
             settings: focus and lens.
@@ -179,17 +220,32 @@ class Scene:
             float32 (H, W) in px, positive nearer than the focus.
         """
         from deeplens_dof.depth.subject import depth_at
+
+        points = (focus_point,) if focus_point else self.focus_points(settings)
+        width = settings.focus_range * self.depth_range
+        if focus_depth is not None:
+            focus = focus_depth
+        elif focus_point:
+            focus = depth_at(self.inverse_depth.values, focus_point)
+        else:
+            focus, width = self.focus_band(settings)
+        depth = self._held(points, focus, settings.subject_sharp)
+        blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
+        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+
+    def _held(self, points: tuple[Point, ...], focus: float, strength: float) -> Plane:
+        """Inverse depth with the subject at each point held at one depth: a single one near the focus, several at theirs."""
         from deeplens_dof.depth.subject_hold import flattened
 
         depth = self.inverse_depth.values
-        point = focus_point or self.focus_point(settings)
-        focus = depth_at(depth, point) if focus_depth is None else focus_depth
-        subject = self.subject_weight(point) if settings.subject_sharp > 0 else None
-        if subject is not None:
-            depth = flattened(depth, subject.near(focus), settings.subject_sharp)
-        blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
-        width = settings.focus_range * self.depth_range
-        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+        held: list[SubjectWeight] = []
+        for point in points if strength > 0 else ():
+            subject = self.subject_weight(point)
+            if subject is None or any(other.holds(point) for other in held):
+                continue
+            held.append(subject)
+            depth = flattened(depth, subject.near(focus) if len(points) == 1 else subject, strength)
+        return depth
 
     def _repr_html_(self) -> str:
         """For notebooks: the photo, and its depth in colours."""

@@ -49,7 +49,7 @@ class FocusPull:
                 raise ValueError(
                     f"the focus pull holds {part!r}, expected FRAME:X,Y, as in '1:0.3,0.5 48:0.7,0.4'"
                 )
-            keys.append((int(frame), parse_focus(focus)))
+            keys.append((int(frame), _key_focus(focus)))
         if len(keys) < 2 or any(a[0] >= b[0] for a, b in pairwise(keys)):
             raise ValueError(
                 f"the focus pull is {text!r}, expected at least two keys with rising frames, as in "
@@ -82,6 +82,16 @@ class FocusPull:
                 progress = max(0.0, (frame - before) / (after - before))
                 return index - 1, progress * progress * (3 - 2 * progress)
         return len(numbers) - 1, 0.0
+
+
+def _key_focus(text: str) -> Focus:
+    """A point or the subject. Raises ValueError for anything else, a focus on faces too."""
+    focus = parse_focus(text)
+    if focus in ("face", "faces"):
+        raise ValueError(
+            f"the focus pull goes to {focus!r}, expected X,Y or 'subject'; give the face as a point"
+        )
+    return focus
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +279,8 @@ class InOrder:
         scene, focus = scenes.scene(number)
         if scenes.steady.cut and number > min(self.film.jobs):
             self.say(f"a new shot begins at {job.source.name}")
+        if scenes.steady.cut and scenes.options.settings.focus == "face" and not scene.faces:
+            self.say(f"no face was found in {job.source.name}; the subject of this shot is followed")
         settings, point = scenes.options.settings, scenes.focus.point
         if self.pull and key_depths:
             focus = self.pull.at(number, key_depths)
@@ -315,7 +327,10 @@ class _Scenes:
         if self.film.depths is None:
             scene = replace(scene, inverse_depth=steady)
         if self.steady.cut:
-            point = scene.focus_point(self.options.settings)
+            settings = self.options.settings
+            if settings.focus == "face" and not scene.faces:
+                settings = replace(settings, focus="subject")
+            point = scene.focus_point(settings)
             return scene, self.focus.begin(scene.inverse_depth, scene.matte, point)
         return scene, self.focus.update(scene.inverse_depth, scene.matte)
 

@@ -93,6 +93,10 @@ def _process_sequence(arguments: BlurArguments, options: JobOptions, terminal: T
         pull = FocusPull.parse(arguments.focus_pull) if arguments.focus_pull else None
     except ValueError as error:
         raise PlanError(f"--focus-pull: {error}") from None
+    if options.settings.focus == "faces":
+        raise PlanError(
+            "--focus faces does not go with --sequence, which follows one thing; use --focus face"
+        )
     if pull and options.settings.focus != "subject":
         raise PlanError("--focus and --focus-pull both set the focus; leave one of them out")
     film = plan_film(_inputs(arguments), arguments.out, options.depth, pull, [options.settings.shape])
@@ -177,7 +181,7 @@ def _check_sequence(arguments: BlurArguments) -> None:
 def _check_aperture(settings: Settings) -> None:
     """Read the picture of an aperture, once for all photos. Raises PlanError if it cannot be used."""
     if settings.shape_file:
-        from deeplens_dof.pipeline import aperture_of
+        from deeplens_dof.photo.aperture_picture import aperture_of
 
         try:
             aperture_of(settings)

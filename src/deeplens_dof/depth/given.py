@@ -17,15 +17,15 @@ def given_depth(depth: Any, photo: Photo) -> InverseDepth:
     """Inverse depth of the photo's size.
 
     Args:
-        depth: InverseDepth; an array (H, W) of relative inverse depth, larger is nearer; or the path of a depth file.
-            Relative depth beyond 0..1 is normalised to it.
+        depth: InverseDepth; an array (H, W) of relative inverse depth, larger is nearer; the path of a depth file; or a
+            function that returns one of these for the photo. Relative depth beyond 0..1 is normalised to it.
         photo: to whose edges the borders of depth of another size are drawn.
 
     Raises:
         ValueError: another type, values that are no depth, or the depth of another frame.
         OSError: the file cannot be read.
     """
-    given = _inverse_depth(depth)
+    given = _inverse_depth(depth(photo) if callable(depth) else depth)
     if given.unit == "relative" and not 0 <= given.values.min() <= given.values.max() <= 1:
         given = InverseDepth(given.normalised(), "relative")
     same_size = given.shape == (photo.height, photo.width)
@@ -39,8 +39,8 @@ def _inverse_depth(depth: Any) -> InverseDepth:
         return read_depth_file(depth)
     if not is_array_like(depth):
         raise ValueError(
-            f"depth is of type {type(depth).__name__}, expected 'auto', 'predict', 'embedded', a depth file, an array or "
-            "InverseDepth(values, unit)"
+            f"depth is of type {type(depth).__name__}, expected 'auto', 'predict', 'embedded', a depth file, an array, "
+            "InverseDepth(values, unit) or a function that returns one of them"
         )
     values = as_array(depth)
     if values.dtype.kind not in "fiu":
