@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from deeplens_dof.runtime.errors import install_extra
 from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 
@@ -228,7 +229,7 @@ def runtime() -> str:
     if chosen not in installed:
         raise ValueError(
             f"DEEPLENS_RUNTIME is {chosen!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
-            "pip install 'deeplens-dof[openvino]'"
+            f"{install_extra('openvino')}"
         )
     return chosen
 
