@@ -204,14 +204,14 @@ def test_depth_of_another_size_is_fitted_and_of_another_frame_refused() -> None:
     ("depth", "sentence"),
     [
         (
-            two_planes().values,
-            "depth is of type ndarray, expected 'auto', 'predict', 'embedded', a depth file, InverseDepth",
+            None,
+            "depth is of type NoneType, expected 'auto', 'predict', 'embedded', a depth file, an array, InverseDepth",
         ),
-        (None, "depth is of type NoneType"),
+        (lambda photo: None, "depth is of type NoneType"),
         ("embedded", "the picture holds no depth; say auto, predict"),
         ("no-such-file.png", "there is no depth file 'no-such-file.png'"),
     ],
-    ids=["array", "None", "embedded", "missing"],
+    ids=["None", "function of None", "embedded", "missing"],
 )
 def test_what_is_no_depth_is_refused_in_a_sentence(depth, sentence) -> None:
     with pytest.raises((ValueError, OSError), match=sentence):

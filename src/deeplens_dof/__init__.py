@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from deeplens_dof.depth.files import read_depth_file, write_depth_file
     from deeplens_dof.depth.predict import predict_depth
     from deeplens_dof.depth.video.stabilise import SteadyDepth
+    from deeplens_dof.faces.face import Face
+    from deeplens_dof.faces.find import find_faces
     from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
     from deeplens_dof.lens_blur.render import render
     from deeplens_dof.optics.aperture import Aperture
@@ -33,6 +35,7 @@ if "DEEPLENS_CACHE" in os.environ:  # compiled kernels lie there too, before num
 
 _MODULES = {
     "Aperture": "optics.aperture",
+    "Face": "faces.face",
     "InverseDepth": "optics.inverse_depth",
     "Lens": "optics.thin_lens",
     "Photo": "photo",
@@ -43,6 +46,7 @@ _MODULES = {
     "SteadyDepth": "depth.video.stabilise",
     "analyse": "pipeline",
     "blur": "pipeline",
+    "find_faces": "faces.find",
     "linear_to_srgb": "imaging.color",
     "predict_depth": "depth.predict",
     "preview": "pipeline",
@@ -56,6 +60,7 @@ _MODULES = {
 
 __all__ = [
     "Aperture",
+    "Face",
     "InverseDepth",
     "Lens",
     "Photo",
@@ -67,6 +72,7 @@ __all__ = [
     "__version__",
     "analyse",
     "blur",
+    "find_faces",
     "linear_to_srgb",
     "predict_depth",
     "preview",

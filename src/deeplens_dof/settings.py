@@ -6,12 +6,14 @@ import math
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from deeplens_dof.optics.aperture_spec import USAGE, parse_shape, shape_text
 from deeplens_dof.types import Renderer
 
-Focus = tuple[float, float] | Literal["subject"]
+NamedFocus = Literal["subject", "face", "faces"]
+Focus = tuple[float, float] | NamedFocus
+NAMED_FOCUS: tuple[NamedFocus, ...] = get_args(NamedFocus)
 
 
 def _setting(
@@ -49,10 +51,10 @@ class Settings:
         'blades:6'
     """
 
-    focus: tuple[float, float] | Literal["subject"] = _setting(
+    focus: tuple[float, float] | Literal["subject", "face", "faces"] = _setting(
         "subject",
-        "Focus point X,Y in the upright picture, 0..1 from the top left; or 'subject'.",
-        "X,Y|subject",
+        "Focus point X,Y in the upright picture, 0..1 from the top left; or subject, face (one), faces (all).",
+        "X,Y|subject|face|faces",
     )
     focus_range: float = _setting(
         0.1,
@@ -118,13 +120,13 @@ class Settings:
         """Plain values for reports and metadata, from which `Settings(**values)` restores the settings.
 
         Returns:
-            Values by field name; the focus is "X,Y" or "subject". Of a renderer of one's own
-            it is the name, which restores nothing.
+            Values by field name; the focus is "X,Y", "subject", "face" or "faces". Of a renderer of one's own it is the
+            name, which restores nothing.
         """
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         if callable(self.renderer):
             values["renderer"] = getattr(self.renderer, "__qualname__", type(self.renderer).__qualname__)
-        if self.focus != "subject":
+        if not isinstance(self.focus, str):
             values["focus"] = "{!r},{!r}".format(*self.focus)
         return values
 
@@ -132,7 +134,7 @@ class Settings:
 class Changes(TypedDict, total=False):
     """The fields of `Settings` as keyword arguments, for type checkers; a test holds both to each other."""
 
-    focus: tuple[float, float] | Literal["subject"]
+    focus: Focus
     focus_range: float
     subject_sharp: float
     f_number: float
@@ -145,14 +147,21 @@ class Changes(TypedDict, total=False):
 
 
 def parse_focus(value: Any) -> Focus:
-    """The focus given as "subject", as "X,Y" or as a pair of numbers 0..1. Raises ValueError for anything else."""
-    if isinstance(value, str) and value.strip().lower() == "subject":
-        return "subject"
+    """The focus given as "subject", "face" or "faces", as "X,Y" or as a pair of numbers 0..1.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, str):
+        for name in NAMED_FOCUS:
+            if value.strip().lower() == name:
+                return name
     parts = value.split(",") if isinstance(value, str) else value
     try:
         x, y = (float(part) for part in parts)
     except (TypeError, ValueError):
-        raise ValueError(f"focus is {value!r}, expected 'subject' or X,Y with both from 0 to 1") from None
+        raise ValueError(
+            f"focus is {value!r}, expected 'subject', 'face', 'faces' or X,Y with both from 0 to 1"
+        ) from None
     if not (math.isfinite(x) and math.isfinite(y) and 0 <= x <= 1 and 0 <= y <= 1):
         raise ValueError(f"focus is {value!r}, expected X,Y with both from 0 to 1 of the upright picture")
     return x, y

@@ -94,7 +94,11 @@ def test_every_operation_has_a_name_and_every_answer_a_schema() -> None:
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("focus", ("subject", "0.4,0.6", "0,1", "1.0,0.25"), ("0.4", "0.4;0.6", "1.2,0", "subjects")),
+        (
+            "focus",
+            ("subject", "faces", "0.4,0.6", "0,1", "1.0,0.25"),
+            ("0.4", "0.4;0.6", "1.2,0", "subjects"),
+        ),
         ("shape", ("disc", "blades:7:0.3", "ring:0.5", "blades:6:0:-30"), ("hexagon", "blades:", "disc.png")),
     ],
 )

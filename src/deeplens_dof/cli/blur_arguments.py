@@ -25,31 +25,59 @@ class BlurArguments:
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT", help="Photos, folders, patterns such as 'in/**/*.jpg', or @LIST of names."
+            metavar="INPUT",
+            help="Photos, folders, patterns such as 'in/**/*.jpg', @LIST of names, or - for standard input.",
         ),
     ] = None
     out: Annotated[
         str | None,
-        _option(_FILES, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
+        _option(
+            _FILES,
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="File to write, or a folder for several photos; - is standard output.",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        _option(
+            _FILES, metavar="NAME", help="Format on standard output: jpeg, png, ... (default: the photo's)."
+        ),
     ] = None
     depth: Annotated[
         str,
         _option(
             _FILES,
-            metavar="auto|embedded|predict|FILE",
-            help="Depth source: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
+            metavar="auto|embedded|predict|FILE|FOLDER",
+            help="Depth source: embedded in the photo, predicted, a depth file (PNG, TIFF, EXR, npz, npy, pfm), or a "
+            "folder with one for each photo. "
             "auto uses embedded depth if it is detailed enough, and predicts otherwise.",
         ),
     ] = "auto"
+    far_is_bright: Annotated[
+        bool | None,
+        _option(
+            _FILES,
+            "--depth-far-bright/--depth-near-bright",
+            help="What bright, or the larger number, is in depth files of other programs.",
+            show_default="by kind",
+        ),
+    ] = None
     depth_out: Annotated[
-        Path | None, _option(_FILES, help="Also write the depth (png, tiff, exr, npz, ply).")
+        Path | None,
+        _option(
+            _FILES,
+            metavar="FILE|FOLDER",
+            help="Also write the depth (png, tiff, exr, npz, ply); of several photos into a folder.",
+        ),
     ] = None
     overlay: Annotated[
         Path | None,
         _option(_FILES, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
     ] = None
     strip_metadata: Annotated[
-        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
+        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS), XMP, IPTC and text.")
     ] = False
     embed_depth: Annotated[
         bool,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -16,6 +16,21 @@ Responses = dict[int | str, dict[str, Any]]
 _BINARY = {"type": "string", "format": "binary"}
 
 
+# Of the upright picture, from the top left; the limits are told, not checked.
+Place = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+
+
+class SentFace(BaseModel):
+    """A face in a photo."""
+
+    box: tuple[Place, Place, Place, Place] = Field(description="left, top, right, bottom")
+    eyes: tuple[tuple[Place, Place], tuple[Place, Place]] = Field(
+        description="x, y of both eyes, the left one in the picture first"
+    )
+    focus: tuple[Place, Place] = Field(description="x, y of the nearer eye, to focus on")
+    score: Place = Field(description="how sure it is a face")
+
+
 class SentPhoto(BaseModel):
     """A stored photo and what was found out about it."""
 
@@ -24,13 +39,12 @@ class SentPhoto(BaseModel):
     id: str = Field(description="Its address is /v1/photos/{id}.")
     width: int = Field(ge=1, description="Of the upright picture, px.")
     height: int = Field(ge=1, description="Of the upright picture, px.")
-    subject: tuple[float, float] = Field(description="x,y of the default focus, 0..1 from the top left.")
-    subject_confidence: float = Field(
-        ge=0, le=1, description="How clearly something stands out as the subject."
-    )
+    subject: tuple[Place, Place] = Field(description="x,y of the default focus, 0..1 from the top left.")
+    subject_confidence: Place = Field(description="How clearly something stands out as the subject.")
     depth_source: str = Field(
         description="predicted, embedded, given, repaired, or the name of the depth file."
     )
+    faces: list[SentFace] = Field(description="The most prominent first.")
 
 
 class Setting(BaseModel):

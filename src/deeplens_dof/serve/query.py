@@ -13,11 +13,15 @@ from deeplens_dof.optics.aperture_spec import SHAPES
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.settings import Settings, setting_fields
 
-_EXAMPLES = {"focus": ["subject", "0.4,0.6"], "shape": ["disc", "blades:7:0.3"], "f_number": [1.8]}
+_EXAMPLES = {
+    "focus": ["subject", "face", "faces", "0.4,0.6"],
+    "shape": ["disc", "blades:7:0.3"],
+    "f_number": [1.8],
+}
 _SHARE = r"(0(\.\d+)?|1(\.0+)?)"
 # What clients should send; the service takes a little more, such as spaces.
 _PATTERNS = {
-    "focus": f"^(subject|{_SHARE},{_SHARE})$",
+    "focus": f"^(subject|faces?|{_SHARE},{_SHARE})$",
     "shape": f"^({'|'.join(SHAPES)})(:-?\\d+(\\.\\d+)?)*$",
 }
 

@@ -203,7 +203,7 @@ class DepthTask(Task[DepthNetwork, Batch]):
 
     def _precision(self, device: torch.device) -> Any:
         """bfloat16 where the recipe wants it and it is faster: on graphics cards and on processors with AMX."""
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
         quick = device.type != "cpu" or capabilities.get("amx_bf16", False)
         use = self.recipe.bfloat16 and quick
         return torch.autocast(device.type, torch.bfloat16) if use else nullcontext()
