@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from deeplens_dof.runtime.errors import install_extra
 from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 
@@ -262,7 +263,7 @@ def runtime() -> str:
     if asked not in installed:
         raise ValueError(
             f"DEEPLENS_RUNTIME is {asked!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
-            "pip install 'deeplens-dof[openvino]', graphics cards with onnxruntime-gpu or onnxruntime-directml in place of "
+            f"{install_extra('openvino')}, graphics cards with onnxruntime-gpu or onnxruntime-directml in place of "
             "onnxruntime"
         )
     return asked

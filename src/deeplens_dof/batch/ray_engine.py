@@ -19,7 +19,7 @@ from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.process import JobOptions, failed, process_photo
 from deeplens_dof.batch.storage import as_path
-from deeplens_dof.runtime.errors import PlanError
+from deeplens_dof.runtime.errors import PlanError, install_extra
 from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE
 from deeplens_dof.runtime.worker_pool import WorkerDiedError
@@ -51,7 +51,7 @@ class OnRay:
         work: Work = process_photo,
     ) -> None:
         if find_spec("ray") is None or find_spec("pyarrow") is None or find_spec("pandas") is None:
-            raise PlanError("--engine ray needs Ray Data; install it with pip install 'deeplens-dof[ray]'")
+            raise PlanError(f"--engine ray needs Ray Data; install it with {install_extra('ray')}")
         self.actors, self.limits, self.work = actors, (seconds, memory_bytes), work
         self._joined = False
 

@@ -15,6 +15,8 @@ from pathlib import Path, PosixPath, PurePath
 from typing import Any
 from urllib.request import url2pathname
 
+from deeplens_dof.runtime.errors import install_extra
+
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://")
 # Protocols whose stores show an uploaded file only once it is complete.
 _ATOMIC = ("s3", "gs", "gcs", "az", "abfs", "memory")
@@ -128,7 +130,7 @@ def _store(path: Path) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise ValueError(
-            f"{path} is a remote address, which needs fsspec; install it with pip install 'deeplens-dof[ray]'"
+            f"{path} is a remote address, which needs fsspec; install it with {install_extra('ray')}"
         ) from None
     try:
         store, inner = fsspec.core.url_to_fs(str(path))

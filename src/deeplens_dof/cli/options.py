@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
-from deeplens_dof.runtime.errors import PlanError
+from deeplens_dof.runtime.errors import PlanError, install_extra
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 OnError = Annotated[
@@ -66,7 +66,7 @@ def learn_extra(command: str) -> Iterator[None]:
             raise
         raise PlanError(
             f"deeplens {command} needs {error.name or error}, which is not installed; run "
-            "pip install 'deeplens-dof[learn]'"
+            f"{install_extra('learn')}"
         ) from error
 
 

@@ -17,6 +17,7 @@ from deeplens_dof.datasets.sample import (
     read_rgb,
     sample,
 )
+from deeplens_dof.runtime.errors import install_extra
 
 _KIND = "megadepth"
 _EXPECTED = "imgs/NAME.jpg and depths/NAME.h5 (an array `depth`) in every dense*/ folder, at any depth"
@@ -46,7 +47,7 @@ def _h5py(folder: Path) -> Any:
         import h5py
     except ImportError as error:
         raise DatasetError(
-            f"the depth maps of {folder} are HDF5, and h5py is not installed; run pip install 'deeplens-dof[hdf5]'"
+            f"the depth maps of {folder} are HDF5, and h5py is not installed; run {install_extra('hdf5')}"
         ) from error
     return h5py
 

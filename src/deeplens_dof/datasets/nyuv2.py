@@ -24,6 +24,7 @@ from deeplens_dof.datasets.sample import (
     read_rgb,
     sample,
 )
+from deeplens_dof.runtime.errors import install_extra
 
 _KIND = "nyuv2"
 _EXPECTED = (
@@ -95,7 +96,7 @@ def _opened(path: Path) -> Any:
         import h5py
     except ImportError as error:
         raise DatasetError(
-            f"{path.name} is HDF5, and h5py is not installed; run pip install 'deeplens-dof[hdf5]'"
+            f"{path.name} is HDF5, and h5py is not installed; run {install_extra('hdf5')}"
         ) from error
     try:
         return h5py.File(path, "r")

@@ -10,6 +10,7 @@ from deeplens_dof.datasets.gdepth import depth_of_jpeg
 from deeplens_dof.datasets.layout import FoundSamples, Layout, below
 from deeplens_dof.datasets.sample import DatasetError, Sample, SampleFiles, sample
 from deeplens_dof.photo import PhotoError
+from deeplens_dof.runtime.errors import install_extra
 
 _KIND = "phone"
 _EXPECTED = "photos with depth inside: .heic (portrait mode) or .jpg with GDepth metadata, at any depth"
@@ -39,7 +40,7 @@ def _check_pillow_heif(folder: Path) -> None:
         pillow_heif(str(folder))
     except PhotoError as error:
         raise DatasetError(
-            f"{folder} holds HEIC photos, and pillow-heif is not installed; run pip install 'deeplens-dof[heif]'"
+            f"{folder} holds HEIC photos, and pillow-heif is not installed; run {install_extra('heif')}"
         ) from error
 
 

@@ -24,6 +24,11 @@ def describe_error(name: str, error: Exception) -> str:
     return f"{name}: an error inside deeplens ({kind}: {text}); run it again with --debug and report it"
 
 
+def install_extra(name: str) -> str:
+    """The command that installs an extra, from an index and in a checkout, as the end of a sentence."""
+    return f"pip install 'deeplens-dof[{name}]', or pip install '.[{name}]' in a checkout"
+
+
 _LONGEST_NAME = 200
 
 

@@ -9,56 +9,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.openapi.utils import get_openapi
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from deeplens_dof import __version__
 from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.serve import problems, worker
 from deeplens_dof.serve.access import Access, Guard
-from deeplens_dof.serve.facts import PHOTO
+from deeplens_dof.serve.docs_page import STYLE, docs_page
 from deeplens_dof.serve.limits import ServiceLimits
+from deeplens_dof.serve.openapi import (
+    EVERYWHERE,
+    PHOTO_FORM,
+    PNG_BODY,
+    SentPhoto,
+    Setting,
+    describe,
+    operation_id,
+    picture_responses,
+)
 from deeplens_dof.serve.problems import Problem, invalid_parameters, problem_responses
 from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_from
 from deeplens_dof.serve.service import Service
 from deeplens_dof.serve.telemetry import Metrics
 
 PAGE = Path(__file__).parent / "page"
-PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/jpeg": {}, "image/png": {}}}
-}
-DEPTH: dict[int | str, dict[str, Any]] = {
-    200: {"description": "16-bit grey, near is bright.", "content": {"image/png": {}}}
-}
-EVERYWHERE = (400, 401, 403, 421, 422, 429, 503)
-
-
-def _body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a required request body."""
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
-
-
-def _file(**more: str) -> dict[str, str]:
-    return {"type": "string", "format": "binary", **more}
-
-
-PNG_BODY = _body("image/png", _file())
-PHOTO_FORM = _body(
-    "multipart/form-data",
-    {
-        "type": "object",
-        "required": ["file"],
-        "properties": {
-            "file": _file(description="The photo."),
-            "depth": _file(description="A depth file, or auto, embedded, predict."),
-        },
-    },
-)
-
 Size = Literal["preview", "full"]
 api = APIRouter(prefix="/v1")
 
@@ -95,14 +73,15 @@ def create_app(limits: ServiceLimits | None = None, access: Access | None = None
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     problems.install(app)
     app.include_router(api)
     app.include_router(health)
-    for route in _page():
+    for route in [*_page(), *_docs(app)]:
         app.router.routes.append(route)
     app.add_middleware(Guard, access=access or Access(), limits=limits, metrics=metrics)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 
 
@@ -115,7 +94,8 @@ def service_of(request: Request) -> Service:
     "/photos",
     status_code=201,
     summary="Upload a photo and estimate its depth",
-    responses={**PHOTO, **problem_responses(*EVERYWHERE, 413, 415)},
+    response_model=SentPhoto,
+    responses=problem_responses(*EVERYWHERE, 413, 415),
     openapi_extra=PHOTO_FORM,
 )
 async def send_photo(request: Request) -> dict[str, Any]:
@@ -132,7 +112,7 @@ async def send_photo(request: Request) -> dict[str, Any]:
 @api.get(
     "/photos/{id}/blur",
     summary="The photo, refocused",
-    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
+    responses=picture_responses("The picture, as `format` says.", "image/jpeg", "image/png", also=(404,)),
     response_class=Response,
 )
 async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
@@ -146,7 +126,7 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
 @api.get(
     "/photos/{id}/depth",
     summary="The inverse depth as a 16-bit PNG, near is bright",
-    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
+    responses=picture_responses("16-bit grey, near is bright.", "image/png", also=(404,)),
     response_class=Response,
 )
 async def get_depth(request: Request, id: str, size: Size = "full") -> Response:
@@ -182,7 +162,7 @@ async def put_depth(request: Request, id: str) -> Response:
 @api.get(
     "/photos/{id}/overlay",
     summary="The parts in focus under these settings, as a PNG: green sharp, blue nearer, red farther",
-    responses={**DEPTH, **problem_responses(*EVERYWHERE, 404)},
+    responses=picture_responses("The picture in grey, tinted.", "image/png", also=(404,)),
     response_class=Response,
 )
 async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Query()]) -> Response:
@@ -196,7 +176,7 @@ async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Que
 @api.get(
     "/photos/{id}/original",
     summary="The uploaded photo, upright",
-    responses={**PICTURE, **problem_responses(*EVERYWHERE, 404)},
+    responses=picture_responses("The picture.", "image/jpeg", also=(404,)),
     response_class=Response,
 )
 async def get_original(request: Request, id: str, size: Size = "full") -> Response:
@@ -223,7 +203,7 @@ async def delete_photo(request: Request, id: str) -> Response:
 @api.post(
     "/blur",
     summary="Upload and refocus in one request; settings as query or form fields",
-    responses={**PICTURE, **problem_responses(*EVERYWHERE, 413, 415)},
+    responses=picture_responses("The picture, as `format` says.", "image/jpeg", "image/png", also=(413, 415)),
     response_class=Response,
     openapi_extra=PHOTO_FORM,
 )
@@ -252,6 +232,7 @@ async def get_limits(request: Request) -> dict[str, int]:
 @api.get(
     "/settings",
     summary="Every setting: help, unit, range, default",
+    response_model=list[Setting],
     responses=problem_responses(401, 403, 421),
 )
 async def get_settings() -> list[dict[str, Any]]:
@@ -305,6 +286,18 @@ def _page() -> list[Route]:
     ]
 
 
+def _docs(app: FastAPI) -> list[Route]:
+    """The description to read, and its style."""
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    async def style(_: Request) -> Response:
+        return Response(STYLE, media_type="text/css")
+
+    return [Route("/docs", page, methods=["GET"]), Route("/docs.css", style, methods=["GET"])]
+
+
 async def _form(request: Request) -> tuple[UploadFile, UploadFile | str | None, dict[str, str]]:
     """The photo, the depth and the other fields of a multipart form. Raises Problem 415 or 422."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -349,18 +342,6 @@ def _form_problem(error: HTTPException) -> Problem:
 
 def _rendering(query: Any) -> dict[str, Any]:
     return {name: getattr(query, name) for name in Rendering.model_fields}
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, with the Problem schema and the bearer token added."""
-    if not app.openapi_schema:
-        made = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
-        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        app.openapi_schema = made
-    return app.openapi_schema
 
 
 _ABOUT = """Shallow depth of field for one photo. Upload it once (`POST /v1/photos`), then refocus it as often as you like

@@ -1,4 +1,4 @@
-"""What the API says about a stored photo: the schema of it, and faces as JSON and back."""
+"""Faces of a stored photo as JSON and back; `openapi.SentPhoto` is their schema."""
 
 from __future__ import annotations
 
@@ -7,71 +7,6 @@ from typing import Any
 
 from deeplens_dof.faces.face import Face
 from deeplens_dof.scene import Scene
-
-_PLACE = {"type": "number", "minimum": 0, "maximum": 1}
-_POINT = {"type": "array", "items": _PLACE, "minItems": 2, "maxItems": 2}
-_FACES = {
-    "type": "array",
-    "description": "The faces in the photo, the most prominent first; places from 0 to 1 of the upright picture.",
-    "items": {
-        "type": "object",
-        "required": ["box", "eyes", "focus", "score"],
-        "properties": {
-            "box": {
-                "type": "array",
-                "items": _PLACE,
-                "minItems": 4,
-                "maxItems": 4,
-                "description": "left, top, right, bottom",
-            },
-            "eyes": {
-                "type": "array",
-                "items": _POINT,
-                "minItems": 2,
-                "maxItems": 2,
-                "description": "x, y of both eyes, the left one in the picture first",
-            },
-            "focus": {**_POINT, "description": "x, y of the nearer eye, to focus on"},
-            "score": {**_PLACE, "description": "how sure it is a face"},
-        },
-    },
-}
-
-
-# The OpenAPI description of a stored photo, the answer to its upload.
-PHOTO: dict[int | str, dict[str, Any]] = {
-    201: {
-        "description": "The stored photo.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": [
-                        "id",
-                        "width",
-                        "height",
-                        "subject",
-                        "subject_confidence",
-                        "depth_source",
-                        "faces",
-                    ],
-                    "properties": {
-                        "id": {"type": "string"},
-                        "width": {"type": "integer", "minimum": 1},
-                        "height": {"type": "integer", "minimum": 1},
-                        "subject": {
-                            **_POINT,
-                            "description": "x, y that the focus is on unless told otherwise",
-                        },
-                        "subject_confidence": _PLACE,
-                        "depth_source": {"type": "string"},
-                        "faces": _FACES,
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 def described_faces(scene: Scene) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic import Field as Parameter
 
+from deeplens_dof.optics.aperture_spec import SHAPES
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.settings import Settings, setting_fields
 
@@ -16,6 +17,12 @@ _EXAMPLES = {
     "focus": ["subject", "face", "faces", "0.4,0.6"],
     "shape": ["disc", "blades:7:0.3"],
     "f_number": [1.8],
+}
+_SHARE = r"(0(\.\d+)?|1(\.0+)?)"
+# What clients should send; the service takes a little more, such as spaces.
+_PATTERNS = {
+    "focus": f"^(subject|faces?|{_SHARE},{_SHARE})$",
+    "shape": f"^({'|'.join(SHAPES)})(:-?\\d+(\\.\\d+)?)*$",
 }
 
 
@@ -48,7 +55,8 @@ def _parameter(setting: Field[Any]) -> Any:
         return Annotated[float, number], setting.default
     if facts["choices"]:
         return Annotated[Literal[facts["choices"]], Parameter(**described)], setting.default
-    return Annotated[str, Parameter(max_length=200, **described)], setting.default
+    pattern: dict[str, Any] = {"pattern": _PATTERNS[setting.name]}
+    return Annotated[str, Parameter(max_length=200, json_schema_extra=pattern, **described)], setting.default
 
 
 BlurQuery: Any = create_model(

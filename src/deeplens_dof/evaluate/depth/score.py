@@ -26,6 +26,7 @@ from deeplens_dof.evaluate.depth.measured_photos import CACHE, DepthSet, Picture
 from deeplens_dof.evaluate.depth.predictors import predicted_subject, predictors
 from deeplens_dof.evaluate.depth.report import Subject, depth_rows, matte_row
 from deeplens_dof.models import MODELS, Model, open_session
+from deeplens_dof.runtime.errors import install_extra
 
 _LONGEST_SIDE_PX = 1024  # photos whose matte is scored are made no larger than that
 NOT_PHOTOS = ("aloeGT.png",)  # truth beside the photos
@@ -168,7 +169,7 @@ def _teacher_mattes(
         return _mattes_of(make_teacher(), _photos(wanted, tell), tell)
     except ImportError as error:
         notes.append(
-            f"skipped: the matte on photos, whose teacher needs {error.name}; run pip install 'deeplens-dof[learn]'"
+            f"skipped: the matte on photos, whose teacher needs {error.name}; run {install_extra('learn')}"
         )
         return None
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from deeplens_dof.learn.training.losses import Rows
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
+from deeplens_dof.runtime.errors import install_extra
 from deeplens_dof.runtime.telemetry import without_telemetry
 
 Batch = TypeVar("Batch", bound=TensorBatch)
@@ -70,7 +71,7 @@ class Together(Alone):
         except ImportError as error:
             raise ValueError(
                 "training in several processes needs accelerate, which is not installed; run "
-                "pip install 'deeplens-dof[learn]'"
+                f"{install_extra('learn')}"
             ) from error
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
         self.device = self._accelerator.device

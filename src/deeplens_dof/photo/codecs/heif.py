@@ -22,6 +22,7 @@ from deeplens_dof.photo.limits import Limits
 from deeplens_dof.photo.metadata import exif
 from deeplens_dof.photo.metadata.named_colors import NamedColors, of_nclx
 from deeplens_dof.photo.metadata.orientation import upright
+from deeplens_dof.runtime.errors import install_extra
 
 if TYPE_CHECKING:
     from deeplens_dof.photo.embedded_depth import EmbeddedDepth
@@ -51,7 +52,7 @@ def pillow_heif(name: str) -> Any:
     except ImportError as problem:
         raise UnknownFormatError(
             f"{name} is a HEIC picture, and pillow-heif, which opens these, is not installed; "
-            "run pip install 'deeplens-dof[heif]'"
+            f"run {install_extra('heif')}"
         ) from problem
     return module
 
