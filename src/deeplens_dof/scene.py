@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
 from deeplens_dof.photo import Photo
@@ -33,6 +35,7 @@ class Scene:
     "given" or the depth file's name.
     matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
     subject_confidence: 0..1, how clearly something stands out as the subject.
+    f_number: what the phone that took the photo simulated, or None.
     """
 
     photo: Photo = field(repr=False)
@@ -41,6 +44,7 @@ class Scene:
     depth_source: str = "predicted"
     matte: Plane | None = field(default=None, repr=False)
     subject_confidence: float = 1.0
+    f_number: float | None = None
     _light: dict[float, Image] = field(default_factory=dict, init=False, repr=False)
     _weights: dict[tuple[float, float], SubjectWeight | None] = field(
         default_factory=dict, init=False, repr=False
@@ -175,4 +179,6 @@ class Scene:
             depth = flattened(depth, subject.near(focus), settings.subject_sharp)
         blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
         width = settings.focus_range * self.depth_range
-        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+        coc_px = signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+        before, behind = np.float32(settings.foreground_blur), np.float32(settings.background_blur)
+        return coc_px if before == behind == 1 else coc_px * np.where(coc_px > 0, before, behind)

@@ -15,7 +15,8 @@ def _option(panel: str, *names: str, help: str, **facts: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, **facts)
 
 
-_FILES, _MANY, _SEQUENCE = "Files", "Many photos", "Sequences"
+_DEPTH, _OUTPUT, _MANY = "Depth", "Output", "Many photos"
+_SEQUENCE, _CLUSTER, _REPORT = "Sequences", "Cluster", "Report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,48 +29,50 @@ class BlurArguments:
             metavar="INPUT", help="Photos, folders, patterns such as 'in/**/*.jpg', or @LIST of names."
         ),
     ] = None
-    out: Annotated[
-        str | None,
-        _option(_FILES, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
-    ] = None
     depth: Annotated[
         str,
         _option(
-            _FILES,
+            _DEPTH,
             metavar="auto|embedded|predict|FILE",
             help="Depth source: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
             "auto uses embedded depth if it is detailed enough, and predicts otherwise.",
         ),
     ] = "auto"
     depth_out: Annotated[
-        Path | None, _option(_FILES, help="Also write the depth (png, tiff, exr, npz, ply).")
+        Path | None, _option(_DEPTH, help="Also write the depth (png, tiff, exr, npz, ply).")
     ] = None
     overlay: Annotated[
         Path | None,
-        _option(_FILES, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
+        _option(_DEPTH, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
+    ] = None
+    out: Annotated[
+        str | None,
+        _option(_OUTPUT, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
+    ] = None
+    quality: Annotated[
+        int | None,
+        _option(
+            _OUTPUT, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."
+        ),
     ] = None
     strip_metadata: Annotated[
-        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
+        bool, _option(_OUTPUT, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
     ] = False
     embed_depth: Annotated[
         bool,
         _option(
-            _FILES,
+            _OUTPUT,
             "--embed-depth",
             help="Embed depth and the original photo in the JPEG, for refocusing later.",
         ),
     ] = False
-    quality: Annotated[
-        int | None,
-        _option(_FILES, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."),
-    ] = None
     keep_time: Annotated[
-        bool, _option(_FILES, "--keep-time", help="Give results the modification time of their photo.")
+        bool, _option(_OUTPUT, "--keep-time", help="Give results the modification time of their photo.")
     ] = False
     allow_truncated: Annotated[
         bool,
         _option(
-            _FILES, "--allow-truncated", help="Accept a JPEG that ends too early; rows it lacks are grey."
+            _OUTPUT, "--allow-truncated", help="Accept a JPEG that ends too early; rows it lacks are grey."
         ),
     ] = False
     names_from: Annotated[
@@ -94,15 +97,9 @@ class BlurArguments:
             help="Photos to process in parallel (default: 1; with Ray: one per core).",
         ),
     ] = None
-    engine_name: Annotated[
-        str, _option(_MANY, "--engine", metavar="local|ray", help="Run on this machine or on a Ray cluster.")
-    ] = "local"
     resume: Annotated[
         bool, _option(_MANY, "--resume", help="Skip photos that the manifest in OUT lists as done.")
     ] = False
-    shard: Annotated[
-        str | None, _option(_MANY, metavar="I/N", help="Process share I of N only, one per machine.")
-    ] = None
     watch: Annotated[
         bool, _option(_MANY, "--watch", help="Keep processing photos that arrive in INPUT, until Ctrl-C.")
     ] = False
@@ -124,7 +121,14 @@ class BlurArguments:
         str | None,
         _option(_SEQUENCE, metavar="'FRAME:X,Y FRAME:X,Y'", help="Pull the focus from key to key."),
     ] = None
+    engine_name: Annotated[
+        str,
+        _option(_CLUSTER, "--engine", metavar="local|ray", help="Run on this machine or on a Ray cluster."),
+    ] = "local"
+    shard: Annotated[
+        str | None, _option(_CLUSTER, metavar="I/N", help="Process share I of N only, one per machine.")
+    ] = None
     json_report: Annotated[
-        bool, typer.Option("--json", help="Print a report as JSON on standard output.")
+        bool, _option(_REPORT, "--json", help="Print a report as JSON on standard output.")
     ] = False
     debug: Debug = False
