@@ -84,23 +84,18 @@ def ring(page: sync_api.Page) -> tuple[float, float]:
 
 def open_stripes(page: sync_api.Page, server, depth: bytes) -> sync_api.Page:
     """Opens a striped photo; the service is given its depth beside it."""
-    page.route(
-        "**/v1/photos",
-        lambda route: route.fulfill(
-            response=route.fetch(
-                method="POST",
-                headers={
-                    "content-type": "multipart/form-data; boundary=cut",
-                    "host": server.url.split("//")[1],
-                },
-                post_data=_form(file=picture(480, 320), depth=depth),
-            )
-        ),
-    )
+    form = {"file": picture(480, 320), "depth": depth}
+    page.route("**/v1/photos", lambda route: route.fulfill(response=sent_form(route, server, **form)))
     open_photo(page, {"name": "stripes.jpg", "mimeType": "image/jpeg", "buffer": picture(480, 320)})
     page.unroute("**/v1/photos")
     changed(page, lambda: slide(page, "focus_range", 0))
     return page
+
+
+def sent_form(route: sync_api.Route, server, **files: bytes) -> sync_api.APIResponse:
+    """The answer to an upload of these files instead of the page's."""
+    kind = {"content-type": "multipart/form-data; boundary=cut", "host": server.url.split("//")[1]}
+    return route.fetch(method="POST", headers=kind, post_data=_form(**files), timeout=120_000)
 
 
 def _form(**files: bytes) -> bytes:

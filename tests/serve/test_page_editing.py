@@ -6,19 +6,24 @@ import io
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import detail, picture, two_depths
+from conftest import Watch, detail, picture, two_depths
 from page_driver import (
     CUP,
+    FULL,
+    LEFT,
     PORTRAIT,
+    RIGHT,
     changed,
     click,
     drag,
     open_photo,
     open_stripes,
     rendered,
+    sent_form,
     shown,
     slide,
     sync_api,
@@ -35,12 +40,12 @@ def stage(page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(page.locator("#frame").screenshot())).convert("RGB"), np.float32)
 
 
-def upload_answers(page, **facts: object):
-    """Has the service's answer to an upload say something else."""
+def without_clear_subject(page, server) -> None:
+    """Has the service say of the next photos that nothing in them stands out; they are striped ones."""
 
     def answer(route) -> None:
-        response = route.fetch()
-        route.fulfill(response=response, body=json.dumps(response.json() | facts))
+        response = sent_form(route, server, file=picture(480, 320))
+        route.fulfill(response=response, body=json.dumps(response.json() | {"subject_confidence": 0.1}))
 
     page.route("**/v1/photos", answer)
 
@@ -202,6 +207,19 @@ def test_settings_are_saved_and_loaded(stripes, tmp_path) -> None:
     assert text(stripes, "f_number") == "ƒ/1.8"
 
 
+def test_settings_may_come_before_the_photo(page) -> None:
+    saved = {
+        "name": "a.json",
+        "mimeType": "application/json",
+        "buffer": b'{"f_number": 4.0, "focus": "0.5,0.5"}',
+    }
+    page.set_input_files("#settings-file", saved)
+    sync_api.expect(page.locator("#status")).to_have_text("Took the settings of a.json")
+    open_photo(page, CUP)
+    assert text(page, "f_number") == "ƒ/4"
+    assert page.locator("#undo").is_disabled()
+
+
 def test_a_reload_keeps_the_photos_that_the_service_still_holds(page, server, expected_errors) -> None:
     expected_errors.append("404")
     with page.expect_response("**/v1/photos") as answer:
@@ -259,3 +277,212 @@ def test_pressing_and_holding_shows_the_photo_as_it_was(stripes) -> None:
         stripes.locator("#before").wait_for(state="hidden")
         assert detail(stage(stripes)[far]) == pytest.approx(detail(after[far]), rel=0.1)
     assert stripes.locator("#focus-text").inner_text() == focus  # holding is no click
+
+
+def test_presets_change_the_picture_and_show_which_is_on(stripes) -> None:
+    found = {}
+    for name in ("Portrait", "Product", "Street", "Macro", "Night"):
+        button = stripes.locator("#presets button", has_text=name)
+        changed(stripes, button.click)
+        found[name] = shown(stripes)
+        assert stripes.locator("#presets [aria-pressed=true]").all_inner_texts() == [name]
+    assert detail(found["Macro"]) < detail(found["Product"])
+    changed(stripes, lambda: slide(stripes, "grain", 0.9))
+    assert stripes.locator("#presets [aria-pressed=true]").count() == 0
+
+
+# --- the range on the histogram, and amounts ---------------------------------------------------------------------
+
+
+def drag_edge(page, edge: str, by: float) -> None:
+    """Drags an edge of the focus range by a share of the histogram."""
+    page.locator("#depths").scroll_into_view_if_needed()
+    box, plot = page.locator(f"[data-edge={edge}]").bounding_box(), page.locator("#histogram").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by * plot["width"], y, steps=8)
+    page.mouse.up()
+
+
+def test_the_edges_of_the_range_are_dragged_on_the_histogram(page, server) -> None:
+    open_stripes(page, server, two_depths(480, 320, near=45000, far=30000))
+    changed(page, lambda: click(page, 0.25, 0.5))
+    narrow = shown(page)
+    changed(page, lambda: drag_edge(page, "far", -0.27))
+    wide = shown(page)
+    assert detail(narrow[RIGHT]) < 0.7 * detail(narrow[LEFT])
+    assert detail(wide[RIGHT]) > 0.9 * detail(wide[LEFT])
+    assert float(text(page, "focus_range").removesuffix(" %")) == pytest.approx(54, abs=4)
+    near, far = (
+        page.locator(f"[data-edge={edge}]").evaluate("e => parseFloat(e.style.left)")
+        for edge in ("near", "far")
+    )
+    assert (near + far) / 2 == pytest.approx(100 * 45000 / 65535, abs=1)
+    changed(page, lambda: drag_edge(page, "near", -0.27))
+    np.testing.assert_allclose(shown(page), narrow, atol=12)
+    changed(page, lambda: page.keyboard.press("Control+z"))
+    np.testing.assert_allclose(shown(page), wide, atol=2)
+
+
+def test_blur_in_front_and_behind_are_apart_and_strength_moves_both(page, server) -> None:
+    open_stripes(page, server, two_depths(480, 320))
+    changed(page, lambda: click(page, 0.25, 0.5))  # the near half; what lies behind is blurred
+    full = shown(page)
+    changed(page, lambda: slide(page, "foreground_blur", 0))
+    np.testing.assert_allclose(shown(page), full, atol=2)
+    changed(page, lambda: slide(page, "background_blur", 0))
+    assert detail(shown(page)[RIGHT]) > 0.9 * detail(shown(page)[LEFT])
+    changed(page, lambda: click(page, 0.75, 0.5))
+    assert detail(shown(page)[LEFT]) > 0.9 * detail(shown(page)[RIGHT])
+    changed(page, lambda: slide(page, "foreground_blur", 1))
+    assert detail(shown(page)[LEFT]) < 0.4 * detail(shown(page)[RIGHT])
+    changed(page, lambda: slide(page, "background_blur", 0.5))
+    changed(page, lambda: slide(page, "strength", 0.5))
+    assert (text(page, "foreground_blur"), text(page, "background_blur")) == ("50 %", "25 %")
+    changed(page, lambda: slide(page, "strength", 0))
+    changed(page, lambda: slide(page, "strength", 1))
+    assert (text(page, "foreground_blur"), text(page, "background_blur")) == ("100 %", "50 %")
+
+
+def test_the_quality_of_the_jpeg_is_chosen(stripes) -> None:
+    sizes = []
+    for quality in ("70", "100"):
+        stripes.select_option("#save-quality", quality)
+        with stripes.expect_download() as download:
+            stripes.click("#save")
+        sizes.append(Path(download.value.path()).stat().st_size)
+    assert sizes[0] < 0.8 * sizes[1]
+    stripes.click("#copy-command")
+    assert stripes.evaluate("navigator.clipboard.readText()").endswith(" --quality 100")
+    stripes.select_option("#save-format", "png")
+    assert stripes.locator("#save-quality").is_hidden()
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_speaks_as_photographers_do(page) -> None:
+    open_photo(page, CUP)
+    page.click("summary")
+    words = page.locator("body").inner_text()
+    for wanted in (
+        "Strength",
+        "Focal length",
+        "Highlight boost",
+        "Film grain",
+        "Keep location",
+        "Bokeh shape",
+        "Heart",
+    ):
+        assert wanted in words
+    for name in ("Renderer", "optical", "matte", "neural", "Disc", "GPS", "recovery"):
+        assert name not in words, name
+    assert len(re.findall(r"\bDepth\b", words)) == 2  # the view, and its picture under Save
+
+
+def test_without_a_clear_subject_a_sentence_says_what_to_do(page, server) -> None:
+    without_clear_subject(page, server)
+    open_photo(page, CUP)
+    assert page.locator("#hint").inner_text() == "No clear subject: tap what should be sharp"
+    assert page.locator("#hint").is_visible()
+    changed(page, lambda: click(page, 0.4, 0.4))
+    assert page.locator("#hint").is_hidden()
+    page.unroute("**/v1/photos")
+    open_photo(page, PORTRAIT)
+    assert page.locator("#hint").is_hidden()
+
+
+# --- phone -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_has_it_all_in_reach(browser, server, width) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 780}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    watch = Watch(page, server.url)
+    page.goto(server.url)
+    page.wait_for_selector("body[data-service=ready]")
+    page.tap("[data-sample='coffee.jpg']")
+    rendered(page)
+    for name, label in (
+        ("compare", "Compare"),
+        ("show-depth", "Depth"),
+        ("undo", "Undo"),
+        ("help-button", "Help"),
+    ):
+        button = page.locator(f"#{name}")
+        assert button.inner_text() == label
+        box = button.bounding_box()
+        assert box["width"] >= 44
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+    before = shown(page)
+    changed(page, lambda: page.tap("#presets button:has-text('Night')"))
+    night = shown(page)
+    assert np.abs(night - before).max() > 8
+    changed(page, lambda: page.tap("#undo"))
+    np.testing.assert_allclose(shown(page), before, atol=2)
+    changed(page, lambda: page.tap("#redo"))
+    np.testing.assert_allclose(shown(page), night, atol=2)
+    page.tap("#tabs [data-tab=focus]")
+    box = page.locator("[data-edge=far]").bounding_box()
+    assert box["width"] >= 22
+    page.tap("#tabs [data-tab=look]")
+    assert page.locator(".shapes label", has_text="Heart").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('.bar').scrollWidth") <= width
+    assert not watch.errors
+    context.close()
+
+
+# --- keyboard and assistive technology ---------------------------------------------------------------------------
+
+
+def test_everything_is_done_by_keyboard(page) -> None:
+    open_photo(page, CUP)
+    for name in ("strength", "focus_range", "background_blur", "foreground_blur", "highlights"):
+        page.focus(f"#{name}")
+        usual = text(page, name)
+        changed(page, lambda: page.keyboard.press("ArrowRight"))
+        assert text(page, name) != usual
+        assert page.get_attribute(f"#{name}", "aria-valuetext") == text(page, name)
+        changed(page, lambda: page.keyboard.press("Control+z"))
+        assert text(page, name) == usual
+    page.focus("#presets button")
+    changed(page, lambda: page.keyboard.press("Enter"))
+    assert page.locator("#presets [aria-pressed=true]").count() == 1
+    page.focus("input[name=shape]:checked")
+    changed(page, lambda: page.keyboard.press("ArrowRight"))
+    assert page.locator("input[name=shape]:checked").get_attribute("value") == "blades:6"
+    page.focus("#view")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    changed(page, lambda: page.keyboard.press("ArrowLeft"))
+    changed(page, lambda: page.keyboard.press("Control+z"))
+    assert page.locator("#focus-text").inner_text() == "On the subject"  # four steps at once are one
+
+
+def test_axe_finds_nothing_on_the_new_parts(page, browser, server, axe) -> None:
+    without_clear_subject(page, server)
+    open_photo(page, CUP)
+    page.click("summary")
+    check_axe(page, axe)
+    slide(page, "f_number", 2)
+    page.wait_for_selector("#view.quick")
+    check_axe(page, axe)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone = context.new_page()
+    phone.goto(server.url)
+    phone.wait_for_selector("body[data-service=ready]")
+    phone.tap("[data-sample='coffee.jpg']")
+    phone.wait_for_selector(FULL, timeout=120_000)
+    for tab in ("aperture", "focus", "look", "repair", "save"):
+        phone.tap(f"#tabs [data-tab={tab}]")
+        check_axe(phone, axe)
+    context.close()
+
+
+def check_axe(page, axe: str) -> None:
+    found = page.evaluate(f"(() => {{ {axe}; return axe.run(); }})()")
+    assert not [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]

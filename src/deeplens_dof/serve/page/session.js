@@ -131,11 +131,11 @@ export class Session {
     return { settings: this.settings, focus: this.photo.focus };
   }
 
-  /** Changes settings of all photos, by name, and the focus of the one on stage if `focus` is among them. */
+  /** Changes settings of all photos, by name, and the focus of the one on stage, if any, if `focus` is among them. */
   set(values, final = true) {
     this.apply(values);
     if (final) this.keep("focus" in values ? "" : Object.keys(values).join());
-    this.changed("focus" in values ? "focus" : "settings", final);
+    this.changed("focus" in values && this.photo ? "focus" : "settings", final);
   }
 
   /** point: [x, y] or "subject". values: settings that change with it. */
