@@ -23,7 +23,7 @@ MADE = {
     },
     "3_swap_a_part.py": {"ground.jpg": "rocket.jpg", "tilted.jpg": "rocket.jpg"},
 }
-OF_THE_SCHOOL = "4_autofocus_by_gradient.py"
+OF_THE_SCHOOL = {"4_autofocus_by_gradient.py", "5_deeplens_in_torch.py"}
 
 
 def run(example: str, folder: Path) -> str:
@@ -36,7 +36,7 @@ def run(example: str, folder: Path) -> str:
 
 
 def test_every_example_is_tried_here() -> None:
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {*MADE, OF_THE_SCHOOL}
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {*MADE, *OF_THE_SCHOOL}
 
 
 @pytest.fixture(scope="module", params=MADE)
@@ -72,7 +72,7 @@ def test_the_steps_show_what_they_are_about(made) -> None:
 @pytest.mark.slow
 def test_focus_and_aperture_are_found_by_gradient(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
-    printed = run(OF_THE_SCHOOL, tmp_path / "made")
+    printed = run("4_autofocus_by_gradient.py", tmp_path / "made")
     assert {path.name for path in (tmp_path / "made").iterdir()} == {"target.png", "recovered.png"}
     hidden, found = (
         [float(number) for number in re.findall(r"[\d.]+(?= 1/m)|(?<=f/)[\d.]+", line)]
@@ -80,3 +80,17 @@ def test_focus_and_aperture_are_found_by_gradient(tmp_path: Path) -> None:
     )
     assert found[0] == pytest.approx(hidden[0], abs=0.03)
     assert found[1] == pytest.approx(hidden[1], rel=0.08)
+
+
+@pytest.mark.slow
+def test_deeplens_is_tuned_and_saved(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
+    printed = run("5_deeplens_in_torch.py", tmp_path / "made")
+    before, after = (float(loss) for loss in re.findall(r"loss ([\d.e-]+)", printed))
+    assert after < before, "a step towards the target"
+    assert "differ by 0.0e+00" in printed
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {
+        "depth.onnx",
+        "lens_blur.onnx",
+        "upsample.onnx",
+    }

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import deeplens_dof as dl
-from deeplens_dof import pipeline
+from deeplens_dof.photo import aperture_picture
+from deeplens_dof.photo.aperture_picture import aperture_of
 from deeplens_dof.scene import GENTLEST
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
@@ -217,14 +218,14 @@ def test_depth_of_another_size_is_fitted_and_of_another_frame_refused() -> None:
     ("depth", "sentence"),
     [
         (
-            two_planes().values,
-            "depth is of type ndarray, expected 'auto', 'predict', 'embedded', a depth file or InverseDepth",
+            None,
+            "depth is of type NoneType, expected 'auto', 'predict', 'embedded', a depth file, an array, InverseDepth",
         ),
-        (None, "depth is of type NoneType"),
+        (lambda photo: None, "depth is of type NoneType"),
         ("embedded", "the picture holds no depth; say auto, predict"),
         ("no-such-file.png", "there is no depth file 'no-such-file.png'"),
     ],
-    ids=["array", "None", "embedded", "missing"],
+    ids=["None", "function of None", "embedded", "missing"],
 )
 def test_what_is_no_depth_is_refused_in_a_sentence(depth, sentence) -> None:
     with pytest.raises((ValueError, OSError), match=sentence):
@@ -407,14 +408,14 @@ def test_the_picture_of_an_aperture_is_read_once_until_it_changes(tmp_path, monk
     path = tmp_path / "shape.png"
     Image.new("RGBA", (8, 8), (255, 255, 255, 128)).save(path)
     opened = []
-    real = pipeline.read
-    monkeypatch.setattr(pipeline, "read", lambda name: opened.append(name) or real(name))
-    first = pipeline.aperture_of(dl.Settings(shape=str(path)))
-    assert pipeline.aperture_of(dl.Settings(shape=str(path))) is first
+    real = aperture_picture.read
+    monkeypatch.setattr(aperture_picture, "read", lambda name: opened.append(name) or real(name))
+    first = aperture_of(dl.Settings(shape=str(path)))
+    assert aperture_of(dl.Settings(shape=str(path))) is first
     assert first.density(0.9, 0.9) == 1
     Image.new("L", (4, 8), 255).save(path)
     os.utime(path, ns=(1, 1))
-    assert pipeline.aperture_of(dl.Settings(shape=str(path))).density(0.9, 0.9) == 0
+    assert aperture_of(dl.Settings(shape=str(path))).density(0.9, 0.9) == 0
     assert len(opened) == 2
 
 
@@ -491,3 +492,40 @@ def test_recovered_light_is_found_once_for_many_lenses(monkeypatch: pytest.Monke
     assert asked == [1.0, 0.0]
     np.testing.assert_array_equal(dl.refocus(scene, dl.Settings(f_number=1.4)).linear, first)
     assert replace(scene, subject=(0.1, 0.1)).light(0.25) is not scene.light(0.25)
+
+
+def test_depth_may_come_from_a_function_of_the_photo(scene) -> None:
+    seen = []
+
+    def my_depth(photo: dl.Photo) -> dl.InverseDepth:
+        seen.append(photo.seen_srgb8().shape)
+        return two_planes(photo.height // 2, photo.width // 2)  # fitted like any given depth
+
+    found = dl.analyse(dl.Photo(stripes()), depth=my_depth)
+    assert seen == [(HEIGHT, WIDTH, 3)]
+    assert found.depth_source == "given"
+    assert np.abs(found.inverse_depth.values - scene.inverse_depth.values).mean() < 0.05
+    with pytest.raises(ValueError, match=r"depth is of type NoneType, expected .* a function that returns"):
+        dl.analyse(dl.Photo(stripes()), depth=lambda photo: None)
+
+
+def test_a_renderer_of_ones_own_goes_through_every_call(scene, tmp_path) -> None:
+    given = []
+
+    def darker(rgb_linear: np.ndarray, coc_px: np.ndarray) -> np.ndarray:
+        given.append((rgb_linear.dtype, coc_px.dtype, rgb_linear.flags.c_contiguous))
+        return np.where(coc_px[..., None] == 0, rgb_linear, 0.5 * rgb_linear)
+
+    result = dl.refocus(scene, dl.Settings(focus=NEAR, highlights=0, renderer=darker, **WIDE_OPEN))
+    assert given == [(np.float32, np.float32, True)]
+    blurred = result.coc_px != 0
+    np.testing.assert_array_equal(result.linear[~blurred], scene.linear[~blurred])
+    np.testing.assert_allclose(result.linear[blurred], 0.5 * scene.linear[blurred])
+    result.save(tmp_path / "own.png")
+    assert b"darker" in (tmp_path / "own.png").read_bytes(), "its name is recorded with the settings"
+    array = dl.blur(stripes(), depth=two_planes(), renderer=darker, **WIDE_OPEN)
+    assert array.shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(ValueError, match="a renderer of your own is not told it"):
+        dl.blur(stripes(), depth=two_planes(), renderer=darker, shape="blades:6", **WIDE_OPEN)
+    with pytest.raises(ValueError, match=r"your renderer returned shape \(48, 96\)"):
+        dl.blur(stripes(), depth=two_planes(), renderer=lambda rgb, coc: coc, **WIDE_OPEN)

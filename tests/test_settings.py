@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from deeplens_dof import cli
 from deeplens_dof.lens_blur.render import RENDERERS
-from deeplens_dof.settings import Settings, parse_focus, setting_fields
+from deeplens_dof.settings import Changes, Settings, parse_focus, setting_fields
 
 NUMBERS = [setting for setting in setting_fields() if setting.metadata["low"] is not None]
 
@@ -38,6 +39,10 @@ def test_both_limits_are_allowed_and_nothing_beyond_them(setting) -> None:
             Settings(**{setting.name: value})
 
 
+def test_the_typed_keywords_are_the_settings() -> None:
+    assert get_type_hints(Changes) == get_type_hints(Settings)
+
+
 def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
     assert Settings(f_number=2).f_number == 2.0
     assert type(Settings(f_number=np.float32(2)).f_number) is float
@@ -49,13 +54,15 @@ def test_numbers_of_numpy_and_whole_numbers_become_floats() -> None:
     [
         ("subject", "subject"),
         ("Subject ", "subject"),
+        ("face", "face"),
+        (" FACES", "faces"),
         ("0.4,0.6", (0.4, 0.6)),
         (" 0 , 1 ", (0.0, 1.0)),
         ([0.5, 0.5], (0.5, 0.5)),
         ((1, 0), (1.0, 0.0)),
     ],
 )
-def test_a_focus_is_the_subject_or_a_point(given, focus) -> None:
+def test_a_focus_is_the_subject_faces_or_a_point(given, focus) -> None:
     assert parse_focus(given) == focus
 
 
@@ -99,6 +106,7 @@ def test_settings_survive_as_plain_values() -> None:
     assert all(isinstance(value, (str, float)) for value in settings.as_dict().values())
     assert Settings(**settings.as_dict()) == settings
     assert Settings(**Settings().as_dict()) == Settings()
+    assert Settings(**Settings(focus="faces").as_dict()).focus == "faces"
 
 
 def test_a_shape_is_built_in_or_a_file() -> None:
@@ -120,6 +128,7 @@ def test_the_documentation_has_every_option_with_its_default() -> None:
     others = ["depth", "depth-out", "overlay", "strip-metadata", "embed-depth", "json", "debug"]
     others += ["from", "jobs", "resume", "shard", "watch", "time-limit", "memory-limit"]
     others += ["engine", "sequence", "focus-pull", "allow-truncated", "keep-time", "exclude", "quality"]
+    others += ["format", "depth-far-bright"]
     assert set(rows) == {f"--{name}" for name in (*shared, *others)}
     for name, default in shared.items():
         shown = f"{default:g}" if isinstance(default, float) else f"`{default}`"
@@ -136,6 +145,7 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
     own |= {"json_report", "debug"}
     own |= {"names_from", "jobs", "resume", "shard", "watch", "time_limit", "memory_limit"}
     own |= {"engine_name", "sequence", "focus_pull", "allow_truncated", "keep_time", "exclude", "quality"}
+    own |= {"format", "far_is_bright"}
     assert set(parameters) == own | set(settings)
     for name, setting in settings.items():
         kind, option = parameters[name].annotation.__args__[0], parameters[name].annotation.__metadata__[0]

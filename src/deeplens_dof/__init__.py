@@ -8,6 +8,7 @@ Each name is loaded when first used, so that importing the package is fast and l
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from deeplens_dof.depth.files import read_depth_file, write_depth_file
     from deeplens_dof.depth.predict import predict_depth
     from deeplens_dof.depth.video.stabilise import SteadyDepth
+    from deeplens_dof.faces.face import Face
+    from deeplens_dof.faces.find import find_faces
     from deeplens_dof.imaging.color import linear_to_srgb, srgb_to_linear
     from deeplens_dof.lens_blur.render import render
     from deeplens_dof.optics.aperture import Aperture
@@ -27,8 +30,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+if "DEEPLENS_CACHE" in os.environ:  # compiled kernels lie there too, before numba is imported
+    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.expanduser(f"{os.environ['DEEPLENS_CACHE']}/numba"))
+
 _MODULES = {
     "Aperture": "optics.aperture",
+    "Face": "faces.face",
     "InverseDepth": "optics.inverse_depth",
     "Lens": "optics.thin_lens",
     "Photo": "photo",
@@ -39,6 +46,7 @@ _MODULES = {
     "SteadyDepth": "depth.video.stabilise",
     "analyse": "pipeline",
     "blur": "pipeline",
+    "find_faces": "faces.find",
     "linear_to_srgb": "imaging.color",
     "predict_depth": "depth.predict",
     "preview": "pipeline",
@@ -52,6 +60,7 @@ _MODULES = {
 
 __all__ = [
     "Aperture",
+    "Face",
     "InverseDepth",
     "Lens",
     "Photo",
@@ -63,6 +72,7 @@ __all__ = [
     "__version__",
     "analyse",
     "blur",
+    "find_faces",
     "linear_to_srgb",
     "predict_depth",
     "preview",
@@ -75,13 +85,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers are to miss the names that are not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return list(__all__)

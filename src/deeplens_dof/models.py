@@ -1,13 +1,14 @@
 """The table of trained networks, and the only code that opens them.
 
-Sessions are thread-safe and are opened once per process. OpenVINO runs them if it is installed (extra `[openvino]`) and
-DEEPLENS_RUNTIME is not "onnxruntime"; otherwise ONNX Runtime does.
+Sessions are thread-safe and are opened once per process. `runtime` tells what runs them: a graphics card where the installed
+ONNX Runtime supports one, else OpenVINO if it is installed, else the processor; or what DEEPLENS_RUNTIME names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,7 +21,15 @@ import numpy as np
 from deeplens_dof.runtime.telemetry import without_telemetry
 from deeplens_dof.runtime.threads import THREADS_VARIABLE, thread_count
 
-RUNTIMES = ("onnxruntime", "openvino")
+# Execution providers of ONNX Runtime by the name that DEEPLENS_RUNTIME gives them.
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "onnxruntime": "CPUExecutionProvider",
+}
+# Core ML is in every build for macOS and may compute in half precision, so it runs only when it is asked for.
+_UNASKED = ("cuda", "directml", "openvino", "onnxruntime")
 
 
 class Session(Protocol):
@@ -40,7 +49,7 @@ class Model:
         sha256: of the file.
         licence: SPDX identifier.
         task: its prediction, in words.
-        input_name: (1, 3, H, W) float32; for depth sRGB 0..1.
+        input_name: (1, 3, H, W) float32; for depth and faces sRGB 0..1.
         output_name: the main output.
         multiple_px: H and W are multiples of it.
         long_side_px: the size it was trained at; the longer side should be near it.
@@ -124,6 +133,26 @@ MODELS: dict[str, Model] = {
         output_name="gain",
         multiple_px=32,
         long_side_px=1280,
+    ),
+    "faces": Model(
+        file="faces.onnx",
+        sha256="613bca0fbe719bb0e636561b3b7a2f75a8cb0dcec885aa491cddb0e83b6358d3",
+        licence="Apache-2.0",
+        task="faces of 9 px and more anywhere in pictures of any size, with their eyes",
+        input_name="rgb",
+        output_name="found",
+        multiple_px=32,
+        long_side_px=256,
+    ),
+    "face_check": Model(
+        file="face_check.onnx",
+        sha256="4662d8991baf3f05832bd99c1429bd3ab3866cdcd670d044807bc07a4885a368",
+        licence="Apache-2.0",
+        task="whether a small picture shows a face, and where its eyes are",
+        input_name="rgb",
+        output_name="found",
+        multiple_px=16,
+        long_side_px=128,
     ),
 }
 
@@ -212,31 +241,45 @@ def open_session(which: str | Model, threads: int | None = None) -> Session:
             if isinstance(which, str) and which not in _verified:
                 verify(which)
                 _verified.add(which)
-            opened = _openvino if key[-1] == "openvino" else _onnxruntime
-            _sessions[key] = opened(model, threads)
+            session = _opened(model, threads, key[-1])
+            key = (model.sha256, threads, runtime())
+            _sessions[key] = session
         return _sessions[key]
 
 
 def runtime() -> str:
-    """The runtime of the networks, "openvino" or "onnxruntime".
+    """What runs the networks: "cuda", "directml", "coreml", "openvino" or "onnxruntime" (the processor).
 
     Raises:
-        ValueError: DEEPLENS_RUNTIME is neither, or is not installed.
+        ValueError: DEEPLENS_RUNTIME is none of them, or is not installed.
     """
-    installed = [name for name in RUNTIMES if find_spec(name) is not None]
-    chosen = os.environ.get("DEEPLENS_RUNTIME") or installed[-1]
-    if chosen not in installed:
+    asked = os.environ.get("DEEPLENS_RUNTIME")
+    if asked == "onnxruntime":
+        return asked
+    installed = runtimes()
+    if not asked:
+        return next(name for name in _UNASKED if name in installed and name not in _failed)
+    if asked not in installed:
         raise ValueError(
-            f"DEEPLENS_RUNTIME is {chosen!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
-            "pip install 'deeplens-dof[openvino]'"
+            f"DEEPLENS_RUNTIME is {asked!r}, expected one of {', '.join(installed)}; OpenVINO comes with "
+            "pip install 'deeplens-dof[openvino]', graphics cards with onnxruntime-gpu or onnxruntime-directml in place of "
+            "onnxruntime"
         )
-    return chosen
+    return asked
+
+
+def runtimes() -> list[str]:
+    """The runtimes that are installed, whether or not there is a device for them."""
+    there = _onnx_runtime().get_available_providers()
+    found = [name for name, provider in PROVIDERS.items() if provider in there]
+    return [*found, "openvino"] if find_spec("openvino") is not None else found
 
 
 _lock = Lock()
 # By SHA-256, threads and runtime.
 _sessions: dict[tuple[str, int | None, str], Session] = {}
 _verified: set[str] = set()
+_failed: set[str] = set()  # runtimes that nobody asked for and that opened no network
 
 
 def _find(name: str) -> Model:
@@ -245,11 +288,35 @@ def _find(name: str) -> Model:
     return MODELS[name]
 
 
-def _onnxruntime(model: Model, threads: int | None) -> Session:
+def _opened(model: Model, threads: int | None, name: str) -> Session:
+    """A session in that runtime. One that nobody asked for and that fails gives way to the next, with one warning."""
+    try:
+        return _openvino(model, threads) if name == "openvino" else _onnxruntime(model, threads, name)
+    except Exception as error:  # the runtimes raise errors of their own types
+        if os.environ.get("DEEPLENS_RUNTIME") or name == "onnxruntime":
+            raise
+        _failed.add(name)
+        reason = " ".join(str(error).split())
+        warnings.warn(
+            f"{name} is installed but opens no network ({reason}); {runtime()} runs them instead. DEEPLENS_RUNTIME="
+            f"{runtime()} says so without this warning",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return _opened(model, threads, runtime())
+
+
+def _onnx_runtime() -> Any:
+    """The package onnxruntime, without its usage statistics."""
     with without_telemetry():
         import onnxruntime
 
     onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def _onnxruntime(model: Model, threads: int | None, name: str) -> Session:
+    onnxruntime = _onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3  # errors
@@ -257,10 +324,15 @@ def _onnxruntime(model: Model, threads: int | None) -> Session:
         "session.intra_op.allow_spinning", "0"
     )  # leave the cores to other threads
     options.enable_mem_pattern = False  # it would keep memory for every picture size
-    session: Session = onnxruntime.InferenceSession(
-        str(model.path), options, providers=["CPUExecutionProvider"]
+    provider, processor = PROVIDERS[name], PROVIDERS["onnxruntime"]
+    session: Any = onnxruntime.InferenceSession(
+        str(model.path), options, providers=list(dict.fromkeys((provider, processor)))
     )
-    return session
+    # Without a driver or a device ONNX Runtime goes on without the provider, and says so to its log alone.
+    if provider not in session.get_providers():
+        raise RuntimeError(f"ONNX Runtime finds no device or driver for {provider}")
+    opened: Session = session
+    return opened
 
 
 def _openvino(model: Model, threads: int | None) -> Session:

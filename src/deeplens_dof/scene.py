@@ -1,21 +1,33 @@
-"""A photo and its analysis: depth, subject, matte; and the circle of confusion that a lens gives each pixel."""
+"""A photo and its analysis: depth, subject, matte; the circle of confusion that a lens gives each pixel; and the result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from deeplens_dof.optics.inverse_depth import InverseDepth
+from deeplens_dof.optics.false_colours import coc_colours, depth_colours
+from deeplens_dof.optics.inverse_depth import InverseDepth, sample_nearest
 from deeplens_dof.optics.thin_lens import Lens, signed_coc_px
-from deeplens_dof.photo import Photo
+from deeplens_dof.photo import EmbeddedDepth, Photo, check_embedding
+from deeplens_dof.photo.bit_depth import alpha_as
+from deeplens_dof.photo.file_objects import Target
+from deeplens_dof.photo.gain_map import GainMap
+from deeplens_dof.photo.gain_map import blurred as blurred_gain
+from deeplens_dof.runtime import notebook
 from deeplens_dof.settings import Settings
 from deeplens_dof.types import Image, Plane
 
 if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
     from deeplens_dof.depth.subject_hold import SubjectWeight
+    from deeplens_dof.faces.face import Face
     from deeplens_dof.imaging.film_grain import Grain
 
 # Of the depth range: how far beyond the band in focus the blur has set in fully, at most.
@@ -24,6 +36,10 @@ WIDEST_TRANSITION = 0.1
 GENTLEST = 0.5
 # Sources of depth whose relief within a subject is not to be trusted.
 NETWORKS = ("predicted", "repaired")
+UNTOUCHED_JPEG_QUALITY = 95  # of a photo that came in another format and goes into a JPEG beside its result
+MOST_WEIGHTS = 16  # of subjects, kept for the next lens
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +51,7 @@ class Scene:
     "given" or the depth file's name.
     matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
     subject_confidence: 0..1, how clearly something stands out as the subject.
+    found_faces: the photo's faces where they are known already; None, and `faces` looks for them.
     f_number: what the phone that took the photo simulated, or None.
     """
 
@@ -44,6 +61,7 @@ class Scene:
     depth_source: str = "predicted"
     matte: Plane | None = field(default=None, repr=False)
     subject_confidence: float = 1.0
+    found_faces: tuple[Face, ...] | None = field(default=None, repr=False)
     f_number: float | None = None
     _light: dict[float, Image] = field(default_factory=dict, init=False, repr=False)
     _weights: dict[tuple[float, float], SubjectWeight | None] = field(
@@ -62,6 +80,20 @@ class Scene:
     def cover(self) -> Plane | None:
         """The photo's alpha, float32 (H, W) 0..1; None where it is opaque everywhere."""
         return self.photo.cover()
+
+    @cached_property
+    def faces(self) -> tuple[Face, ...]:
+        """The faces in the photo, the most prominent first; looked for once."""
+        from deeplens_dof.faces.find import find_faces
+
+        return find_faces(self.photo.seen_srgb8()) if self.found_faces is None else self.found_faces
+
+    @cached_property
+    def eyes(self) -> tuple[tuple[float, float], ...]:
+        """(x, y), 0..1, of the nearer eye of each face, in the order of `faces`."""
+        from deeplens_dof.faces.focus import nearer_eye
+
+        return tuple(nearer_eye(face, self.inverse_depth.values) for face in self.faces)
 
     @cached_property
     def soft_matte(self) -> Plane | None:
@@ -106,20 +138,43 @@ class Scene:
 
         return measure_grain(self.linear)
 
-    def focus_point(self, settings: Settings) -> tuple[float, float]:
-        """(x, y), 0..1, of what the focus is on."""
-        return self.subject if settings.focus == "subject" else settings.focus
+    def focus_point(self, settings: Settings) -> Point:
+        """(x, y), 0..1, of what the focus is on: for faces, the most prominent one. Raises ValueError where there is none."""
+        return self.focus_points(settings)[0]
+
+    def focus_points(self, settings: Settings) -> tuple[Point, ...]:
+        """(x, y), 0..1, of all that the focus is on. Raises ValueError for a focus on faces where there is none."""
+        if not isinstance(settings.focus, str):
+            return (settings.focus,)
+        if settings.focus == "subject":
+            return (self.subject,)
+        if not self.eyes:
+            raise ValueError(
+                f"no face was found in {self.photo.source}, and the focus is {settings.focus!r}; "
+                "give a point X,Y, or 'subject'"
+            )
+        return self.eyes if settings.focus == "faces" else self.eyes[:1]
 
     def focus_depth(self, settings: Settings) -> float:
-        """Inverse depth of what the focus is on, in the unit of `inverse_depth`."""
+        """Inverse depth of what the focus is on, in the unit of `inverse_depth`; of several faces, the middle."""
+        return self.focus_band(settings)[0]
+
+    def focus_band(self, settings: Settings) -> tuple[float, float]:
+        """Inverse depth in focus, and the width of the band round it that is sharp, in the unit of `inverse_depth`.
+
+        The width is `settings.focus_range`, more where the focus is on faces that are further apart.
+        """
         from deeplens_dof.depth.subject import depth_at
+        from deeplens_dof.faces.focus import band
 
-        return depth_at(self.inverse_depth.values, self.focus_point(settings))
+        depths = [depth_at(self.inverse_depth.values, point) for point in self.focus_points(settings)]
+        focus, width = band(depths, self.depth_range)
+        return focus, max(width, settings.focus_range * self.depth_range)
 
-    def subject_weight(self, point: tuple[float, float]) -> SubjectWeight | None:
+    def subject_weight(self, point: Point) -> SubjectWeight | None:
         """The part of the matte that belongs to the thing at a point (x, y), 0..1; None without a matte.
 
-        The latest is kept.
+        The latest are kept.
         """
         from deeplens_dof.depth.subject_hold import subject_weight
 
@@ -128,7 +183,8 @@ class Scene:
         if point not in self._weights:
             depth, measured = self.inverse_depth.values, self.depth_source not in NETWORKS
             found = subject_weight(depth, self.matte, point, self.depth_range, measured)
-            self._weights.clear()
+            if len(self._weights) >= MOST_WEIGHTS:
+                self._weights.clear()
             self._weights[point] = found
         return self._weights[point]
 
@@ -150,15 +206,12 @@ class Scene:
         return blur_px
 
     def coc_px(
-        self,
-        settings: Settings,
-        focus_depth: float | None = None,
-        focus_point: tuple[float, float] | None = None,
+        self, settings: Settings, focus_depth: float | None = None, focus_point: Point | None = None
     ) -> Plane:
         """Signed circle of confusion of every pixel under these settings.
 
-        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says. Where
-        nothing stands out as a subject, a focus on the "subject" blurs less.
+        The subject at the focus point is held at one depth, its own, as far as `settings.subject_sharp` says; of several
+        faces each. Where nothing stands out as a subject, a focus on the "subject" blurs less.
 
         Args:
             settings: focus and lens.
@@ -169,16 +222,167 @@ class Scene:
             float32 (H, W) in px, positive nearer than the focus.
         """
         from deeplens_dof.depth.subject import depth_at
-        from deeplens_dof.depth.subject_hold import flattened
 
-        depth = self.inverse_depth.values
-        point = focus_point or self.focus_point(settings)
-        focus = depth_at(depth, point) if focus_depth is None else focus_depth
-        subject = self.subject_weight(point) if settings.subject_sharp > 0 else None
-        if subject is not None:
-            depth = flattened(depth, subject.near(focus), settings.subject_sharp)
-        blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
+        points = (focus_point,) if focus_point else self.focus_points(settings)
         width = settings.focus_range * self.depth_range
+        if focus_depth is not None:
+            focus = focus_depth
+        elif focus_point:
+            focus = depth_at(self.inverse_depth.values, focus_point)
+        else:
+            focus, width = self.focus_band(settings)
+        depth = self._held(points, focus, settings.subject_sharp)
+        blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
         coc_px = signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
         before, behind = np.float32(settings.foreground_blur), np.float32(settings.background_blur)
         return coc_px if before == behind == 1 else coc_px * np.where(coc_px > 0, before, behind)
+
+    def _held(self, points: tuple[Point, ...], focus: float, strength: float) -> Plane:
+        """Inverse depth with the subject at each point held at one depth: a single one near the focus, several at theirs."""
+        from deeplens_dof.depth.subject_hold import flattened
+
+        depth = self.inverse_depth.values
+        held: list[SubjectWeight] = []
+        for point in points if strength > 0 else ():
+            subject = self.subject_weight(point)
+            if subject is None or any(other.holds(point) for other in held):
+                continue
+            held.append(subject)
+            depth = flattened(depth, subject.near(focus) if len(points) == 1 else subject, strength)
+        return depth
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the photo, and its depth in colours."""
+        pictures = {
+            "photo": self.photo.thumbnail(notebook.LONGEST_PX),
+            "depth, near is bright": depth_colours(self.inverse_depth.normalised()),
+        }
+        return notebook.figure(pictures, f"{self.photo.source}: depth {self.depth_source}")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The blurred photo.
+
+    linear, coc_px: float32 (H, W, 3) linear light and (H, W) px. focus_depth, focus_point: as `refocus` was given them.
+    alpha: float32 (H, W) 0..1, blurred with the picture; None for a photo without transparent parts. lens: blurs linear light
+    by circles of confusion as the picture was, for what is seen through the same lens.
+    """
+
+    photo: Photo = field(repr=False)
+    settings: Settings
+    linear: Image = field(repr=False)
+    coc_px: Plane = field(repr=False)
+    scene: Scene
+    focus_depth: float | None = None
+    focus_point: tuple[float, float] | None = None
+    alpha: Plane | None = field(default=None, repr=False)
+    lens: Callable[[Image, Plane], Image] | None = field(default=None, repr=False)
+
+    @cached_property
+    def image(self) -> npt.NDArray[Any]:
+        """(H, W, 3) uint8, or uint16 for a 16-bit photo, encoded in the photo's own colour space; float32 linear light
+        for a photo of floats.
+        """
+        return self.photo.encode(self.linear)
+
+    def as_photo(self) -> Photo:
+        """The blurred picture with the metadata of the photo, its alpha blurred too."""
+        blurred = replace(self.photo.with_pixels(self.image), gain_map=self.gain_map)
+        return (
+            blurred if self.alpha is None else replace(blurred, alpha=alpha_as(self.alpha, self.image.dtype))
+        )
+
+    @cached_property
+    def gain_map(self) -> GainMap | None:
+        """The photo's gain map through the same lens, at its own size, so that a lamp's glow spreads with its disc."""
+        from deeplens_dof.imaging.resize import resize
+
+        gain = self.photo.gain_map
+        if gain is None or self.lens is None or self.photo.is_float:
+            return None
+        height, width = gain.stops.shape[:2]
+
+        def small(light: Image) -> Image:
+            planes = [resize(light[..., channel], height, width) for channel in range(3)]
+            return np.clip(np.dstack(planes), 0, 1)
+
+        sharp, seen = small(self.photo.linear()), small(self.linear)
+        coc_px = sample_nearest(self.coc_px, height, width) * np.float32(width / self.photo.width)
+        return blurred_gain(gain, sharp, seen, self.lens(gain.hdr(sharp), coc_px))
+
+    def save(
+        self,
+        path: Target,
+        *,
+        strip_metadata: bool = False,
+        quality: int | None = None,
+        embed_depth: bool = False,
+        format: str | None = None,
+    ) -> None:
+        """Writes the picture, whole or not at all, with the photo's ICC profile, EXIF, XMP, and the settings.
+
+        path, format: as `Photo.save` takes them: a file's name, or an open file. embed_depth: for JPEG; depth, focus and the
+        untouched photo go into it (GDepth), so that it can be refocused. Raises PhotoError when it cannot be written.
+        """
+        blurred = self.as_photo()
+        if embed_depth:
+            own = None if isinstance(path, (str, os.PathLike)) else blurred.format
+            check_embedding(path, strip_metadata, format or own)
+            blurred = self._with_depth(blurred)
+        options: dict[str, Any] = {"strip_metadata": strip_metadata, "quality": quality, "format": format}
+        blurred.save(path, settings=self.settings.as_dict(), **options)
+
+    def _with_depth(self, blurred: Photo) -> Photo:
+        photo, settings, scene = self.scene.photo, self.settings, self.scene
+        depth = EmbeddedDepth(
+            scene.inverse_depth,
+            "GDepth",
+            focus=self.focus_point or scene.focus_point(settings),
+            original=photo.file or photo.to_bytes(format="JPEG", quality=UNTOUCHED_JPEG_QUALITY),
+        )
+        focus = scene.focus_depth(settings) if self.focus_depth is None else self.focus_depth
+        as_found = self.focus_depth is None and self.focus_point is None
+        blur_px = scene.blur_px(settings, as_found) * max(focus, 0.0)
+        return blurred.with_embedded_depth(
+            depth,
+            nearest_m=settings.nearest_m,
+            blur_at_infinity=settings.background_blur * blur_px / max(photo.width, photo.height),
+        )
+
+    def overlay(self) -> npt.NDArray[np.uint8]:
+        """`focus_overlay` of the result."""
+        return focus_overlay(self.scene.photo, self.coc_px)
+
+    def to_pil(self) -> PillowImage.Image:
+        """The picture as an 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF, XMP and resolution."""
+        return self.as_photo().to_pillow()
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks: the picture."""
+        return notebook.png(self.as_photo().thumbnail(notebook.LONGEST_PX))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, its depth, and the circles of confusion in colours."""
+        largest_px = float(abs(self.coc_px).max())
+        pictures = {
+            "picture": self.as_photo().thumbnail(notebook.LONGEST_PX),
+            "depth, near is bright": depth_colours(self.scene.inverse_depth.normalised()),
+            f"blur up to {largest_px:.1f} px: blue nearer, white in focus, red farther": coc_colours(
+                self.coc_px
+            ),
+        }
+        return notebook.figure(pictures, f"{self.scene.photo.source}: f/{self.settings.f_number:g}")
+
+
+def focus_overlay(photo: Photo, coc_px: Plane) -> npt.NDArray[np.uint8]:
+    """The parts of a photo in focus, uint8 (H, W, 3): the grey photo, green where sharp, blue nearer, red farther.
+
+    coc_px: (H, W), signed. A circle of confusion of a thousandth of the long side, at least 1 px, has the full colour.
+    """
+    grey = photo.srgb8().mean(2, keepdims=True) * 0.6
+    blur = np.clip(np.abs(coc_px) / max(1e-3 * max(coc_px.shape), 1.0), 0, 1)[..., None]
+    green, blue, red = (np.array(rgb, np.float32) for rgb in ((60, 220, 90), (60, 110, 255), (255, 80, 60)))
+    tint = (1 - blur) * green + blur * np.where(coc_px[..., None] > 0, blue, red)
+    shown: npt.NDArray[np.uint8] = np.clip(0.65 * grey + 0.35 * tint, 0, 255).astype(np.uint8)
+    return shown

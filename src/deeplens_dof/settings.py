@@ -6,11 +6,14 @@ import math
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, get_args
 
 from deeplens_dof.optics.aperture_spec import USAGE, parse_shape, shape_text
+from deeplens_dof.types import Renderer
 
-Focus = tuple[float, float] | Literal["subject"]
+NamedFocus = Literal["subject", "face", "faces"]
+Focus = tuple[float, float] | NamedFocus
+NAMED_FOCUS: tuple[NamedFocus, ...] = get_args(NamedFocus)
 
 
 def _setting(
@@ -50,10 +53,10 @@ class Settings:
         'blades:6'
     """
 
-    focus: tuple[float, float] | Literal["subject"] = _setting(
+    focus: tuple[float, float] | Literal["subject", "face", "faces"] = _setting(
         "subject",
-        "Focus point X,Y in the upright picture, 0..1 from the top left; or 'subject'.",
-        "X,Y|subject",
+        "Focus point X,Y in the upright picture, 0..1 from the top left; or subject, face (one), faces (all).",
+        "X,Y|subject|face|faces",
         "Focus",
     )
     focus_range: float = _setting(
@@ -115,7 +118,7 @@ class Settings:
         "Look",
         limits=(0.0, 1.0),
     )
-    renderer: str = _setting(
+    renderer: str | Renderer = _setting(  # noqa: RUF009
         "optical",
         "Renderer: optical, matte (hair by a soft matte), neural (borders from a network), paper (the network of 2018).",
         "NAME",
@@ -139,7 +142,7 @@ class Settings:
             value, choices = getattr(self, setting.name), setting.metadata["choices"]
             if setting.metadata["low"] is not None:
                 object.__setattr__(self, setting.name, _number(setting, value))
-            elif choices and value not in choices:
+            elif choices and value not in choices and not callable(value):
                 raise ValueError(f"{setting.name} is {value!r}, expected one of: {', '.join(choices)}")
 
     @property
@@ -151,23 +154,50 @@ class Settings:
         """Plain values for reports and metadata, from which `Settings(**values)` restores the settings.
 
         Returns:
-            Values by field name; the focus is "X,Y" or "subject".
+            Values by field name; the focus is "X,Y", "subject", "face" or "faces". Of a renderer of one's own it is the
+            name, which restores nothing.
         """
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
-        if self.focus != "subject":
+        if callable(self.renderer):
+            values["renderer"] = getattr(self.renderer, "__qualname__", type(self.renderer).__qualname__)
+        if not isinstance(self.focus, str):
             values["focus"] = "{!r},{!r}".format(*self.focus)
         return values
 
 
+class Changes(TypedDict, total=False):
+    """The fields of `Settings` as keyword arguments, for type checkers; a test holds both to each other."""
+
+    focus: Focus
+    focus_range: float
+    subject_sharp: float
+    f_number: float
+    lens_mm: float
+    foreground_blur: float
+    background_blur: float
+    shape: str
+    highlights: float
+    grain: float
+    renderer: str | Renderer
+    nearest_m: float
+
+
 def parse_focus(value: Any) -> Focus:
-    """The focus given as "subject", as "X,Y" or as a pair of numbers 0..1. Raises ValueError for anything else."""
-    if isinstance(value, str) and value.strip().lower() == "subject":
-        return "subject"
+    """The focus given as "subject", "face" or "faces", as "X,Y" or as a pair of numbers 0..1.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, str):
+        for name in NAMED_FOCUS:
+            if value.strip().lower() == name:
+                return name
     parts = value.split(",") if isinstance(value, str) else value
     try:
         x, y = (float(part) for part in parts)
     except (TypeError, ValueError):
-        raise ValueError(f"focus is {value!r}, expected 'subject' or X,Y with both from 0 to 1") from None
+        raise ValueError(
+            f"focus is {value!r}, expected 'subject', 'face', 'faces' or X,Y with both from 0 to 1"
+        ) from None
     if not (math.isfinite(x) and math.isfinite(y) and 0 <= x <= 1 and 0 <= y <= 1):
         raise ValueError(f"focus is {value!r}, expected X,Y with both from 0 to 1 of the upright picture")
     return x, y

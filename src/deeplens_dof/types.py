@@ -1,6 +1,8 @@
-"""Names of the arrays that modules pass to each other. Shapes stand beside each parameter."""
+"""Names of the arrays that modules pass to each other, and of functions of them. Shapes stand beside each parameter."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,3 +15,6 @@ Mask = npt.NDArray[np.bool_]  # (H, W)
 Marks = npt.NDArray[np.uint8]  # (H, W), 0 or 1: a mask that kernels write
 Index = npt.NDArray[np.int32]
 Array64 = npt.NDArray[np.float64]
+
+# A picture in linear light and its signed circles of confusion in px -> the blurred picture in linear light.
+Renderer = Callable[[Image, Plane], Image]

@@ -442,6 +442,31 @@ def test_a_new_shot_is_told_and_has_a_focus_of_its_own(film, capfd, monkeypatch)
         assert left > 2 * right
 
 
+def test_a_film_follows_the_face_of_each_shot_or_else_its_subject(film, capfd, monkeypatch) -> None:
+    """A face on the far half, the right one, of the first shot; the second has none, and its subject is on the right."""
+    plane = np.repeat(np.float32([[0.9, 0.1]]), WIDTH // 2, 1).repeat(HEIGHT, 0)
+    near = (plane > 0.5).astype(np.float32)
+    first = dl.read("in/shot.0008.jpg").pixels
+    for number in (11, 12, 13):
+        Image.fromarray(255 - first // 4).save(f"in/shot.{number:04d}.jpg", quality=95)
+
+    def predicted(rgb: np.ndarray) -> tuple[dl.InverseDepth, np.ndarray]:
+        turn = slice(None) if rgb.mean() < 180 else slice(None, None, -1)
+        return dl.InverseDepth(plane[:, turn], "relative"), near[:, turn]
+
+    face = dl.Face((0.75, 0.3, 0.85, 0.7), ((0.78, 0.5), (0.82, 0.5)), 0.9)
+    monkeypatch.setattr("deeplens_dof.depth.predict.predict_scene", predicted)
+    monkeypatch.setattr(
+        "deeplens_dof.faces.focus.find_faces", lambda rgb, threads=None: (face,) if rgb.mean() < 180 else ()
+    )
+    code, _, err = deeplens(capfd, "blur", "in", "-o", "out", "--sequence", "--focus", "face", *LENS)
+    assert code == 0
+    assert "no face was found in shot.0011.jpg; the subject of this shot is followed" in err
+    for number in (8, 10, 11, 13):
+        left, right = contrast(number)
+        assert right > 2 * left
+
+
 def test_depth_files_go_with_their_frames(film, capfd) -> None:
     Path("depth").mkdir()
     for number in range(8, 13):
@@ -467,6 +492,8 @@ def test_depth_files_go_with_their_frames(film, capfd) -> None:
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0"), "at least two keys"),
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 99:1,1"), "frame 99, which is not there"),
         (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 9:1,1", "--focus", "0,0"), "leave one"),
+        (("in", "-o", "out", "--sequence", "--focus-pull", "8:0,0 9:face"), "expected X,Y or 'subject'"),
+        (("in", "-o", "out", "--sequence", "--focus", "faces"), "use --focus face"),
         (("in", "-o", "out", "--sequence", "--overlay", "o.png"), "--overlay does not go with --sequence"),
         (("in", "-o", "out", "--sequence", "--depth", "in/shot.0008.jpg"), "depth of one frame"),
         (("in/shot.0008.jpg", "-o", "out", "--sequence"), "not a sequence"),

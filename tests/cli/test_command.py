@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from face_samples import group
 from PIL import Image
 
 import deeplens_dof as dl
@@ -100,6 +101,23 @@ def test_one_photo_with_depth_and_overlay(deeplens, depth) -> None:
     assert np.array_equal(dl.read_depth_file("made/d.png").values, dl.read_depth_file(depth).values)
     overlay = dl.read("made/o.png").pixels
     assert (overlay[16, 10].argmax(), overlay[16, 54].argmax()) == (1, 0)
+
+
+def test_a_focus_on_faces(deeplens, depth) -> None:
+    """Two heads, the left one near: one of them is sharp, or both are; where there is none, a sentence says so."""
+    pixels = group([(30, 60, 120), (400, 90, 140)], 320, 640)
+    Image.fromarray(pixels).save("two.png")
+    photo("noise.png")
+    lens = ("--depth", depth, "--f-number", 1, "--lens-mm", 85, "--focus-range", 0, "--highlights", 0)
+    heads = np.s_[90:140, 60:120], np.s_[120:190, 440:500]
+    for focus, sharp in (("face", [False, True]), ("faces", [True, True]), ("0.1,0.4", [True, False])):
+        assert deeplens("blur", "two.png", "-o", f"{focus[:5]}.png", "--focus", focus, *lens).code == 0
+        made = dl.read(f"{focus[:5]}.png").pixels
+        assert [bool((made[head] == pixels[head]).all()) for head in heads] == sharp, focus
+    ended = deeplens("blur", "noise.png", "two.png", "-o", "out/", "--focus", "faces", *lens)
+    assert ended.code == 1
+    assert "no face was found in noise.png, and the focus is 'faces'; give a point X,Y" in ended.err
+    assert files("out") == {"two.png"}
 
 
 def test_without_an_output_the_result_lies_beside_the_photo(deeplens, depth) -> None:
@@ -271,7 +289,7 @@ def test_strange_names_are_names(deeplens, depth) -> None:
         (["blur", "a", "b", "-o", "out"], "'out/x.png' would be written twice"),
         (["blur", "a"], "'a' is a folder; name a folder for the results with -o"),
         (["blur", "a", "-o", "d.png"], "'d.png' is a file, expected a folder for several photos"),
-        (["blur", "a", "-o", "out", "--overlay", "x.png"], "--depth-out and --overlay name one file"),
+        (["blur", "a", "-o", "out", "--overlay", "x.png"], "--overlay names one file"),
         (["depth", "in.png"], "Missing option '-o' / '--out'; see deeplens depth --help"),
         (["depth", "in.png", "-o", "in.png"], "'in.png' is the photo itself and would be overwritten"),
         (["models", "burn"], "there is no action 'burn'"),

@@ -14,8 +14,9 @@ import pytest
 
 import deeplens_dof as dl
 from deeplens_dof import cli
+from deeplens_dof.cli.terminal import Terminal
 
-pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
+torch = pytest.importorskip("torch", reason="the school needs torch: pip install '.[learn]'")
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,67 @@ def test_measured_depth_is_mixed_in(deeplens, frames, tmp_path) -> None:
     assert start["measured"] == {"own": 2}
 
 
+def own_pictures(folder: Path, count: int) -> Path:
+    """Pictures with depth in millimetres, near at the right."""
+    from PIL import Image
+
+    for part in ("rgb", "depth_mm"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    slope = np.broadcast_to(3000 - 40 * np.arange(64, dtype=np.uint16), (48, 64))
+    for number in range(count):
+        Image.new("RGB", (64, 48), (9, 20 * number, 199)).save(folder / "rgb" / f"{number}.png")
+        Image.fromarray(np.ascontiguousarray(slope)).save(folder / "depth_mm" / f"{number}.png")
+    return folder
+
+
+def test_the_toy_needs_no_data_and_ends_with_scores(deeplens, tmp_path) -> None:
+    ended = deeplens("train", "depth-toy", "--threads", 1, "--out", "run")
+    assert ended.code == 0
+    assert "iteration 1 of 6, " in ended.err
+    assert "held out, spearman: 0." in ended.err
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    assert set(torch.load(checkpoint, weights_only=True)) == {"step", "network", "average"}
+    again = deeplens("train", "depth-toy", "--threads", 1, "--out", "run", "--resume")
+    assert (again.code, "weights are in run/depth.onnx" in again.err) == (0, True)
+
+
+def test_own_pictures_alone_are_enough(deeplens, tmp_path) -> None:
+    own = own_pictures(tmp_path / "own", 9)
+    ended = deeplens("train", "depth-toy", "--rgbd", own, "--frames", "none", "--threads", 1, "--out", "run")
+    assert ended.code == 0
+    assert ", at step 0 " in ended.err
+    assert "matte" not in "".join(line for line in ended.err.splitlines() if line.startswith("held out"))
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert (log[0]["frames_used"], log[0]["measured"]) == (0, {str(own): 8})
+    assert [line["step"] for line in log if line["event"] == "validation"] == [0, 6]
+    single = own_pictures(tmp_path / "single", 1)
+    refused = deeplens("train", "depth-toy", "--rgbd", single, "--frames", "none", "--out", "other")
+    assert (refused.code, "holds 1 pictures, expected at least 2" in refused.err) == (1, True)
+
+
+def test_in_a_pipe_progress_is_a_line_a_minute(capsys, monkeypatch) -> None:
+    from deeplens_dof.cli import train
+
+    pace, now = train._Pace(Terminal(debug=False)), [0.0]
+    monkeypatch.setattr(train.time, "monotonic", lambda: now[0])
+    for step in range(1, 101):
+        pace.show(step, 400, {"absolute": 1 / step, "s": 2.0})
+        now[0] += 2.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "iteration 1 of 400, 13 min left, 2.00 s each: absolute 1.000"
+    assert len(lines) == 4
+    pace.terminal.on_terminal = True
+    pace.show(200, 400, {"absolute": 0.5, "s": 2.0})
+    assert "[##########..........] 200 of 400" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (
+            ["train", "depth-toy", "--frames", "none"],
+            "--frames none trains on --rgbd alone; name at least one",
+        ),
         (["train", "depht"], "there is no recipe 'depht'; the recipes are depth,"),
         (["train", "depth-toy", "--on-error", "ask"], "--on-error is 'ask', expected skip or refuse"),
         (["train"], "Missing argument 'RECIPE'"),
@@ -128,7 +187,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(deeplens, arguments, said) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "depth-toy"], "holds no frames; make some with `deeplens scenes"),
+        (["train", "depth-short"], "holds no frames; make some with `deeplens scenes"),
         (["train", "depth-toy", "--rgbd", "kitti:x"], "no kind of data 'kitti', expected one of"),
         (["train", "depth-toy", "--curves"], "holds no log.jsonl"),
         (["evaluate", "depth", "missing"], "there is nothing at missing, expected a folder of data"),

@@ -136,7 +136,7 @@ def bad_files(folder: Path) -> dict[str, str]:
     write_exr(folder / "negative.exr", -depth[..., None], ("Z",))
     write_exr(folder / "colour.exr", np.ones((4, 4, 3)), ("R", "G", "B"))
     np.savez(folder / "nan.npz", inverse_depth=nan, unit=np.array("1/m"))
-    np.savez(folder / "names.npz", depth=depth)
+    np.savez(folder / "names.npz", near=depth, far=depth)
     np.savez(folder / "unit.npz", inverse_depth=depth, unit=np.array("feet"))
     np.savez(folder / "flat.npz", inverse_depth=depth[0], unit=np.array("1/m"))
     np.savez(folder / "text.npz", inverse_depth=np.array([["a"]]), unit=np.array("1/m"))
@@ -154,7 +154,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "negative.exr": "16 pixels with NaN or negative",
         "colour.exr": "expected Z",
         "nan.npz": "16 pixels with NaN",
-        "names.npz": "holds depth, expected inverse_depth and unit",
+        "names.npz": "holds near, far, expected inverse_depth and unit, or depth",
         "unit.npz": "'feet', expected 1/m or relative",
         "flat.npz": r"float32 \(4,\), expected numbers",
         "text.npz": "expected numbers",

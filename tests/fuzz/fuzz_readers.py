@@ -53,14 +53,15 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
     from deeplens_dof.photo import PhotoError
     from deeplens_dof.photo.codecs import png
     from deeplens_dof.photo.codecs.header import webp_is_lossless
-    from deeplens_dof.photo.metadata import exif, icc, xmp
+    from deeplens_dof.photo.gain_map import GainMapError
+    from deeplens_dof.photo.metadata import annotations, exif, icc, xmp
     from deeplens_dof.photo.metadata.xmp_tree import parse_packet
     from deeplens_dof.photo.phone_depth.dynamic_depth import end_of_jpeg
     from deeplens_dof.photo.phone_depth.range_map import BrokenDepthError
 
     depth_files = {
         f"depth {kind}": (lambda data, kind=kind: _depth_file(data, kind), (ValueError,))
-        for kind in (".png", ".tiff", ".exr", ".npz", ".jpg")
+        for kind in (".png", ".tiff", ".exr", ".npz", ".jpg", ".npy", ".pfm")
     }
     return {
         "photos": (_photo, (PhotoError,)),
@@ -76,7 +77,12 @@ def readers() -> dict[str, tuple[Callable[[bytes], object], tuple[type[Exception
             (ValueError,),
         ),
         "ICC": (lambda data: (icc.profile(data), [icc.fitting(data, n) for n in (1, 3, 4)]), ()),
-        "PNG chunks": (lambda data: (png.metadata(data), png.is_deep(data)), ()),
+        "PNG chunks": (lambda data: (png.metadata(data), png.annotations_of(data), png.is_deep(data)), ()),
+        "IPTC": (lambda data: (annotations.iptc_in(data), annotations.iptc_in_tiff(data)), ()),
+        "resolution": (annotations.density_in, ()),
+        "gain map by ISO 21496": (_gain_by_iso, (GainMapError,)),
+        "gain map by XMP": (_gain_by_xmp, (GainMapError,)),
+        "gain map behind a JPEG": (_gain_in_jpeg, (GainMapError,)),
         "WebP chunks": (webp_is_lossless, ()),
     }
 
@@ -119,6 +125,33 @@ def _xmp(data: bytes) -> None:
         written = xmp.with_settings(packet, {"f_number": 1.8})
         assert xmp.recorded_settings(written)["f_number"] == "1.8"
         xmp.scanned(xmp.without(packet, {"http://ns.adobe.com/xap/1.0/"}))
+
+
+def _gain_by_iso(data: bytes) -> None:
+    import numpy as np
+
+    from deeplens_dof.photo import gain_map
+
+    gain_map.coding_in_iso(data).decoded(np.zeros((2, 3, 1), np.float32))
+
+
+def _gain_by_xmp(data: bytes) -> None:
+    import numpy as np
+
+    from deeplens_dof.photo import gain_map
+
+    codes = np.zeros((2, 3, 1), np.float32)
+    coding = gain_map.coding_in_xmp(data)
+    if coding is not None:
+        coding.decoded(codes)
+    gain_map.apple_map(codes, data, data)
+
+
+def _gain_in_jpeg(data: bytes) -> None:
+    from deeplens_dof.photo import SERVICE_LIMITS
+    from deeplens_dof.photo.ultra_hdr import gain_map_in
+
+    gain_map_in(data, (48, 32), 6, None, "the picture", SERVICE_LIMITS)
 
 
 def _extended_xmp(data: bytes) -> None:
@@ -182,7 +215,7 @@ def samples() -> dict[str, Sample]:
     found["CMYK JPEG"] = Sample(photo_samples.file_of(image.convert("CMYK"), "JPEG"))
     found["LZW TIFF"] = Sample(photo_samples.file_of(image, "TIFF", compression="tiff_lzw"))
     found["palette PNG"] = Sample(photo_samples.file_of(image.convert("P"), "PNG", transparency=3))
-    for make in (_parts_of_jpegs, _depth_in_jpegs, _depth_files, _foreign_files):
+    for make in (_parts_of_jpegs, _annotated, _gain_maps, _depth_in_jpegs, _depth_files, _foreign_files):
         found |= make()
     for name, extra in EXTRA_SAMPLES.items():
         if (data := extra()) is not None:
@@ -213,6 +246,40 @@ def _parts_of_jpegs() -> dict[str, Sample]:
         "directory": Sample(
             ifd.laid_out("<", ifd.Tags({1: ifd.packed("<", ifd.LONG, *range(99))}, {}, {}, {}))
         ),
+    }
+
+
+def _annotated() -> dict[str, Sample]:
+    import photo_samples
+
+    from deeplens_dof.photo import Photo
+    from deeplens_dof.photo.metadata import annotations
+
+    iptc = b"\x1c\x02\x78\0\x05hello"
+    texts = ((b"tEXt", b"Title\0cat"), (b"zTXt", b"parameters\0\0" + zlib.compress(b"steps: 20")))
+    own = annotations.Annotations((300.0, 72.0), iptc, b"by hand", texts)
+    photo = Photo(photo_samples.picture(24, 36), annotations=own)
+    found = {f"annotated {name}": Sample(photo.to_bytes(format=name)) for name in ("JPEG", "PNG", "TIFF")}
+    return {**found, "IPTC": Sample(annotations.as_resources(iptc))}
+
+
+def _gain_maps() -> dict[str, Sample]:
+    import numpy as np
+    import photo_samples
+
+    from deeplens_dof.photo import Photo, gain_map
+
+    stops = np.random.default_rng(3).random((12, 18, 1)).astype(np.float32) * 3
+    gain = gain_map.GainMap(stops)
+    file = Photo(photo_samples.picture(24, 36), gain_map=gain).to_bytes(format="JPEG")
+    at = file.rindex(b"\xff\xd8\xff")
+    iso = struct.pack(">HHB", 0, 0, 0) + struct.pack(
+        ">14i", *(0, 64, 192, 64), *(0, 64, 192, 64), *(64, 64, 1, 64, 1, 64)
+    )
+    return {
+        "Ultra HDR": Sample(file),
+        "gain map of Ultra HDR": Sample(file[at:], lambda data: file[:at] + data),
+        "ISO 21496": Sample(iso),
     }
 
 
@@ -254,7 +321,10 @@ def _depth_in_jpegs() -> dict[str, Sample]:
 
 def _depth_files() -> dict[str, Sample]:
     import numpy as np
+    import photo_samples
+    from PIL import Image
 
+    from deeplens_dof.depth.colormap import coloured
     from deeplens_dof.depth.files import write_depth_file
     from deeplens_dof.optics.inverse_depth import InverseDepth
 
@@ -268,6 +338,10 @@ def _depth_files() -> dict[str, Sample]:
     array = io.BytesIO()
     np.save(array, depth.values)
     found["depth array"] = Sample(array.getvalue(), _npz)
+    found["depth .npy"] = Sample(array.getvalue())
+    found["depth .pfm"] = Sample(b"Pf\n24 18\n-1.0\n" + depth.values.astype("<f4").tobytes())
+    colours = coloured(InverseDepth(np.linspace(0, 1, 18 * 24).reshape(18, 24), "relative"))
+    found["depth in colours"] = Sample(photo_samples.file_of(Image.fromarray(colours), "PNG"))
     return found
 
 

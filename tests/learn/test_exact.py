@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 import deeplens_dof as dl
+from deeplens_dof.learn import exact
 from deeplens_dof.learn.exact import one_view, render, render_exact, visibility
 from deeplens_dof.learn.surfaces import NOTHING, Surfaces, coc_of
 from deeplens_dof.optics.thin_lens import signed_coc_px
@@ -332,7 +334,39 @@ def test_views_made_anew_give_the_same_gradients() -> None:
         coc = (9 * depth - 3).requires_grad_()
         out = render_exact(Surfaces.of_picture(rgb, coc), disc(5), recompute=recompute)
         found.append(torch.autograd.grad(out.square().sum(), coc)[0])
-    assert torch.equal(*found)
+    assert torch.allclose(*found, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_small_pictures_are_not_split_between_threads(recompute, monkeypatch) -> None:
+    """And the caller's number of threads is as before, in the backward pass and after an error too."""
+    seen = []
+
+    def view(*arguments: Any) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return whole_view(*arguments)
+
+    whole_view, before = exact._view, torch.get_num_threads()
+    monkeypatch.setattr(exact, "_view", view)
+    rgb, depth = edge_scene()
+    coc = (9 * depth - 3).requires_grad_()
+    torch.set_num_threads(3)
+    try:
+        out = render_exact(Surfaces.of_picture(rgb, coc), disc(2), recompute=recompute)
+        out.sum().backward()
+        assert set(seen) == {1}
+        assert len(seen) == (4 if recompute else 2)
+        assert torch.get_num_threads() == 3
+        monkeypatch.setattr(exact, "SPLIT_FROM", 1)
+        render_exact(Surfaces.of_picture(rgb, coc), disc(1))
+        assert seen[-1] == 3, "large pictures are"
+        monkeypatch.setattr(exact, "SPLIT_FROM", 10**9)
+        monkeypatch.setattr(exact, "_view", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            render_exact(Surfaces.of_picture(rgb, coc), disc(1))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_picture_in_focus_is_stationary() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zlib
 
@@ -9,10 +10,10 @@ import heif_files
 import numpy as np
 import photo_samples as samples
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from deeplens_dof import photo
-from deeplens_dof.photo import PhotoError
+from deeplens_dof.photo import Photo, PhotoError
 from deeplens_dof.photo.metadata import exif, ifd
 from deeplens_dof.photo.metadata.orientation import upright
 from deeplens_dof.photo.metadata.xmp_stale import without_stale
@@ -224,3 +225,43 @@ def test_kinds_of_jpeg_that_are_not_read_are_named(marker: int, bits: int, words
     with pytest.raises(PhotoError, match=f"{words}.*not read") as caught:
         photo.read(bytes(data))
     assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (12345, r"a method of its own \(12345\)")],
+)
+def test_compressions_of_tiff_that_are_not_read_are_named(kind: type, code: int, words: str) -> None:
+    tag = struct.Struct("<HHIHH")
+    data = Photo(samples.picture(dtype=kind)).to_bytes(format="TIFF")
+    data = data.replace(tag.pack(0x103, 3, 1, 8, 0), tag.pack(0x103, 3, 1, code, 0))
+    with pytest.raises(
+        PhotoError, match=f"is compressed with {words}, which this installation does not read"
+    ):
+        photo.read(data)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_lzma_in_tiff_is_read_at_8_bits_and_named_at_16(kind: type) -> None:
+    """Pillow has LZMA in its wheels, OpenImageIO has not."""
+    pixels = samples.picture(dtype=kind)
+    packed = lzma.compress(pixels.astype("<u2" if kind is np.uint16 else kind).tobytes())
+    page = {
+        0x100: ifd.packed("<", ifd.LONG, pixels.shape[1]),
+        0x101: ifd.packed("<", ifd.LONG, pixels.shape[0]),
+        0x102: ifd.packed("<", ifd.SHORT, *[8 * pixels.itemsize] * 3),
+        0x103: ifd.packed("<", ifd.SHORT, 34925),
+        0x106: ifd.packed("<", ifd.SHORT, 2),
+        0x111: ifd.packed("<", ifd.LONG, 0),
+        0x115: ifd.packed("<", ifd.SHORT, 3),
+        0x116: ifd.packed("<", ifd.LONG, pixels.shape[0]),
+        0x117: ifd.packed("<", ifd.LONG, len(packed)),
+    }
+    page[0x111] = ifd.packed("<", ifd.LONG, len(ifd.laid_out("<", ifd.Tags(page, {}, {}, {}))))
+    data = ifd.laid_out("<", ifd.Tags(page, {}, {}, {})) + packed
+    if kind is np.uint8 and features.check("libtiff"):
+        np.testing.assert_array_equal(photo.read(data).pixels, pixels)
+        return
+    with pytest.raises(PhotoError, match="is compressed with LZMA, which this installation does not read"):
+        photo.read(data)

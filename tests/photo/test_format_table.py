@@ -5,6 +5,8 @@ A new format gets a row by its entry in FORMATS; one that is only read, and one 
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,10 @@ import raw_samples
 from deeplens_dof import photo
 from deeplens_dof.photo import Compression, Photo, PhotoError
 from deeplens_dof.photo.codecs.formats import FORMATS, Format
-from deeplens_dof.photo.metadata import ifd
+from deeplens_dof.photo.codecs.isobmff import with_named_colors
+from deeplens_dof.photo.gain_map import APPLE, APPLE_TYPE, GainMap
+from deeplens_dof.photo.metadata import icc, ifd
+from deeplens_dof.photo.metadata.annotations import Annotations
 
 LOSSLESS = Compression(lossless=True)  # where a format can be
 SIZE = (24, 32)
@@ -143,15 +148,106 @@ def check_depth(form: Format, folder: Path) -> None:
         assert photo.read(own.to_bytes(format=form.name)).depth is None
 
 
+def check_gain_map(form: Format, folder: Path) -> None:
+    """A map of stops from 0 to 3."""
+    stops = np.linspace(0, 3, 12 * 16, dtype=np.float32).reshape(12, 16, 1)
+    if not form.written:
+        assert photo.read(file_of(form)).gain_map is None
+        return
+    back = photo.read(file_of(form, Photo(samples.picture(*SIZE), gain_map=GainMap(stops)))).gain_map
+    assert (back is not None) == (form.gain_map == "yes")
+    if back is not None:
+        np.testing.assert_allclose(back.stops, stops, atol=0.1)
+    if form.name == "HEIF":  # Apple's, which is read and not written
+        file = heif_files.File()
+        main = file.add(heif_files.picture_part(samples.picture(128, 192)))
+        codes = heif_files.picture_part(samples.picture(64, 96)[..., 0])
+        part = file.add(heif_files.auxiliary(codes, APPLE_TYPE), ("auxl", main))
+        said = f'<rdf:Description xmlns:h="{APPLE}" h:HDRGainMapHeadroom="8"/>'
+        head = '<x xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        file.add(heif_files.xmp_part(f"{head}{said}</rdf:RDF></x>".encode()), ("cdsc", part))
+        assert photo.read(file.to_bytes()).gain_map is not None
+
+
+def check_named_colors(form: Format, folder: Path) -> None:
+    """Colours of Display-P3 by their number, where the format has such, are read as a profile."""
+    plain = file_of(form, Photo(samples.picture(*SIZE)))
+    if not form.named_colors:
+        assert b"nclx" not in plain
+        assert b"cICP" not in plain
+        return
+    if form.name == "PNG":
+        body = b"cICP" + bytes((12, 13, 0, 1))
+        chunk = struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body))
+        named = plain[:33] + chunk + plain[33:]
+    else:
+        named = with_named_colors(plain, 12, 13)
+    found = icc.profile(photo.read(named).icc or b"")
+    assert found is not None
+    assert found.colorants is not None
+    wanted = icc.profile(samples.display_p3())
+    assert wanted is not None
+    np.testing.assert_allclose(found.colorants, wanted.colorants, atol=2e-3)
+
+
+def check_date(form: Format, folder: Path) -> None:
+    if not form.written:
+        back = photo.read(file_of(form))
+        assert (b"2024:05:06" in (back.exif or b"")) == form.date
+        return
+    assert (b"2024:05:06 07:08:09" in file_of(form)) == form.date
+
+
+def check_iptc(form: Format, folder: Path) -> None:
+    record = b"\x1c\x02\x78\0\x05hello"
+    annotated = Photo(samples.picture(*SIZE), annotations=Annotations(iptc=record))
+    assert photo.read(file_of(form, annotated)).annotations.iptc == (record if form.iptc else None)
+
+
+def check_text(form: Format, folder: Path) -> None:
+    texts = ((b"tEXt", b"Title\0cat"),)
+    annotated = Photo(samples.picture(*SIZE), annotations=Annotations(texts=texts))
+    assert photo.read(file_of(form, annotated)).annotations.texts == (texts if form.text else ())
+
+
+def check_density(form: Format, folder: Path) -> None:
+    annotated = Photo(samples.picture(*SIZE), annotations=Annotations((300.0, 300.0)))
+    found = photo.read(file_of(form, annotated)).annotations.density
+    assert found == (pytest.approx((300, 300), rel=0.002) if form.density else None)
+
+
+def check_motion_photo(form: Format, folder: Path) -> None:
+    """No format keeps a film, nor XMP that names one."""
+    said = (
+        b'<rdf:Description xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1"/>'
+    )
+    packet = samples.XMP.replace(b"</rdf:RDF>", said + b"</rdf:RDF>")
+    film = b"\0\0\0\x18ftypmp42" + bytes(16)
+    if not form.written:
+        return
+    data = file_of(form, Photo(samples.picture(*SIZE), xmp=packet))
+    again = photo.read(data + film if form.name == "JPEG" else data)
+    assert b"MotionPhoto" not in (again.xmp or b"")
+    assert b"MotionPhoto" not in again.to_bytes()
+    assert film not in again.to_bytes()
+
+
 CHECKS = {
     "read": check_read,
     "write": check_write,
     "depth": check_depth,
+    "gain map": check_gain_map,
     "16 bit": check_16_bit,
     "float": check_float,
     "ICC": check_icc,
+    "nclx, cICP": check_named_colors,
     "EXIF": check_exif,
+    "date": check_date,
     "XMP": check_xmp,
+    "IPTC": check_iptc,
+    "text": check_text,
+    "dpi": check_density,
+    "motion photo": check_motion_photo,
     "alpha": check_alpha,
 }
 

@@ -33,7 +33,7 @@ USES = {
         "torch",
         "import onnx, moderngl, cv2, torch\n"
         "from deeplens_dof.learn.training.distributed import Together; Together()\n"
-        "from deeplens_dof.learn import DeepLens; DeepLens()",
+        "from deeplens_dof.learn import DeepLens; DeepLens.from_pretrained()",
     ),
     "ray": (
         "ray",

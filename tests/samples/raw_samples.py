@@ -60,6 +60,7 @@ def dng(
         0x0116: ifd.packed(order, ifd.LONG, height),
         0x0117: ifd.packed(order, ifd.LONG, len(codes)),
         0x011C: ifd.packed(order, ifd.SHORT, 1),
+        0x0132: ifd.bytes_field(ifd.ASCII, b"2024:05:06 07:08:09\0"),
         0x828D: ifd.packed(order, ifd.SHORT, 2, 2),
         0x828E: ifd.bytes_field(ifd.BYTE, bytes((0, 1, 1, 2))),
         0xC612: ifd.bytes_field(ifd.BYTE, bytes((1, 4, 0, 0))),  # DNGVersion

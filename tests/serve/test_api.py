@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from conftest import LIMITS, detail, opened, picture, two_depths
+from face_samples import group
 from PIL import Image
 from PIL.ExifTags import IFD
 
@@ -70,9 +71,51 @@ def test_a_predicted_photo_says_so(client) -> None:
         "subject_confidence",
         "depth_source",
         "f_number",
+        "faces",
     }
     assert facts["f_number"] == 1.8
     assert facts["depth_source"] == "predicted"
+    assert facts["faces"] == []
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_faces_are_told_and_may_be_the_focus(client) -> None:
+    rgb = group([(30, 60, 120), (400, 90, 140)], 320, 640)
+    near = np.tile(np.where(np.arange(640) < 320, 255, 60).astype(np.uint8), (320, 1))
+    files = {"file": as_png(rgb), "depth": as_png(near)}
+    facts = client.post("/v1/photos", files=files).json()
+    assert len(facts["faces"]) == 2
+    for face in facts["faces"]:
+        left, top, right, bottom = face["box"]
+        assert all(left < x < right and top < y < bottom for x, y in face["eyes"])
+        assert face["focus"] in face["eyes"]
+        assert 0.6 < face["score"] <= 1
+    answers = {
+        focus: client.get(f"/v1/photos/{facts['id']}/blur", params={"focus": focus, "size": "preview"})
+        for focus in ("face", "faces")
+    }
+    depths = {focus: float(answer.headers["DeepLens-Focus-Depth"]) for focus, answer in answers.items()}
+    assert depths["faces"] == pytest.approx(0.5, abs=0.05)
+    first = facts["faces"][0]["focus"]
+    assert answers["face"].headers["DeepLens-Focus"] == "{:.6g},{:.6g}".format(*first)
+    assert depths["face"] == pytest.approx(float(first[0] < 0.5), abs=0.05)
+
+
+@pytest.mark.parametrize("focus", ["face", "faces"])
+def test_a_focus_on_faces_that_are_not_there_is_a_problem(client, photo, focus) -> None:
+    answer = client.get(f"/v1/photos/{photo['id']}/blur", params={"focus": focus})
+    is_problem(answer, 422, "no face was found", "give a point X,Y")
+
+
+def test_the_description_names_the_faces_of_a_photo(client) -> None:
+    posted = client.get("/openapi.json").json()["paths"]["/v1/photos"]["post"]["responses"]["201"]
+    schema = posted["content"]["application/json"]["schema"]
+    assert set(schema["properties"]["faces"]["items"]["required"]) == {"box", "eyes", "focus", "score"}
 
 
 def test_the_overlay_shows_the_parts_in_focus(client, photo) -> None:

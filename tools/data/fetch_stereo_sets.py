@@ -34,10 +34,11 @@ from stereo_depth import (
 )
 from stereo_sets import PACKAGES, SETS, StereoSet
 
+from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.depth.files import write_depth_file
 from deeplens_dof.optics.inverse_depth import InverseDepth
 
-CACHE = Path("~/.cache/deeplens/evaluation_stereo").expanduser()
+CACHE = cache_folder() / "evaluation_stereo"
 HAND_MADE_WIDTH = 1000  # photos of two lenses, which are much larger, are matched at this width
 
 

@@ -13,7 +13,24 @@ from pathlib import Path
 from deeplens_dof.photo.codecs.formats import FORMATS, Format
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
-COLUMNS = ("read", "write", "depth", "16 bit", "float", "ICC", "EXIF", "XMP", "alpha")
+COLUMNS = (
+    *(
+        "read",
+        "write",
+        "depth",
+        "gain map",
+        "16 bit",
+        "float",
+        "ICC",
+        "nclx, cICP",
+        "EXIF",
+        "date",
+        "XMP",
+        "IPTC",
+        "text",
+    ),
+    *("dpi", "motion photo", "alpha"),
+)
 INTRODUCTION = """\
 # Formats
 
@@ -31,6 +48,9 @@ NOTES = """
 - *ICC*: EXR holds linear light in the primaries of Rec. 709 and says so; colours of a profile are converted to it, unclipped.
   RAW is developed to sRGB.
 - *EXIF*: EXR keeps the date only.
+- *nclx, cICP*: the format has an ICC profile alone; for SDR, results in every format hold one of the same colours.
+- *IPTC*, *text*: the format has no place for it. *dpi*: where a format has no place of its own it is in EXIF.
+- *motion photo*: the photo is read; its film is left out, and so is every entry that names it.
 - *alpha*: it is left out. RAW has none.
 
 *depth* is GDepth, which stands in XMP. The depth image of a HEIC photo and Dynamic Depth behind a JPEG are read too
@@ -38,9 +58,9 @@ NOTES = """
 
 Colours named other than by ICC (AVIF and HEIC `nclx`, PNG `cICP`, `gAMA` and `cHRM`, the index R03 of DCF) are read; for SDR
 the result holds an ICC profile of the same colours. PQ and HLG are decoded to light, blurred there, and written as PQ or HLG
-in HEIC (10 bits), AVIF (8 bits) and PNG (16 bits); EXR holds the light; other formats get it tone mapped, with a note. Gain
-maps and the films of motion photos are not kept, and neither are the entries that name them. `.mpo` is read as its first
-picture and written as a JPEG.
+in HEIC (10 bits), AVIF (8 bits) and PNG (16 bits); EXR holds the light; other formats get it tone mapped, with a note.
+[Gain maps](photos.md#hdr-gain-maps) are read from JPEG and HEIC and written to JPEG; the films of motion photos are not kept.
+What is not kept leaves no entry that names it. `.mpo` is read as its first picture and written as a JPEG.
 
 A JPEG XL of 16 bits is written without loss, one of 8 bits if it came so; otherwise its profile is replaced by another one of
 the same colours.
@@ -54,14 +74,21 @@ def cells(form: Format) -> dict[str, str]:
         "16 bit": form.deep,
         "float": form.floats,
         "ICC": form.icc,
+        "nclx, cICP": form.named_colors,
         "EXIF": form.exif,
+        "date": form.date,
         "XMP": form.xmp,
+        "IPTC": form.iptc,
+        "text": form.text,
+        "dpi": form.density,
         "alpha": form.alpha,
     }
     first = {
         "read": f"with `[{form.extra}]`" if form.extra else "yes",
         "write": "yes" if form.written else "no",
         "depth": form.depth,
+        "gain map": form.gain_map,
+        "motion photo": "no",
     }
     return first | {column: kept if flag else "no" for column, flag in flags.items()}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
+from deeplens_dof.batch import depths
 from deeplens_dof.batch.storage import as_path
 from deeplens_dof.photo.codecs.formats import PICTURE_SUFFIXES, written_as
 from deeplens_dof.runtime.errors import PlanError
@@ -46,6 +47,7 @@ class Job:
         depth_out: a depth file to write as well.
         overlay: an overlay of the areas in focus to write as well.
         problem: why it cannot be processed, if that is known already; a sentence.
+        depth: a depth file of its own, in place of the run's depth source.
     """
 
     source: Path
@@ -54,6 +56,7 @@ class Job:
     depth_out: Path | None = None
     overlay: Path | None = None
     problem: str | None = None
+    depth: Path | None = None
 
     @property
     def outputs(self) -> list[Path]:
@@ -91,8 +94,10 @@ def plan(
         inputs: photos and folders.
         out: a folder if there are several photos, if it exists as one, or if it ends in a slash; otherwise a file. None
             writes each result beside its photo.
-        depth: a depth source as `analyse` takes it; a file of that name is protected from being overwritten.
-        depth_out, overlay: further files to write; for a single photo only.
+        depth: a depth source as `analyse` takes it, or a folder with a depth file for each photo; files that are read are
+            protected from being overwritten.
+        depth_out: a depth file to write as well, or a folder for those of several photos.
+        overlay: a further file to write, for a single photo only.
         also_read: other files that must not be overwritten, where they exist.
         exclude: patterns of names and folders to pass over in folders; hidden ones always are.
 
@@ -100,10 +105,11 @@ def plan(
         PlanError: outputs are missing, clash with each other, or would overwrite a file that is read.
     """
     several = len(inputs) != 1 or inputs[0].name is not None or os.path.isdir(inputs[0].path)
-    if several and (depth_out or overlay):
-        raise PlanError(
-            "--depth-out and --overlay name one file, so they go with one photo; give a single INPUT"
-        )
+    if several and overlay:
+        raise PlanError("--overlay names one file, so it goes with one photo; give a single INPUT")
+    depth_folder = depth_out if depth_out and depths.is_depth_folder(depth_out, several) else None
+    if several and depth_out and not depth_folder:
+        raise PlanError("--depth-out names one file, so it goes with one photo; name a folder for several")
     if several and out and os.path.exists(out) and not os.path.isdir(out):
         raise PlanError(f"{out!r} is a file, expected a folder for several photos; name a folder with -o")
     into_folder = bool(out) and (several or os.path.isdir(out or "") or (out or "").endswith(("/", os.sep)))
@@ -117,8 +123,23 @@ def plan(
             jobs += _folder(source, as_path(out), item.name, exclude)
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
-    refuse_clashes(jobs, [name for name in (depth, *also_read) if os.path.isfile(name)])
+    if depth_folder:
+        jobs = [replace(job, depth_out=depths.depth_out_in(depth_folder, job.name)) for job in jobs]
+    if depth not in depths.FROM_PHOTOS and os.path.isdir(depth):
+        jobs = [_with_depth(job, Path(depth)) for job in jobs]
+    own = [str(job.depth) for job in jobs if job.depth]
+    refuse_clashes(jobs, [name for name in (depth, *also_read, *own) if os.path.isfile(name)])
     return Plan(jobs, as_path(out) if out and into_folder else None, several)
+
+
+def _with_depth(job: Job, folder: Path) -> Job:
+    """The job with its depth file in a folder, or with the problem that there is none."""
+    if job.problem:
+        return job
+    try:
+        return replace(job, depth=depths.depth_file_in(folder, job.name))
+    except ValueError as problem:
+        return replace(job, problem=f"{job.source} cannot be processed: {problem}")
 
 
 def _without_results(inputs: Sequence[Input]) -> list[Input]:

@@ -46,6 +46,7 @@ class Record:
         input, output: paths as the user gave them.
         state: "done", "failed" or "skipped".
         input_sha256: of the photo's file; None if it could not be read.
+        depth_sha256: of its own depth file, if it has one.
         outputs: the files written.
         seconds: time taken.
         error: a sentence if it failed.
@@ -67,6 +68,7 @@ class Record:
     notes: tuple[str, ...] = ()
     full_disk: bool = False
     traceback: str | None = field(default=None, repr=False)
+    depth_sha256: str | None = None
 
     def report(self) -> dict[str, Any]:
         """The photo's entry in the JSON report."""
@@ -87,12 +89,13 @@ class _Done:
 
     input_sha256: str | None
     outputs: tuple[Output, ...]
+    depth_sha256: str | None = None
 
     @classmethod
     def of(cls, line: dict[str, Any]) -> _Done:
         """From a parsed line. Raises KeyError or TypeError if it is not a line of a manifest."""
         outputs = (Output(entry["path"], entry["bytes"], entry["sha256"]) for entry in line["outputs"])
-        return cls(line["input_sha256"], tuple(outputs))
+        return cls(line["input_sha256"], tuple(outputs), line.get("depth_sha256"))
 
 
 class LockedError(Exception):
@@ -137,13 +140,14 @@ class Manifest:
             if (line["state"], line["settings_sha256"]) == ("done", settings_sha256)
         }
 
-    def is_done(self, name: str, source: Path, outputs: list[Path]) -> bool:
-        """Whether this photo has been processed with these options, and photo and outputs are unchanged since.
+    def is_done(self, name: str, source: Path, outputs: list[Path], depth: Path | None = None) -> bool:
+        """Whether this photo has been processed with these options, and photo, depth and outputs are unchanged since.
 
         Args:
             name: of the job.
             source: the photo.
             outputs: the files the job writes, in order.
+            depth: a depth file of its own.
         """
         known = self._done.get(name)
         if known is None:
@@ -156,8 +160,10 @@ class Manifest:
         try:
             if any(os.path.getsize(output.path) != output.size_bytes for output in expected):
                 return False
-            return Output.of(source).sha256 == known.input_sha256 and all(
-                Output.of(output.path) == output for output in expected
+            return (
+                Output.of(source).sha256 == known.input_sha256
+                and (None if depth is None else Output.of(depth).sha256) == known.depth_sha256
+                and all(Output.of(output.path) == output for output in expected)
             )
         except (OSError, ValueError):  # processing it again reports the error
             return False
@@ -201,6 +207,7 @@ class Manifest:
             "input": record.input,
             "state": record.state,
             "input_sha256": record.input_sha256,
+            "depth_sha256": record.depth_sha256,
             "settings_sha256": self.settings_sha256,
             "outputs": outputs,
             "seconds": record.seconds,

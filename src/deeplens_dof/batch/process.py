@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from deeplens_dof import __version__
+from deeplens_dof.batch.depths import FROM_PHOTOS
 from deeplens_dof.batch.jobs import Job
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
@@ -26,6 +27,7 @@ from deeplens_dof.settings import Settings
 from deeplens_dof.warmup import first_use
 
 if TYPE_CHECKING:
+    from deeplens_dof.optics.inverse_depth import InverseDepth
     from deeplens_dof.photo import Photo
     from deeplens_dof.pipeline import Result
 
@@ -38,7 +40,8 @@ class JobOptions:
 
     Attributes:
         settings: focus and lens.
-        depth: a depth source as `analyse` takes it; a depth file by its name.
+        depth: a depth source as `analyse` takes it; a depth file by its name; a folder for depth files of the jobs' own.
+        far_is_bright: what depth files hold, as `read_depth_file` takes it.
         strip_metadata: leave EXIF and XMP out of the results.
         embed_depth: put depth and the original photo into the JPEG, as `Result.save` does.
         f_number_as_shot: prefer the f-number that a phone simulated (`pipeline.as_shot`).
@@ -55,6 +58,7 @@ class JobOptions:
     allow_truncated: bool = False
     quality: int | None = None
     keep_time: bool = False
+    far_is_bright: bool | None = None
 
     def sha256(self) -> str:
         """A hash of everything but the photo that determines a result.
@@ -79,6 +83,7 @@ class JobOptions:
             "allow_truncated": self.allow_truncated,
             "quality": self.quality,
             "keep_time": self.keep_time,
+            "far_is_bright": self.far_is_bright,
             "files": files,
             "version": __version__,
             "weights": {name: model.sha256 for name, model in list_models().items()},
@@ -125,6 +130,7 @@ def _process_local(job: Job, options: JobOptions, on_progress: OnProgress) -> Re
     try:
         version = _version(job.source)
         facts["input_sha256"] = _sha256(job.source)
+        facts["depth_sha256"] = _sha256(job.depth) if job.depth else None
         used, facts["notes"] = _blur_file(job, options, version, on_progress)
         if used.f_number != options.settings.f_number:
             facts["f_number"] = used.f_number
@@ -210,12 +216,24 @@ def _blur_file(
     settings = as_shot(photo, options.settings) if options.f_number_as_shot else options.settings
     first = "compiling the inner loops (once), then " if first_use() else ""
     on_progress(f"{first}depth")
-    scene = analyse(photo, options.depth)
+    scene = analyse(photo, depth_source(job.depth or options.depth, options.far_is_bright))
     on_progress(f"{first}blur")
     result = refocus(scene, settings)
     on_progress("writing")
     _write_outputs(job, options, photo, result)
     return settings, (*photo.notes, *photo.lost_in(job.out))
+
+
+def depth_source(depth: str | Path, far_is_bright: bool | None) -> str | InverseDepth:
+    """A depth source as `analyse` takes it; a file is read here where it is not to be taken as such files mostly are.
+
+    Raises ValueError or OSError when that file cannot be used.
+    """
+    if far_is_bright is None or str(depth) in FROM_PHOTOS:
+        return str(depth)
+    from deeplens_dof.depth.files import read_depth_file
+
+    return read_depth_file(depth, far_is_bright=far_is_bright)
 
 
 def _write_outputs(job: Job, options: JobOptions, photo: Photo, result: Result) -> None:

@@ -166,19 +166,14 @@ class _Actor:
 
 def _encode(job: Job) -> str:
     """A job as ASCII text, whatever bytes its paths hold."""
-    others = [None if path is None else str(path) for path in (job.depth_out, job.overlay)]
+    others = [None if path is None else str(path) for path in (job.depth_out, job.overlay, job.depth)]
     return json.dumps([str(job.source), str(job.out), job.name, *others])
 
 
 def _decode(text: str) -> Job:
-    source, out, name, depth_out, overlay = json.loads(text)
-    return Job(
-        as_path(source),
-        as_path(out),
-        name,
-        None if depth_out is None else as_path(depth_out),
-        None if overlay is None else as_path(overlay),
-    )
+    source, out, name, *others = json.loads(text)
+    depth_out, overlay, depth = (None if path is None else as_path(path) for path in others)
+    return Job(as_path(source), as_path(out), name, depth_out, overlay, depth=depth)
 
 
 def _decode_record(text: str) -> Record:

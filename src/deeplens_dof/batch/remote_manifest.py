@@ -54,15 +54,19 @@ class RemoteManifest(Manifest):
         upload(self.path, self.remote_folder / self.path.name)
         self._uploaded, self._changed = time.monotonic(), False
 
-    def is_done(self, name: str, source: Path, outputs: list[Path]) -> bool:
+    def is_done(self, name: str, source: Path, outputs: list[Path], depth: Path | None = None) -> bool:
         known = self._done.get(name)
         paths = [self._relative(path) for path in outputs]
         if known is None or [output.path for output in known.outputs] != paths:
             return False
         try:
-            return digest(source)[1] == known.input_sha256 and all(
-                digest(path) == (output.size_bytes, output.sha256)
-                for path, output in zip(outputs, known.outputs, strict=True)
+            return (
+                digest(source)[1] == known.input_sha256
+                and (None if depth is None else digest(depth)[1]) == known.depth_sha256
+                and all(
+                    digest(path) == (output.size_bytes, output.sha256)
+                    for path, output in zip(outputs, known.outputs, strict=True)
+                )
             )
         except (OSError, ValueError):  # processing it again reports the error
             return False

@@ -123,7 +123,7 @@ class Batch:
         return (
             self.resume
             and self._manifest is not None
-            and self._manifest.is_done(job.name, job.source, job.outputs)
+            and self._manifest.is_done(job.name, job.source, job.outputs, job.depth)
         )
 
     def _open_manifest(self) -> None:

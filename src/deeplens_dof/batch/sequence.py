@@ -11,11 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deeplens_dof.batch.depths import FROM_PHOTOS
 from deeplens_dof.batch.engines import OnJobProgress
 from deeplens_dof.batch.jobs import PICTURES, Input, Job, plan
 from deeplens_dof.batch.manifest import Output, Record
 from deeplens_dof.batch.outputs import check_outputs
-from deeplens_dof.batch.process import JobOptions, failed, keep_time
+from deeplens_dof.batch.process import JobOptions, depth_source, failed, keep_time
 from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Focus, parse_focus
@@ -23,9 +24,6 @@ from deeplens_dof.settings import Focus, parse_focus
 if TYPE_CHECKING:
     from deeplens_dof.pipeline import Scene
 
-DEPTHS = (".png", ".tif", ".tiff", ".exr", ".npz")
-# Values of --depth that are not names of files.
-FROM_PHOTOS = ("auto", "predict", "embedded")
 _PLACEHOLDER = re.compile(r"#+|%(0(\d+))?d")
 # The last number of a name without its extension.
 _NUMBER = re.compile(r"\d+(?=\D*$)")
@@ -51,7 +49,7 @@ class FocusPull:
                 raise ValueError(
                     f"the focus pull holds {part!r}, expected FRAME:X,Y, as in '1:0.3,0.5 48:0.7,0.4'"
                 )
-            keys.append((int(frame), parse_focus(focus)))
+            keys.append((int(frame), _key_focus(focus)))
         if len(keys) < 2 or any(a[0] >= b[0] for a, b in pairwise(keys)):
             raise ValueError(
                 f"the focus pull is {text!r}, expected at least two keys with rising frames, as in "
@@ -84,6 +82,16 @@ class FocusPull:
                 progress = max(0.0, (frame - before) / (after - before))
                 return index - 1, progress * progress * (3 - 2 * progress)
         return len(numbers) - 1, 0.0
+
+
+def _key_focus(text: str) -> Focus:
+    """A point or the subject. Raises ValueError for anything else, a focus on faces too."""
+    focus = parse_focus(text)
+    if focus in ("face", "faces"):
+        raise ValueError(
+            f"the focus pull goes to {focus!r}, expected X,Y or 'subject'; give the face as a point"
+        )
+    return focus
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +215,13 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _depth_files(path: Path) -> dict[int, Path]:
+    from deeplens_dof.depth.files import READ
+
     if path.is_file():
         raise PlanError(
             f"{str(path)!r} is the depth of one frame, expected a folder or a pattern such as depth.####.exr"
         )
-    return numbered([path], DEPTHS)
+    return numbered([path], READ)
 
 
 class InOrder:
@@ -269,6 +279,8 @@ class InOrder:
         scene, focus = scenes.scene(number)
         if scenes.steady.cut and number > min(self.film.jobs):
             self.say(f"a new shot begins at {job.source.name}")
+        if scenes.steady.cut and scenes.options.settings.focus == "face" and not scene.faces:
+            self.say(f"no face was found in {job.source.name}; the subject of this shot is followed")
         settings, point = scenes.options.settings, scenes.focus.point
         if self.pull and key_depths:
             focus = self.pull.at(number, key_depths)
@@ -309,13 +321,16 @@ class _Scenes:
         from deeplens_dof.pipeline import analyse
 
         photo = read(self.film.jobs[number].source)
-        scene = analyse(photo, self._depth_source(number))
+        scene = analyse(photo, depth_source(self._depth_source(number), self.options.far_is_bright))
         steady = self.steady.update(photo.srgb8(), scene.inverse_depth, scene.matte)
         scene = replace(scene, matte=self.steady.matte)
         if self.film.depths is None:
             scene = replace(scene, inverse_depth=steady)
         if self.steady.cut:
-            point = scene.focus_point(self.options.settings)
+            settings = self.options.settings
+            if settings.focus == "face" and not scene.faces:
+                settings = replace(settings, focus="subject")
+            point = scene.focus_point(settings)
             return scene, self.focus.begin(scene.inverse_depth, scene.matte, point)
         return scene, self.focus.update(scene.inverse_depth, scene.matte)
 

@@ -13,6 +13,7 @@ import typer
 from deeplens_dof.batch.storage import is_remote
 from deeplens_dof.cli.blur_arguments import BlurArguments
 from deeplens_dof.cli.options import command_of
+from deeplens_dof.cli.standard_files import check_standard_streams, standard_files, uses_standard_streams
 from deeplens_dof.cli.terminal import BatchProgress, Terminal
 from deeplens_dof.runtime.errors import PlanError
 from deeplens_dof.settings import Settings, setting_fields
@@ -35,6 +36,7 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
 
     if not arguments.inputs and not arguments.names_from:
         raise PlanError("Missing argument 'INPUT'; see deeplens blur --help")
+    check_standard_streams(arguments)
     settings = settings_of(values)
     _check_aperture(settings)
     options = JobOptions(
@@ -46,10 +48,15 @@ def _blur(arguments: BlurArguments, context: typer.Context, **values: Any) -> No
         allow_truncated=arguments.allow_truncated,
         quality=arguments.quality,
         keep_time=arguments.keep_time,
+        far_is_bright=arguments.far_is_bright,
     )
-    terminal = Terminal(arguments.debug)
-    process = _process_sequence if arguments.sequence else _process_batch
-    _finish(settings, process(arguments, options, terminal), arguments.json_report)
+    if uses_standard_streams(arguments):
+        with standard_files(arguments) as (staged, names):
+            records = _process_batch(staged, options, Terminal(arguments.debug, names))
+    else:
+        process = _process_sequence if arguments.sequence else _process_batch
+        records = process(arguments, options, Terminal(arguments.debug))
+    _finish(settings, records, arguments.json_report)
 
 
 def _process_batch(arguments: BlurArguments, options: JobOptions, terminal: Terminal) -> list[Record]:
@@ -87,6 +94,10 @@ def _process_sequence(arguments: BlurArguments, options: JobOptions, terminal: T
         pull = FocusPull.parse(arguments.focus_pull) if arguments.focus_pull else None
     except ValueError as error:
         raise PlanError(f"--focus-pull: {error}") from None
+    if options.settings.focus == "faces":
+        raise PlanError(
+            "--focus faces does not go with --sequence, which follows one thing; use --focus face"
+        )
     if pull and options.settings.focus != "subject":
         raise PlanError("--focus and --focus-pull both set the focus; leave one of them out")
     film = plan_film(_inputs(arguments), arguments.out, options.depth, pull, [options.settings.shape])
@@ -171,7 +182,7 @@ def _check_sequence(arguments: BlurArguments) -> None:
 def _check_aperture(settings: Settings) -> None:
     """Read the picture of an aperture, once for all photos. Raises PlanError if it cannot be used."""
     if settings.shape_file:
-        from deeplens_dof.pipeline import aperture_of
+        from deeplens_dof.photo.aperture_picture import aperture_of
 
         try:
             aperture_of(settings)

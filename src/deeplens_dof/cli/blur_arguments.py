@@ -26,20 +26,36 @@ class BlurArguments:
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT", help="Photos, folders, patterns such as 'in/**/*.jpg', or @LIST of names."
+            metavar="INPUT",
+            help="Photos, folders, patterns such as 'in/**/*.jpg', @LIST of names, or - for standard input.",
         ),
     ] = None
     depth: Annotated[
         str,
         _option(
             _DEPTH,
-            metavar="auto|embedded|predict|FILE",
-            help="Depth source: embedded in the photo, predicted, or a depth file (16-bit PNG, TIFF, EXR, npz). "
+            metavar="auto|embedded|predict|FILE|FOLDER",
+            help="Depth source: embedded in the photo, predicted, a depth file (PNG, TIFF, EXR, npz, npy, pfm), or a "
+            "folder with one for each photo. "
             "auto uses embedded depth if it is detailed enough, and predicts otherwise.",
         ),
     ] = "auto"
+    far_is_bright: Annotated[
+        bool | None,
+        _option(
+            _DEPTH,
+            "--depth-far-bright/--depth-near-bright",
+            help="What bright, or the larger number, is in depth files of other programs.",
+            show_default="by kind",
+        ),
+    ] = None
     depth_out: Annotated[
-        Path | None, _option(_DEPTH, help="Also write the depth (png, tiff, exr, npz, ply).")
+        Path | None,
+        _option(
+            _DEPTH,
+            metavar="FILE|FOLDER",
+            help="Also write the depth (png, tiff, exr, npz, ply); of several photos into a folder.",
+        ),
     ] = None
     overlay: Annotated[
         Path | None,
@@ -47,7 +63,19 @@ class BlurArguments:
     ] = None
     out: Annotated[
         str | None,
-        _option(_OUTPUT, "-o", "--out", metavar="OUT", help="File to write, or a folder for several photos."),
+        _option(
+            _OUTPUT,
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="File to write, or a folder for several photos; - is standard output.",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        _option(
+            _OUTPUT, metavar="NAME", help="Format on standard output: jpeg, png, ... (default: the photo's)."
+        ),
     ] = None
     quality: Annotated[
         int | None,
@@ -56,7 +84,7 @@ class BlurArguments:
         ),
     ] = None
     strip_metadata: Annotated[
-        bool, _option(_OUTPUT, "--strip-metadata", help="Remove EXIF (including GPS) and XMP.")
+        bool, _option(_OUTPUT, "--strip-metadata", help="Remove EXIF (including GPS), XMP, IPTC and text.")
     ] = False
     embed_depth: Annotated[
         bool,

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from deeplens_dof.batch.jobs import Job
@@ -23,10 +23,11 @@ class Terminal:
 
     Args:
         debug: also print the tracebacks of errors.
+        names: what files are called in messages, by their paths.
     """
 
-    def __init__(self, debug: bool) -> None:
-        self.debug = debug
+    def __init__(self, debug: bool, names: Mapping[str, str] | None = None) -> None:
+        self.debug, self.names = debug, names or {}
         self.on_terminal = sys.stderr.isatty()
         self.has_bar = False  # a progress bar owns the last line
 
@@ -34,13 +35,13 @@ class Terminal:
         """Show the current step on a line that is overwritten; prints nothing into a pipe."""
         if self.on_terminal and not self.has_bar:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{on_one_line(text)[:width]}")
+            sys.stderr.write(f"\r\x1b[K{on_one_line(self._named(text))[:width]}")
             sys.stderr.flush()
 
     def done(self, text: str) -> None:
         """Print a line about a completed step."""
         self.stage("")
-        print(on_one_line(text), file=sys.stderr)
+        print(on_one_line(self._named(text)), file=sys.stderr)
 
     def guard(self, name: str, work: Callable[[], object]) -> str | None:
         """Call `work` and print its error, if any, as one sentence that names `name`.
@@ -70,7 +71,12 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Print a message of the program."""
-        print(f"deeplens: {message}", file=sys.stderr)
+        print(f"deeplens: {self._named(message)}", file=sys.stderr)
+
+    def _named(self, text: str) -> str:
+        for path, name in self.names.items():
+            text = text.replace(path, name)
+        return text
 
 
 class BatchProgress:

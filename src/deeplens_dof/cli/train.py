@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,10 @@ from deeplens_dof.cli.options import (
 )
 from deeplens_dof.cli.terminal import Terminal, format_duration
 from deeplens_dof.runtime.errors import PlanError
+
+NO_FRAMES = Path("none")
+BAR_WIDTH = 20
+LINE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +47,10 @@ class TrainArguments:
     ] = None
     frames: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Frames or pairs made by `deeplens scenes`; repeatable."),
+        typer.Option(
+            metavar="DIR|none",
+            help="Frames or pairs made by `deeplens scenes`; repeatable. none: train on --rgbd alone.",
+        ),
     ] = None
     held_out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pairs to validate with, made of other assets.")
@@ -67,12 +76,14 @@ def _train(arguments: TrainArguments) -> None:
 
     A run can be stopped at any time, with Ctrl-C too, and continued with --resume.
     """
+    terminal = Terminal(arguments.debug)
+    terminal.stage(f"{arguments.recipe}: loading torch")
     with learn_extra("train"):
         from deeplens_dof.datasets.cache import cache_folder
-        from deeplens_dof.learn.training.curves import write_curves
+        from deeplens_dof.learn.training.curves import held_out_scores, write_curves
     _check_recipe(arguments)
     folder = arguments.out or cache_folder() / "runs" / arguments.recipe
-    terminal = Terminal(arguments.debug)
+    terminal.stage(f"{arguments.recipe} in {folder}: reading data and weights")
 
     def work() -> None:
         if not arguments.curves:
@@ -82,6 +93,8 @@ def _train(arguments: TrainArguments) -> None:
                 write_curves(folder)
                 raise
             stopped = f"{folder} is kept; go on with --resume"
+            for line in held_out_scores(folder):
+                terminal.done(line)
             terminal.done(stopped if weights is None else f"weights are in {weights}")
         terminal.done(f"curves are in {write_curves(folder)}")
 
@@ -99,6 +112,10 @@ def _check_recipe(arguments: TrainArguments) -> None:
         raise PlanError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
     if recipe not in DEPTH_RECIPES and arguments.rgbd:
         raise PlanError(f"--rgbd goes with the recipes of depth; {recipe} learns from pairs (--frames DIR)")
+    if NO_FRAMES in (arguments.frames or ()) and (arguments.frames != [NO_FRAMES] or not arguments.rgbd):
+        raise PlanError(
+            "--frames none trains on --rgbd alone; name at least one with --rgbd DIR, and no other frames"
+        )
 
 
 def _run_recipe(arguments: TrainArguments, folder: Path, terminal: Terminal) -> Path | None:
@@ -112,7 +129,12 @@ def _run_recipe(arguments: TrainArguments, folder: Path, terminal: Terminal) -> 
     measured = [open_folder(name, policy, terminal.done, for_training=True) for name in arguments.rgbd or ()]
     return train(
         arguments.recipe,
-        TrainingData(arguments.frames or (), arguments.held_out, measured, arguments.rgbd_share),
+        TrainingData(
+            None if arguments.frames == [NO_FRAMES] else arguments.frames or (),
+            arguments.held_out,
+            measured,
+            arguments.rgbd_share,
+        ),
         folder,
         arguments.resume,
         arguments.init,
@@ -123,18 +145,25 @@ def _run_recipe(arguments: TrainArguments, folder: Path, terminal: Terminal) -> 
 
 
 class _Pace:
-    """Shows the progress of a run on one line: iteration, losses, time per iteration and time left."""
+    """Shows the progress of a run: on a terminal a bar with losses and time left, in a pipe a line a minute."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self._seconds: float | None = None  # per iteration, smoothed
+        self._told = -math.inf
 
     def show(self, done: int, total: int, last: dict[str, float]) -> None:
         seconds = last["s"] if self._seconds is None else 0.95 * self._seconds + 0.05 * last["s"]
         self._seconds = seconds
         losses = ", ".join(f"{name} {value:.3f}" for name, value in last.items() if name != "s")
         left = format_duration((total - done) * seconds)
-        self.terminal.stage(f"iteration {done} of {total}: {losses}; {seconds:.2f} s each, {left} left")
+        filled = BAR_WIDTH * done // total
+        text = f"{done} of {total}, {left} left, {seconds:.2f} s each: {losses}"
+        if self.terminal.on_terminal:
+            self.terminal.stage(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {text}")
+        elif time.monotonic() - self._told > LINE_EVERY_S:
+            self._told = time.monotonic()
+            self.terminal.done(f"iteration {text}")
 
 
 train_command = command_of(TrainArguments, _train)

@@ -7,21 +7,24 @@
 | .npz       | arrays `inverse_depth` float32 (H, W) and `unit`                                          |
 | .ply       | points in metres with the photo's colours (see point_cloud.py); write only                |
 
-Grey PNG, TIFF and JPEG files of other programs, 8 or 16 bit, are read with near as bright, stretched to 0..1.
+Grey PNG, TIFF and JPEG files of other programs, 8 or 16 bit, are read with near as bright, stretched to 0..1, and so are
+pictures in one of the usual colour maps (see colormap.py); arrays of other programs see number_files.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.depth import number_files
+from deeplens_dof.depth.colormap import COLOUR_MAPS, from_colours
+from deeplens_dof.depth.number_files import of_inverse, read_numbers, refuse_unknown
 from deeplens_dof.depth.point_cloud import write_point_cloud
 from deeplens_dof.imaging.aspect import aspects_differ
 from deeplens_dof.optics.inverse_depth import InverseDepth, Unit
@@ -33,17 +36,15 @@ from deeplens_dof.photo.codecs.samples import (
     read_samples,
     sample_format,
 )
-from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.runtime.atomic_write import write_atomically
 
 WRITTEN = (".png", ".tif", ".tiff", ".exr", ".npz")
 POINTS = ".ply"
 EXPORTED = (*WRITTEN, POINTS)
-_READ = (*WRITTEN, ".jpg", ".jpeg")
+READ = (*WRITTEN, ".jpg", ".jpeg", number_files.NPY, number_files.PFM)
 _FAR_M = 65504.0  # the largest half-precision number: infinity to many renderers
 _TAG = re.compile(r"deeplens inverse depth, unit (\S+), black (\S+), white (\S+)")
-_ZIP = b"PK\x03\x04"
 Pixels = npt.NDArray[np.float32]
 
 
@@ -55,6 +56,7 @@ def read_depth_file(
     max_pixels: int | None = None,
     untagged: Scale | None = None,
     limits: Limits = COMMAND_LINE_LIMITS,
+    far_is_bright: bool | None = None,
 ) -> InverseDepth:
     """Inverse depth from a depth file, at its own size (see `fit_to`).
 
@@ -63,6 +65,8 @@ def read_depth_file(
         max_pixels: a tighter bound than that of `limits`, or None.
         untagged: unit and range of a grey picture without a text tag; None stretches it to 0..1.
         limits: bounds on the file and its header, the same as for a photo.
+        far_is_bright: whether far is bright, or the larger number, in a picture or array that does not say what it holds;
+            None is what such files mostly hold (near is bright; metres in an npz of `depth`).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -72,28 +76,29 @@ def read_depth_file(
     if not file.is_file():
         raise FileNotFoundError(f"there is no depth file {str(file)!r}")
     kind = file.suffix.lower()
-    if kind not in _READ:
-        raise ValueError(f"the depth file {file.name!r} ends in {kind!r}, expected one of {' '.join(_READ)}")
+    if kind not in READ:
+        raise ValueError(f"the depth file {file.name!r} ends in {kind!r}, expected one of {' '.join(READ)}")
     with file.open("rb") as stream:
         found = suffix_by_content(stream.read(SIGNATURE_BYTES))
     if found is None:
         raise ValueError(
-            f"the depth file {file.name!r} is not a PNG, TIFF, JPEG, EXR or npz file; export it again"
+            f"the depth file {file.name!r} is not a PNG, TIFF, JPEG, EXR, npz, npy or pfm file; export it again"
         )
     if max_pixels is not None:
         limits = replace(limits, max_pixels=min(max_pixels, limits.max_pixels))
-    if found == ".npz":
-        return _read_npz(file, limits)
+    if found in number_files.SIGNATURES:
+        return read_numbers(file, found, limits, far_is_bright)
     samples = read_samples(file, limits, kind="float", name=f"the depth file {file.name!r}")
     if samples.format == "EXR":
         return _from_metres(file, samples)
-    return _from_grey(file, samples, untagged)
+    return _from_grey(file, samples, untagged, bool(far_is_bright))
 
 
 def suffix_by_content(head: bytes) -> str | None:
     """The suffix of a depth file from its first SIGNATURE_BYTES bytes; None when it is not one."""
-    if head.startswith(_ZIP):
-        return ".npz"
+    for kind, signatures in number_files.SIGNATURES.items():
+        if head.startswith(signatures):
+            return kind
     form = sample_format(head)
     return None if form is None else form.suffixes[0]
 
@@ -171,15 +176,21 @@ def fit_to(
     return InverseDepth(refine(depth.values, rgb, FROM_SENSOR), depth.unit)
 
 
-def _from_grey(file: Path, samples: StoredSamples, untagged: Scale | None) -> InverseDepth:
-    pixels = samples.values
+def _from_grey(
+    file: Path, samples: StoredSamples, untagged: Scale | None, far_is_bright: bool
+) -> InverseDepth:
+    pixels, name = samples.values, f"the depth file {file.name!r}"
     values = pixels[..., 0]
+    refuse_unknown(name, pixels)
     colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
     if np.ptp(colours, axis=2).max() > 0.02:
-        raise ValueError(
-            f"the depth file {file.name!r} is a colour picture, expected grey with near bright and far dark"
-        )
-    _refuse_unknown(file, values)
+        found = from_colours(np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8))
+        if found is None:
+            raise ValueError(
+                f"{name} is a colour picture, expected grey with near bright and far dark, or the colours of "
+                f"{', '.join(COLOUR_MAPS[1:])}; export it in grey"
+            )
+        return of_inverse(name, found[1], far_is_bright)
     tag = _TAG.match(samples.description)
     if tag:
         black, white = _number(file, tag[2]), _number(file, tag[3])
@@ -192,12 +203,7 @@ def _from_grey(file: Path, samples: StoredSamples, untagged: Scale | None) -> In
     if untagged:
         unit, black, white = untagged
         return InverseDepth((black + values * np.float64(white - black)).astype(np.float32), unit)
-    low, high = float(values.min()), float(values.max())
-    if not high > low:
-        raise ValueError(
-            f"the depth file {file.name!r} holds one and the same value everywhere: it tells no depth"
-        )
-    return InverseDepth((values - np.float32(low)) / np.float32(high - low), "relative")
+    return of_inverse(name, values, far_is_bright)
 
 
 def _number(file: Path, text: str) -> float:
@@ -233,51 +239,6 @@ def _from_metres(file: Path, samples: StoredSamples) -> InverseDepth:
             f"the depth file {file.name!r} has pixels nearer than any lens can be; expected metres in Z"
         )
     return InverseDepth(inverse, "1/m")
-
-
-def _refuse_unknown(file: Path, values: npt.NDArray[Any]) -> None:
-    unknown = int((~np.isfinite(values)).sum())
-    if unknown:
-        raise ValueError(
-            f"the depth file {file.name!r} has {unknown} pixels with NaN or infinity; fill them first"
-        )
-
-
-def _read_npz(file: Path, limits: Limits) -> InverseDepth:
-    name = f"the depth file {file.name!r}"
-    limits.check_file(name, file.stat().st_size)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            if not {"inverse_depth.npy", "unit.npy"} <= set(names):
-                found = ", ".join(name.removesuffix(".npy") for name in names) or "nothing"
-                raise ValueError(f"it holds {found}, expected inverse_depth and unit")
-            _check_npy_header(name, archive, limits)
-        with np.load(file, allow_pickle=False) as arrays:
-            values, unit = np.asarray(arrays["inverse_depth"]), str(arrays["unit"])
-    except PhotoError:
-        raise
-    except Exception as error:  # readers of damaged archives raise anything
-        raise ValueError(f"{name} cannot be read: {error}") from error
-    _refuse_unknown(file, values)
-    if unit not in ("1/m", "relative"):
-        raise ValueError(f"the depth file {file.name!r} names the unit {unit!r}, expected 1/m or relative")
-    return InverseDepth(values.astype(np.float32), "1/m" if unit == "1/m" else "relative")
-
-
-def _check_npy_header(name: str, archive: zipfile.ZipFile, limits: Limits) -> None:
-    """Rejects an array that is not a map of numbers, or too large, before it is decompressed."""
-    if archive.getinfo("unit.npy").file_size > 4096:
-        raise ValueError("its unit is not a short text, expected 1/m or relative")
-    with archive.open("inverse_depth.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, kind = read(stream)
-    if len(shape) != 2 or kind.kind not in "fiu" or kind.itemsize > 8:
-        raise ValueError(f"inverse_depth is {kind} {shape}, expected numbers (height, width)")
-    limits.check_picture(name, shape[1], shape[0])
 
 
 def scale_of(depth: InverseDepth) -> Scale:

@@ -28,7 +28,7 @@ _LONG_SIDE_PX = 320
 # Of the matte: the border of the subject; a gap in it, where the depth is also far.
 _INSIDE, _SEEN_THROUGH = 0.35, 0.2
 # Of the matte: hair and fur, which are let go so that they end softly; surely the subject.
-_SOFT, _SURE = 0.6, 1.0
+_SOFT, _SURE = 0.35, 0.7
 # Of the depth range: a gap in the subject shows something so much farther.
 _GAP_STEP = 0.08
 # Of the small map: distance of the border of the matte from a step in depth, which is the true border.
@@ -38,7 +38,7 @@ _LET_GO = 0.02
 # Of the depth range: a step that occludes; relief, within one cell.
 _STEP, _SLOPE = 0.05, 0.004
 # Of the depth range: sum of the steps on the way from the focus, up to which it is one subject; from which it is another.
-_SAME, _OTHER = 0.1, 0.25
+_SAME, _OTHER = 0.15, 0.3
 # Of the long side: a point so near the subject lies on it.
 _POINT_REACH = 0.012
 # Measured depth: standard deviations of noise that are held; at most so much of the depth range.
@@ -71,6 +71,12 @@ class SubjectWeight:
         of a film is in focus although its depth trembles."""
         most = _FOLLOWED * self.depth_range
         return replace(self, centre=self.centre + min(max(focus - self.centre, -most), most))
+
+    def holds(self, point: tuple[float, float]) -> bool:
+        """Whether the point (x, y), 0..1, is held more than not."""
+        height, width = self.weight.shape
+        x, y = min(width - 1, int(point[0] * width)), min(height - 1, int(point[1] * height))
+        return bool(self.weight[y, x] > 0.5)
 
 
 def subject_weight(

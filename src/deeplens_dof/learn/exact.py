@@ -40,11 +40,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 
@@ -52,6 +54,7 @@ SOFTNESS_PX = 0.5  # CoC between two slabs
 WINDOW = 4  # neighbouring slabs in which coverages add up
 SAME_SURFACE_PX = 0.75  # largest difference of CoC within a surface (soft, from 0.5 to 1)
 ROUNDING = 0.1  # coverage from which on a surface counts as nearly opaque
+SPLIT_FROM = 1_000_000  # fragments from which on a view is worth several threads
 SMALLEST_STRETCH = 0.25  # of a surface viewed at a grazing angle
 _ROUNDS = 2  # iterations to find the side of a fragment
 _TINY = 1e-4
@@ -70,6 +73,9 @@ class Fragments(NamedTuple):
     slab: Tensor  # (F,) the nearer of its two slabs, which are numbered from near to far
     farther: Tensor  # (F,) its share in the farther slab
     size: tuple[int, int, int]  # batch, height, width
+
+
+_TAUGHT = ("coc_px", "slope", "alpha", "colour", "farther")  # the fragments' parts that gradients reach
 
 
 def render(
@@ -108,7 +114,8 @@ def render_exact(
         surfaces: the scene.
         points: (N, 2) lens points in the unit disc.
         softness_px: CoC between two slabs. A larger one carries gradients farther, and lets light leak through near surfaces.
-        recompute: compute views again in the backward pass, so that memory does not grow with N.
+        recompute: compute views again in the backward pass, so that memory does not grow with N; False allows second
+            derivatives.
 
     Returns:
         (B, 3, H, W) linear light.
@@ -121,14 +128,67 @@ def render_exact(
     points = points.to(surfaces.coc_px)
     reach = float(points.detach().abs().max())
     fragments = fragments_of(surfaces, reach, softness_px)
-    mean = torch.zeros_like(surfaces.colour[:, 0, :1])
-    for number, point in enumerate(points, start=1):
-        if recompute and torch.is_grad_enabled():
-            view = checkpoint(_view, fragments, point, use_reentrant=False)
-        else:
-            view = _view(fragments, point)
-        mean = mean + (view - mean) / number
+    if recompute and torch.is_grad_enabled():
+        taught = [getattr(fragments, name) for name in _TAUGHT]
+        fixed = fragments._replace(**{name: getattr(fragments, name).detach() for name in _TAUGHT})
+        mean = _RecomputedMean.apply(fixed, points, *taught)
+    else:
+        with few_threads(fragments):
+            mean = _mean(fragments, points)
     return (mean[:, :3] + surfaces.colour[:, 0] * _UNSEEN) / (mean[:, 3:] + _UNSEEN)
+
+
+def _mean(fragments: Fragments, points: Tensor) -> Tensor:
+    """The mean of the views (B, 4, H, W), premultiplied light and coverage."""
+    batch, height, width = fragments.size
+    mean = fragments.alpha.new_zeros(batch, 4, height, width)
+    for number, point in enumerate(points, start=1):
+        mean = mean + (_view(fragments, point) - mean) / number
+    return mean
+
+
+class _RecomputedMean(torch.autograd.Function):
+    """`_mean` that keeps no view for the backward pass and computes each again there, both with `few_threads`."""
+
+    @staticmethod
+    def forward(ctx: Any, fragments: Fragments, points: Tensor, *taught: Tensor) -> Tensor:
+        ctx.fragments = fragments
+        ctx.save_for_backward(points, *taught)
+        with few_threads(fragments):
+            return _mean(fragments, points)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        leaves = [
+            part.detach().requires_grad_(needed)
+            for part, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
+        ]
+        points, *taught = leaves
+        fragments = ctx.fragments._replace(**dict(zip(_TAUGHT, taught, strict=True)))
+        with few_threads(fragments):
+            for number in range(len(points)):
+                with torch.enable_grad():
+                    view = _view(fragments, points[number])
+                if view.requires_grad:  # it does not where nothing is within the picture
+                    view.backward(grad / len(points))
+        return None, *(leaf.grad for leaf in leaves)
+
+
+@contextmanager
+def few_threads(fragments: Fragments) -> Iterator[None]:
+    """One thread of torch for views of fewer than SPLIT_FROM fragments: there, waiting for each other costs threads more
+    than they save, and many times as much where other programs use the cores.
+    """
+    before = torch.get_num_threads()
+    if before == 1 or len(fragments.coc_px) >= SPLIT_FROM or fragments.coc_px.device.type != "cpu":
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def one_view(surfaces: Surfaces, point: Tensor, softness_px: float = SOFTNESS_PX) -> tuple[Tensor, Tensor]:

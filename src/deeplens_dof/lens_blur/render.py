@@ -14,7 +14,7 @@ from deeplens_dof.lens_blur.layers.soft_border import soft_borders
 from deeplens_dof.lens_blur.neural import render_neural
 from deeplens_dof.lens_blur.optical import SHARP_PX, render_optical
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.types import Image, Plane
+from deeplens_dof.types import Image, Plane, Renderer
 
 LARGEST_COC_PX = 4000.0
 DISC_ONLY = frozenset({"paper"})  # renderers that refuse every other shape of the aperture
@@ -31,7 +31,7 @@ def render(
     rgb_linear: npt.NDArray[Any],
     coc_px: npt.NDArray[Any],
     aperture: Aperture | None = None,
-    renderer: str = "optical",
+    renderer: str | Renderer = "optical",
     threads: int | None = None,
     lens_points: int | None = None,
 ) -> Image:
@@ -42,7 +42,9 @@ def render(
         coc_px: (H, W) signed radius of the circle of confusion in pixels of this picture, -4000..4000, positive nearer
             than the focus.
         aperture: its shape; a disc by default.
-        renderer: "optical", "matte", "neural" or "paper", see docs/renderers.md.
+        renderer: "optical", "matte", "neural" or "paper", see docs/renderers.md; or a function of your own that takes
+            `rgb_linear` and `coc_px` as contiguous float32 and returns the blurred picture. It knows no aperture, threads and
+            lens points.
         threads: 1 or more; one per core by default. The result does not depend on it.
         lens_points: at most so many where occlusion matters, with simpler edges, for previews (32, for example); as many as
             are needed by default.
@@ -54,7 +56,7 @@ def render(
         ValueError: for shapes that do not fit, an empty picture, NaN or infinite values, a CoC above 4000 px, an unknown
             renderer, wrong types or counts, and an aperture that the renderer does not know.
     """
-    if not isinstance(renderer, str) or renderer not in RENDERERS:
+    if not callable(renderer) and (not isinstance(renderer, str) or renderer not in RENDERERS):
         raise ValueError(f"there is no renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
     if aperture is not None and not isinstance(aperture, Aperture):
         raise ValueError(
@@ -65,7 +67,24 @@ def render(
         if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
             raise ValueError(f"{name} is {count!r}, expected a whole number of at least 1, or None")
     rgb, coc = _checked(np.asarray(rgb_linear), np.asarray(coc_px))
+    if callable(renderer):
+        return _own(renderer, rgb, coc, aperture)
     return RENDERERS[renderer](rgb, coc, aperture or Aperture.disc(), threads, lens_points)
+
+
+def _own(renderer: Renderer, rgb: Image, coc: Plane, aperture: Aperture | None) -> Image:
+    """The picture of a caller's renderer. Raises ValueError for another aperture than the disc, and another picture."""
+    if aperture is not None and aperture != Aperture.disc():
+        raise ValueError(
+            f"the aperture is {aperture!r}, but a renderer of your own is not told it; let your function know its shape "
+            "and leave this one a disc"
+        )
+    blurred = np.asarray(renderer(rgb.copy(), coc.copy()))
+    if blurred.shape != rgb.shape or blurred.dtype.kind != "f" or not np.isfinite(blurred).all():
+        raise ValueError(
+            f"your renderer returned shape {blurred.shape} and type {blurred.dtype}, expected {rgb.shape} of finite floats"
+        )
+    return np.ascontiguousarray(blurred, np.float32)
 
 
 def render_subject(
@@ -73,7 +92,7 @@ def render_subject(
     coc_px: Plane,
     matte: Plane | None,
     aperture: Aperture,
-    renderer: str = "optical",
+    renderer: str | Renderer = "optical",
     threads: int | None = None,
     lens_points: int | None = None,
 ) -> tuple[Image, Plane]:

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from deeplens_dof.optics.false_colours import depth_colours
+from deeplens_dof.runtime import notebook
 from deeplens_dof.types import Plane
 
 Unit = Literal["1/m", "relative"]
@@ -90,6 +92,10 @@ class InverseDepth:
         if (height, width) == self.shape:
             return self
         return InverseDepth(sample_nearest(self.values, height, width), self.unit)
+
+    def _repr_png_(self) -> bytes:
+        """In colours, for notebooks: far is dark blue, near nearly white."""
+        return notebook.png(depth_colours(self.normalised()))
 
     def normalised(self, low: float = 0.5, high: float = 99.5) -> Plane:
         """The values mapped to 0 (farthest) .. 1 (nearest), see `normalise`."""

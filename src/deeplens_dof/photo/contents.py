@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
+
+from deeplens_dof.photo.metadata.annotations import Annotations
+
+if TYPE_CHECKING:
+    from deeplens_dof.photo.gain_map import GainMap
 
 Pixels = npt.NDArray[Any]  # uint8 or uint16 codes, or float32 linear light
 
@@ -44,6 +49,8 @@ class Contents:
     exif: bytes | None = None
     xmp: bytes | None = None
     compression: Compression = field(default_factory=Compression)
+    annotations: Annotations = field(default_factory=Annotations)
+    gain_map: GainMap | None = None
 
     @property
     def size(self) -> tuple[int, int]:

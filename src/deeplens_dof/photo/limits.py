@@ -14,7 +14,8 @@ _MIB = 1 << 20
 class Limits:
     """Upper bounds for a file. Pixels are width times height, sides are in px, everything else is in bytes.
 
-    max_progressive_jpeg_pixels: a tighter bound for progressive JPEG, which takes many passes over all coefficients; None
+    max_text_bytes: IPTC, comment and PNG text together. max_progressive_jpeg_pixels: a tighter bound for progressive JPEG,
+    which takes many passes over all coefficients; None
     is no separate bound.
     """
 
@@ -24,6 +25,7 @@ class Limits:
     max_exif_bytes: int = 8 * _MIB
     max_icc_bytes: int = 4 * _MIB
     max_xmp_bytes: int = 16 * _MIB
+    max_text_bytes: int = 8 * _MIB
     max_progressive_jpeg_pixels: int | None = None
 
     def check_file(self, name: str, size_bytes: int) -> None:
@@ -52,17 +54,18 @@ class Limits:
             raise TooLargeError(f"{name} is {size}, expected at most {bound} for {kind}; make it smaller")
 
     def check_metadata(self, name: str, exif: bytes | None, icc: bytes | None, xmp: bytes | None) -> None:
-        blocks = (
-            ("EXIF", exif, self.max_exif_bytes),
-            ("ICC", icc, self.max_icc_bytes),
-            ("XMP", xmp, self.max_xmp_bytes),
-        )
-        for kind, block, most in blocks:
-            if block is not None and len(block) > most:
-                raise TooLargeError(
-                    f"{name} holds {len(block):,} bytes of {kind}, expected at most {most:,}; "
-                    "remove that metadata"
-                )
+        self._check_block(name, "EXIF", len(exif or b""), self.max_exif_bytes)
+        self._check_block(name, "ICC", len(icc or b""), self.max_icc_bytes)
+        self._check_block(name, "XMP", len(xmp or b""), self.max_xmp_bytes)
+
+    def check_texts(self, name: str, size_bytes: int) -> None:
+        self._check_block(name, "IPTC and text", size_bytes, self.max_text_bytes)
+
+    def _check_block(self, name: str, kind: str, size_bytes: int, most: int) -> None:
+        if size_bytes > most:
+            raise TooLargeError(
+                f"{name} holds {size_bytes:,} bytes of {kind}, expected at most {most:,}; remove that metadata"
+            )
 
 
 COMMAND_LINE_LIMITS = Limits(

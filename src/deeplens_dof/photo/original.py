@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deeplens_dof.photo.codecs import formats
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.file_objects import Target, name_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.photo import Photo
 from deeplens_dof.photo.read import read
@@ -36,14 +37,19 @@ def untouched(photo: Photo) -> Photo:
     return replace(photo, pixels=original.pixels, alpha=original.alpha, icc=original.icc, file=depth.original)
 
 
-def check_embedding(path: str | os.PathLike[str], strip_metadata: bool) -> None:
-    """Raises PhotoError when a file of that name cannot hold depth and the original."""
-    if formats.by_suffix(path).name != "JPEG":
+def check_embedding(path: Target, strip_metadata: bool, format_name: str | None = None) -> None:
+    """Raises PhotoError when a file of that name, or of the format that is named, cannot hold depth and the original."""
+    if isinstance(path, (str, os.PathLike)):
+        name = shown(path)
+        form = formats.by_suffix(path) if format_name is None else formats.by_name(format_name)
+    else:
+        name, form = name_of(path), formats.by_name(format_name or "")
+    if form.name != "JPEG":
         raise PhotoError(
-            f"{shown(path)} cannot be written with depth inside, which only a JPEG holds; end its name in .jpg"
+            f"{name} cannot be written with depth inside, which only a JPEG holds; end its name in .jpg"
         )
     if strip_metadata:
         raise PhotoError(
-            f"{shown(path)} cannot be written with the untouched photo inside and without metadata, as that photo has "
+            f"{name} cannot be written with the untouched photo inside and without metadata, as that photo has "
             "its own; leave one of the two out"
         )

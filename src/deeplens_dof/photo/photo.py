@@ -16,13 +16,17 @@ from deeplens_dof.photo.codecs import formats
 from deeplens_dof.photo.contents import Compression, Contents, Pixels
 from deeplens_dof.photo.embedded_depth import EmbeddedDepth
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.file_objects import Target, is_writable, name_of, write_bytes
+from deeplens_dof.photo.gain_map import GainMap
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS
 from deeplens_dof.photo.metadata import icc, xmp
+from deeplens_dof.photo.metadata.annotations import Annotations
 from deeplens_dof.photo.metadata.exif import Camera
 from deeplens_dof.photo.phone_depth import gdepth
 from deeplens_dof.photo.phone_depth.find import ORIGINS
 from deeplens_dof.photo.tone import Curves, decoded, encoded
 from deeplens_dof.photo.write import HDR_FORMATS, file_bytes
+from deeplens_dof.runtime import notebook
 from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ class Photo:
     read-only formats. exif: TIFF-structured, orientation 1. xmp: a UTF-8 packet. source: name used in messages. depth: depth
     embedded in the file, or None. depth_problem: a sentence that says why embedded depth is not used, or None. file: the
     original JPEG file, byte for byte, or None. notes: sentences about what was mended or left out when it was read.
+    annotations: resolution, IPTC, comment and PNG text. gain_map: how much brighter it is on HDR screens, or None.
 
     Raises PhotoError when the arrays do not fit together.
     """
@@ -56,6 +61,8 @@ class Photo:
     depth_problem: str | None = None
     file: bytes | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    annotations: Annotations = field(default_factory=Annotations, repr=False)
+    gain_map: GainMap | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -137,6 +144,18 @@ class Photo:
         cover: npt.NDArray[np.float32] = alpha_as(self.alpha, np.float32)
         return cover if float(cover.min()) < 1 else None
 
+    def thumbnail(self, longest_px: int) -> npt.NDArray[np.uint8]:
+        """uint8 sRGB (h, w, 3) of at most that many px a side."""
+        from deeplens_dof.imaging.resize import resize_picture
+
+        scale = min(1.0, longest_px / max(self.height, self.width))
+        size = (max(1, round(side * scale)) for side in (self.height, self.width))
+        return resize_picture(self.srgb8(), *size)
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks."""
+        return notebook.png(self.thumbnail(notebook.LONGEST_PX))
+
     def seen_srgb8(self) -> npt.NDArray[np.uint8]:
         """`srgb8` with colours continued into what is transparent, so that hidden ones count for nothing."""
         from deeplens_dof.imaging.holes import filled
@@ -158,21 +177,23 @@ class Photo:
 
     def save(
         self,
-        path: str | os.PathLike[str],
+        path: Target,
         *,
         strip_metadata: bool = False,
         settings: Mapping[str, object] | None = None,
         quality: int | None = None,
         format: str | None = None,
     ) -> None:
-        """Write the photo to `path`, completely or not at all.
+        """Write the photo to `path`, completely or not at all, or into an open file.
 
         Format capabilities are listed in docs/formats.md: 16 bits are rounded to 8 where necessary, light above white is kept
         only in EXR, alpha everywhere but in JPEG.
 
         Args:
-            path: the file; its suffix determines the format unless `format` names one.
-            strip_metadata: leave out EXIF (with GPS) and XMP. The ICC profile stays, because the colours depend on it.
+            path: the file; its suffix determines the format unless `format` names one. Or a file opened as bytes (or another
+                object with `write`), which gets the photo's own format unless another is named.
+            strip_metadata: leave out EXIF (with GPS), XMP, IPTC and text. The ICC profile stays, because the colours depend
+                on it, and so does the resolution.
             settings: recorded in XMP under https://ns.deeplens-dof.org/1.0/, beside existing properties.
             quality: 1..100; None is about the original's, at least 90 for JPEG.
             format: "JPEG", ".png", ...
@@ -180,6 +201,13 @@ class Photo:
         Raises:
             PhotoError: the photo cannot be written.
         """
+        if is_writable(path):
+            form = formats.by_name(self.format if format is None else format)
+            write_bytes(
+                path, file_bytes(self._contents(strip_metadata, settings), form, quality, name_of(path))
+            )
+            return
+        assert isinstance(path, (str, os.PathLike))
         form = formats.by_suffix(path) if format is None else formats.by_name(format)
         data = file_bytes(self._contents(strip_metadata, settings), form, quality, shown(path))
         write_file(path, lambda file: _write_all(file, data))
@@ -198,13 +226,19 @@ class Photo:
 
     def lost_in(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
         """Sentences about what a file of that name cannot hold and is changed for it. Raises PhotoError as `save` does."""
-        form = formats.by_suffix(path)
-        if self.compression.hdr is None or not self.is_float or form.floats or form.name in HDR_FORMATS:
-            return ()
-        return (
-            f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed (tone "
-            "mapped); choose HEIC, AVIF or PNG to keep it",
-        )
+        form, lost = formats.by_suffix(path), []
+        hdr = self.compression.hdr is not None and self.is_float
+        if hdr and not form.floats and form.name not in HDR_FORMATS:
+            lost.append(
+                f"{self.source} is an HDR picture, and {form.shown} is written without: light above white was compressed "
+                "(tone mapped); choose HEIC, AVIF or PNG to keep it"
+            )
+        if self.gain_map is not None and form.name != "JPEG":
+            lost.append(
+                f"{self.source} has a gain map for HDR screens, and {form.shown} is written without: it will not glow there; "
+                "choose JPEG to keep it"
+            )
+        return tuple(lost)
 
     def with_embedded_depth(
         self, depth: EmbeddedDepth, *, nearest_m: float = 1.0, blur_at_infinity: float | None = None
@@ -222,7 +256,7 @@ class Photo:
         return replace(self, xmp=packet, depth=depth)
 
     def to_pillow(self) -> Image.Image:
-        """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF and XMP."""
+        """An 8-bit RGB or RGBA Pillow image; `info` holds the ICC profile, EXIF, XMP and resolution."""
         from PIL import Image
 
         pixels = rounded_to_8_bits(self.pixels)
@@ -232,6 +266,8 @@ class Photo:
         exif = None if self.exif is None else b"Exif\0\0" + self.exif
         blocks = {"icc_profile": self.icc, "exif": exif, "xmp": self.xmp}
         image.info.update({key: block for key, block in blocks.items() if block is not None})
+        if self.annotations.density is not None:
+            image.info["dpi"] = self.annotations.density
         return image
 
     def _curves(self) -> Curves:
@@ -251,6 +287,8 @@ class Photo:
             exif=None if strip_metadata else self.exif,
             xmp=None if strip_metadata else packet,
             compression=self.compression,
+            annotations=self.annotations.impersonal() if strip_metadata else self.annotations,
+            gain_map=self.gain_map,
         )
 
 

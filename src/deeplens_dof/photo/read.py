@@ -16,33 +16,37 @@ from deeplens_dof.photo.codecs.tiff_decode import decode_page
 from deeplens_dof.photo.codecs.tiff_page import as_first_page
 from deeplens_dof.photo.contents import Compression, Decoded
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.file_objects import Readable, is_readable, name_of, read_bytes
+from deeplens_dof.photo.gain_map import GainMapError
 from deeplens_dof.photo.hdr import light_of
 from deeplens_dof.photo.limits import COMMAND_LINE_LIMITS, Limits
 from deeplens_dof.photo.metadata import exif, xmp, xmp_in_jpeg
+from deeplens_dof.photo.metadata.annotations import Annotations, checked_density, density_in, iptc_in_tiff
 from deeplens_dof.photo.metadata.named_colors import NamedColors, of_dcf, of_nclx
 from deeplens_dof.photo.metadata.xmp_stale import without_stale
 from deeplens_dof.photo.phone_depth.find import depth_in
 from deeplens_dof.photo.phone_depth.range_map import RangeMap
 from deeplens_dof.photo.photo import Photo
 from deeplens_dof.photo.source import bytes_of
+from deeplens_dof.photo.ultra_hdr import gain_map_in
 from deeplens_dof.runtime.errors import shown
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image.Image
 
 
 def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncated: bool = False) -> Photo:
-    """Read a photo from a path, the bytes of a file, or a Pillow image (which is left unchanged).
+    """Read a photo from a path, an open file, the bytes of a file, or a Pillow image (which is left unchanged).
 
     Reads the first frame of every format in docs/formats.md, recognised by content. Orientation is applied; palette, grey
     and CMYK become RGB. Depth in HEIC and in Google's formats becomes `Photo.depth`; when it is damaged, `Photo.depth` is
     None and `Photo.depth_problem` says why.
 
     Args:
-        source: path, bytes or Pillow image.
+        source: path, file opened as bytes (or another object with `read`), bytes or Pillow image.
         limits: bounds on file, picture and metadata.
         allow_truncated: read a JPEG that ends too early, its missing rows grey; `Photo.notes` says so.
 
@@ -54,12 +58,15 @@ def read(source: Source, *, limits: Limits = COMMAND_LINE_LIMITS, allow_truncate
 
         if isinstance(source, Image.Image):
             return _from_image(source, limits)
+    options: dict[str, Any] = {"limits": limits, "allow_truncated": allow_truncated}
+    if is_readable(source):
+        return read_with_map(read_bytes(source, limits), name=name_of(source), **options)[0]
     if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
         raise PhotoError(
-            f"a {type(source).__name__} is not a photo, expected a path, the bytes of a picture file or a "
+            f"a {type(source).__name__} is not a photo, expected a path, an open file, the bytes of a picture file or a "
             "Pillow image"
         )
-    return read_with_map(source, limits=limits, allow_truncated=allow_truncated)[0]
+    return read_with_map(source, **options)[0]
 
 
 def read_with_map(
@@ -67,9 +74,13 @@ def read_with_map(
     *,
     limits: Limits = COMMAND_LINE_LIMITS,
     allow_truncated: bool = False,
+    name: str | None = None,
 ) -> tuple[Photo, RangeMap | None]:
-    """As `read`, and the range map of depth in Google's formats, on its own scale."""
-    name = shown(source)
+    """As `read`, and the range map of depth in Google's formats, on its own scale.
+
+    name: of the source in messages; None is its own.
+    """
+    name = name or shown(source)
     data = bytes_of(source, limits)
     form = formats.by_content(data, name)
     whole, notes = data, list[str]()
@@ -140,19 +151,37 @@ def _decoded(
         decoded = from_deep_file(data, head, orientation, profile)
     else:
         decoded = from_pillow(image, orientation, profile, name)
-    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors)
+    found = _annotations(data, head, image).upright(orientation)
+    limits.check_texts(name, found.size_bytes)
+    photo = _photo(decoded, head.format.name, raw_exif, packet, name, head.compression, colors, found)
     turned = exif.orientation(data) if head.format.name == "TIFF" else orientation
     stored_size = (photo.width, photo.height) if turned < 5 else (photo.height, photo.width)
-    found = depth_in(data, photo.xmp, stored_size, turned)
+    inside = depth_in(data, photo.xmp, stored_size, turned)
+    gain, as_it_came = None, data if head.format.name == "JPEG" and not notes else None
+    if head.format.name == "JPEG":
+        try:
+            gain = gain_map_in(data, stored_size, turned, raw_exif, name, limits)
+        except GainMapError as why:
+            notes = (*notes, f"{name} holds {why}; it is left out")
     photo = replace(
         photo,
-        xmp=found.packet,
-        depth=found.depth,
-        depth_problem=found.problem,
-        file=data if head.format.name == "JPEG" and not notes else None,
+        gain_map=gain,
+        xmp=inside.packet,
+        depth=inside.depth,
+        depth_problem=inside.problem,
+        file=as_it_came,
         notes=notes,
     )
-    return photo, found.range_map
+    return photo, inside.range_map
+
+
+def _annotations(data: bytes, head: Header, image: Image.Image | None) -> Annotations:
+    """Those of the file's own; the resolution in EXIF stands in where there is none."""
+    if head.format.name == "JPEG":
+        return jpeg.annotations_of(image)
+    if head.format.name == "PNG":
+        return png.annotations_of(data)
+    return Annotations(iptc=iptc_in_tiff(data)) if head.format.name == "TIFF" else Annotations()
 
 
 def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Photo, RangeMap | None]:
@@ -161,6 +190,8 @@ def _from_heif(data: bytes, head: Header, name: str, limits: Limits) -> tuple[Ph
     photo = _photo(
         found.decoded, head.format.name, found.exif, found.xmp, name, head.compression, found.colors
     )
+    notes = () if found.gain_problem is None else (found.gain_problem,)
+    photo = replace(photo, gain_map=found.gain, notes=notes)
     if found.depth is not None or found.depth_problem is not None:
         return replace(photo, depth=found.depth, depth_problem=found.depth_problem), None
     named = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
@@ -173,7 +204,8 @@ def _by_own_header(data: bytes, head: Header, name: str, limits: Limits) -> tupl
     decoded = _DECODERS[head.format.name](data, name)
     limits.check_metadata(name, None, decoded.icc, None)
     form = head.format.name if head.format.written else "TIFF"
-    photo = _photo(decoded, form, raw_exif, packet, name, head.compression)
+    own = Annotations(head.info.get("density"))
+    photo = _photo(decoded, form, raw_exif, packet, name, head.compression, annotations=own)
     found = depth_in(data, photo.xmp, (photo.width, photo.height), 1)
     return replace(photo, xmp=found.packet, depth=found.depth, depth_problem=found.problem), found.range_map
 
@@ -250,7 +282,9 @@ def _from_image(image: Image.Image, limits: Limits) -> Photo:
     limits.check_metadata(name, raw_exif, profile, _as_bytes(packet))
     decoded = from_pillow(image, 1 if is_tiff else exif.orientation(raw_exif), profile, name)
     form = image.format if image.format in formats.FORMATS else "PNG"
-    return _photo(decoded, form, raw_exif, packet, name, Compression())
+    across, down = image.info.get("dpi", (0, 0))
+    own = Annotations(checked_density(float(across), float(down)))
+    return _photo(decoded, form, raw_exif, packet, name, Compression(), annotations=own)
 
 
 def _photo(
@@ -261,6 +295,7 @@ def _photo(
     name: str,
     compression: Compression,
     colors: NamedColors | None = None,
+    annotations: Annotations | None = None,
 ) -> Photo:
     """colors: those of HDR codes, which become light here."""
     if colors is not None and colors.is_hdr:
@@ -269,6 +304,7 @@ def _photo(
             replace(compression, hdr=(colors.primaries, colors.transfer)),
         )
     height, width = decoded.pixels.shape[:2]
+    own = annotations or Annotations()
     return Photo(
         pixels=decoded.pixels,
         alpha=decoded.alpha,
@@ -279,6 +315,7 @@ def _photo(
         camera=exif.camera_of(raw_exif),
         source=name,
         compression=compression,
+        annotations=replace(own, density=own.density or density_in(raw_exif)),
     )
 
 

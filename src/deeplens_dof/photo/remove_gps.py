@@ -24,7 +24,14 @@ def without_gps(photo: Photo) -> Photo:
     packet = photo.xmp
     if packet is not None and gdepth.IMAGE_NAMESPACE.encode() in packet:
         packet = xmp.without(packet, {gdepth.IMAGE_NAMESPACE})
-    return replace(photo, exif=_exif_without(photo.exif), xmp=_xmp_without(packet), depth=depth, file=None)
+    return replace(
+        photo,
+        exif=_exif_without(photo.exif),
+        xmp=_xmp_without(packet),
+        depth=depth,
+        file=None,
+        annotations=photo.annotations.without_place(),
+    )
 
 
 def _exif_without(exif: bytes | None) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeplens_dof.photo.bit_depth import alpha_as, as_codes, rounded_to_8_bits
-from deeplens_dof.photo.codecs import heif
+from deeplens_dof.photo.codecs import heif, jpeg
 from deeplens_dof.photo.codecs.exr import exr_bytes
 from deeplens_dof.photo.codecs.formats import Format
 from deeplens_dof.photo.codecs.isobmff import with_named_colors
@@ -20,9 +20,11 @@ from deeplens_dof.photo.codecs.tiff import tiff_bytes
 from deeplens_dof.photo.contents import Contents
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.hdr import as_hdr_codes, tone_mapped
-from deeplens_dof.photo.metadata import exif, xmp_in_jpeg
+from deeplens_dof.photo.metadata import exif, ifd, xmp_in_jpeg
+from deeplens_dof.photo.metadata.annotations import density_tags
 from deeplens_dof.photo.metadata.named_colors import NamedColors
 from deeplens_dof.photo.phone_depth.gdepth import HEAVY
+from deeplens_dof.photo.ultra_hdr import RESERVED_XMP_BYTES, as_ultra_hdr, joined
 
 HDR_FORMATS = ("HEIF", "AVIF", "PNG")  # in which PQ and HLG are written
 LOWEST_JPEG_QUALITY = 90  # a photo is never saved below this unless it is asked for
@@ -30,6 +32,9 @@ _DEFAULT_JPEG_QUALITY = 95
 _DEFAULT_WEBP_QUALITY = 95
 _DEFAULT_AVIF_QUALITY = 90
 _LONGEST_JPEG_EXIF_BYTES = 65_527
+_LONGEST_COMMENT_BYTES = 65_533
+_LARGEST_JFIF_DENSITY = 65_535
+_DENSITY_IN_EXIF = ("WEBP", "AVIF", "HEIF", "JXL")  # which have no other place for it
 
 
 def file_bytes(contents: Contents, form: Format, quality: int | None, name: str) -> bytes:
@@ -59,6 +64,8 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
         alpha=contents.alpha if form.alpha else None,
         exif=exif.made_upright(contents.exif, width, height),
     )
+    if form.name in _DENSITY_IN_EXIF:
+        contents = _with_density_in_exif(contents)
     hdr = contents.compression.hdr if contents.pixels.dtype.kind == "f" else None
     contents = replace(contents, compression=replace(contents.compression, hdr=None))
     if hdr is not None and form.name in HDR_FORMATS:
@@ -78,6 +85,15 @@ def file_bytes(contents: Contents, form: Format, quality: int | None, name: str)
         ) from problem
 
 
+def _with_density_in_exif(contents: Contents) -> Contents:
+    """Contents without EXIF get one that tells their resolution; other EXIF is left as it is."""
+    density = contents.annotations.density
+    if density is None or contents.exif is not None:
+        return contents
+    tags = ifd.Tags(density_tags("<", density), {}, {}, {})
+    return replace(contents, exif=ifd.laid_out("<", tags))
+
+
 def _jpeg(contents: Contents, quality: int | None) -> bytes:
     compression = contents.compression
     if quality is None:
@@ -88,9 +104,22 @@ def _jpeg(contents: Contents, quality: int | None) -> bytes:
         if len(short) > _LONGEST_JPEG_EXIF_BYTES:
             short = exif.within_bytes(short, _LONGEST_JPEG_EXIF_BYTES)
         options["exif"] = b"Exif\0\0" + short
+    extra, gain_file, found = b"", b"", contents.annotations
     if contents.xmp is not None:
-        options["xmp"], options["extra"] = xmp_in_jpeg.split(contents.xmp, HEAVY)
-    return _by_pillow(contents, "JPEG", options)
+        spare = RESERVED_XMP_BYTES if contents.gain_map is not None else 0
+        options["xmp"], extra = xmp_in_jpeg.split(contents.xmp, HEAVY, spare)
+    if contents.gain_map is not None:
+        options["xmp"], index, gain_file = as_ultra_hdr(options.get("xmp"), contents.gain_map)
+        extra += index
+    if found.iptc is not None:
+        extra += jpeg.iptc_segments(found.iptc)
+    if found.density is not None and max(found.density) < _LARGEST_JFIF_DENSITY:
+        options["dpi"] = found.density
+    if found.comment is not None and len(found.comment) <= _LONGEST_COMMENT_BYTES:
+        options["comment"] = found.comment
+    options["extra"] = extra
+    data = _by_pillow(contents, "JPEG", options)
+    return joined(data, gain_file) if gain_file else data
 
 
 def _webp(contents: Contents, quality: int | None) -> bytes:

@@ -20,6 +20,7 @@ from deeplens_dof import __version__
 from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.serve import problems, worker
 from deeplens_dof.serve.access import Access, Guard
+from deeplens_dof.serve.facts import PHOTO
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.problems import Problem, invalid_parameters, problem_responses
 from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_as_shot, settings_from
@@ -114,7 +115,7 @@ def service_of(request: Request) -> Service:
     "/photos",
     status_code=201,
     summary="Upload a photo and estimate its depth",
-    responses=problem_responses(*EVERYWHERE, 413, 415),
+    responses={**PHOTO, **problem_responses(*EVERYWHERE, 413, 415)},
     openapi_extra=PHOTO_FORM,
 )
 async def send_photo(request: Request) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from pydantic import Field as Parameter
 from deeplens_dof.serve.problems import Problem
 from deeplens_dof.settings import Settings, setting_fields
 
-_EXAMPLES = {"focus": ["subject", "0.4,0.6"], "shape": ["disc", "blades:7:0.3"], "f_number": [1.8]}
+_EXAMPLES = {
+    "focus": ["subject", "face", "faces", "0.4,0.6"],
+    "shape": ["disc", "blades:7:0.3"],
+    "f_number": [1.8],
+}
 
 
 class Rendering(BaseModel):

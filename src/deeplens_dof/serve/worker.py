@@ -23,6 +23,7 @@ from deeplens_dof.photo import Photo, read
 from deeplens_dof.photo.remove_gps import without_gps
 from deeplens_dof.pipeline import Scene, Settings, analyse, as_shot, focus_overlay, preview, refocus
 from deeplens_dof.scene import NETWORKS
+from deeplens_dof.serve.facts import described_faces, faces_from
 from deeplens_dof.serve.limits import ServiceLimits
 from deeplens_dof.serve.photo_files import PhotoFiles
 from deeplens_dof.warmup import warm_up
@@ -70,7 +71,8 @@ class WorkerState:
             facts = files.facts()
             subject = (float(facts["subject"][0]), float(facts["subject"][1]))
             source, confidence = facts["depth_source"], facts["subject_confidence"]
-            full = Scene(self.photo(files), files.depth(), subject, source, files.matte(), confidence)
+            faces = faces_from(facts["faces"])
+            full = Scene(self.photo(files), files.depth(), subject, source, files.matte(), confidence, faces)
         scene = full if size == "full" else preview(full, self.limits.preview_pixels)
         return self.keep(files, size, scene)
 
@@ -106,7 +108,7 @@ def analyse_photo(
         depth: a depth file, or "auto", "embedded", "predict".
 
     Returns:
-        subject, subject_confidence, depth_source and f_number, at which the photo is blurred unless another is given.
+        subject, subject_confidence, depth_source, faces, and f_number, at which the photo is blurred unless another is given.
 
     Raises:
         ValueError: for a depth file that cannot be read, and a photo without embedded depth if that was asked for.
@@ -119,6 +121,7 @@ def analyse_photo(
         "subject_confidence": round(found.subject_confidence, 3),
         "depth_source": found.depth_source,
         "f_number": as_shot(photo, Settings()).f_number,
+        "faces": described_faces(found),
     }
     files.write_matte(found.matte)
     stored = files.write_depth(found.inverse_depth, facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from deeplens_dof.learn.networks.deeplens import held
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample
 from deeplens_dof.learn.tone import to_tone
+from deeplens_dof.models import MODELS, candidate, open_session
 
 SMALL = {"width": 32, "heads": 2, "depth": 4, "levels": (0, 1, 2, 3), "channels": (16, 12, 8, 8)}
 
@@ -22,7 +25,6 @@ def network() -> DeepLens:
         DepthNetwork(**SMALL),
         BorderUnmixing((8, 8, 8, 8)),
         GuidedUpsample(8),
-        shipped=False,
         lens_points=8,
     )
     torch.nn.init.normal_(whole.lens_blur.leave.weight, std=0.05)  # which begins at zero
@@ -40,12 +42,51 @@ def picture() -> torch.Tensor:
     return rgb
 
 
-def test_what_is_shipped_is_where_it_begins():
-    whole = DeepLens(lens_points=4)
-    focus, blur = torch.tensor([0.5]), torch.tensor([4.0])
-    bokeh = whole(torch.rand(1, 3, 64, 80), focus, blur)
+@pytest.fixture(scope="module")
+def shipped() -> DeepLens:
+    return DeepLens.from_pretrained(lens_points=4)
+
+
+def rendered(whole: DeepLens) -> torch.Tensor:
+    torch.manual_seed(5)
+    with torch.no_grad():
+        return whole(torch.rand(1, 3, 64, 80), torch.tensor([0.5]), torch.tensor([4.0]))
+
+
+def test_the_shipped_weights_are_loaded(shipped):
+    """Depth is that of the ONNX session of the same file; the other two differ from new networks."""
+    rgb = torch.rand(1, 3, 56, 84)
+    with torch.no_grad():
+        ours = shipped.depth(rgb).inverse_depth
+    (theirs,) = open_session("depth").run(["inverse_depth"], {"rgb": rgb.numpy()})
+    assert torch.allclose(ours, torch.from_numpy(theirs), atol=2e-3 * float(ours.abs().max()))
+    assert shipped.lens_blur.leave.weight.abs().max() > 0
+    bokeh = rendered(shipped)
     assert bokeh.shape == (1, 3, 64, 80)
     assert torch.isfinite(bokeh).all()
+
+
+def test_what_is_saved_comes_back(shipped, tmp_path):
+    shipped.save_pretrained(tmp_path / "made", note="a test")
+    assert {file.name for file in (tmp_path / "made").iterdir()} == {
+        "depth.onnx",
+        "lens_blur.onnx",
+        "upsample.onnx",
+    }
+    again = DeepLens.from_pretrained(tmp_path / "made", lens_points=4)
+    for name, weight in shipped.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight), name
+    assert torch.equal(rendered(again), rendered(shipped))
+    candidate(tmp_path / "made" / "depth.onnx", like="depth")  # it has the ports that the package wants
+
+
+def test_a_missing_or_foreign_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no depth\.onnx in .*save_pretrained"):
+        DeepLens.from_pretrained(tmp_path)
+    for name in ("depth", "lens_blur", "upsample"):
+        shutil.copy(MODELS["paper"].path, tmp_path / f"{name}.onnx")
+    with pytest.raises(ValueError, match="no weights for the depth network"):
+        DeepLens.from_pretrained(tmp_path)
 
 
 def step(height: int, width: int) -> torch.Tensor:

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.evaluate.metrics import aligned_inverse_depth, boundary_f1, depth_metrics, spearman
 from deeplens_dof.imaging.resize import resize, resize_picture
 from deeplens_dof.photo import read
 from deeplens_dof.photo.codecs.samples import read_samples
 
-CACHE = Path("~/.cache/deeplens/evaluation").expanduser()
+CACHE = cache_folder() / "evaluation"
 # Disparity of infinity is minus this (Middlebury 2014, calib.txt at a quarter size).
 _MOTORCYCLE_OFFSET_PX = 31.086
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplens_dof.depth.predict import predict_coarse, predict_scene
-from deeplens_dof.depth.subject import subject_point
 from deeplens_dof.evaluate.depth.measured_photos import Picture, Predictor, vertical_position
 from deeplens_dof.evaluate.depth.report import Subject
+from deeplens_dof.faces.focus import subject_and_faces
 from deeplens_dof.imaging.guided_filter import guided_upsample
 from deeplens_dof.models import Model
 
@@ -36,4 +36,4 @@ def predicted_subject(rgb: Picture, model: Model, threads: int | None = None) ->
     depth, matte = predict_scene(rgb, threads=threads, model=model)
     if matte is None:
         raise ValueError(f"{model.file} gives no matte, so that none can be scored")
-    return Subject(matte, subject_point(depth.values, matte))
+    return Subject(matte, subject_and_faces(rgb, depth.values, matte, threads)[0].point)

@@ -1,6 +1,6 @@
 """DeepLens: image in, bokeh out. Three networks as one module, differentiable in every weight, the focus and the aperture.
 
-    bokeh = DeepLens()(rgb_linear, focus_inverse_depth, blur_px)
+    bokeh = DeepLens.from_pretrained()(rgb_linear, focus_inverse_depth, blur_px)
 
 1. `DepthNetwork` gives inverse depth, normalised to 0..1 in each picture (Wang et al. 2018, sec. 4.1), and the matte of the
    subject, which is held at one depth where the focus is on it.
@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,16 +22,16 @@ from torch.nn import functional as F
 from deeplens_dof.learn import exact
 from deeplens_dof.learn.networks.border_unmixing import MULTIPLE_PX, BorderUnmixing
 from deeplens_dof.learn.networks.depth import SIDE_MULTIPLE, DepthNetwork
+from deeplens_dof.learn.networks.export import export_blur, export_depth
 from deeplens_dof.learn.networks.guided_upsample import GuidedUpsample, halved
 from deeplens_dof.learn.networks.pretrained import load_blur, load_into
 from deeplens_dof.learn.surfaces import Surfaces, coc_of
 from deeplens_dof.learn.tone import to_tone
 from deeplens_dof.lens_blur.layers.borders import COVERED, OPEN, OWN_SHARE, find_borders, first_guess
-from deeplens_dof.models import MODELS
+from deeplens_dof.models import WEIGHTS
 from deeplens_dof.optics.aperture import Aperture
 
 LENS_POINTS = 32
-_Module = TypeVar("_Module", bound=nn.Module)
 _SPREAD = (0.005, 0.995)  # quantiles that become 0 and 1
 _ON_SUBJECT = (
     0.15  # distance in depth, 0..1, of focus and subject at which the subject is held by half as much
@@ -42,11 +42,9 @@ class DeepLens(nn.Module):
     """The whole pipeline as one module.
 
     Args:
-        depth: a depth network; None: a new one.
-        lens_blur: a border unmixing network; None: a new one.
+        depth: a depth network; None: a new one, its weights random.
+        lens_blur: a border unmixing network; None: a new one, which corrects nothing.
         upsample: an upsampling network; None: a new one.
-        shipped: new networks get the package's weights instead of random ones. (Without weights, border unmixing starts by
-            correcting nothing.)
         lens_points: the number of points of the aperture.
     """
 
@@ -55,17 +53,57 @@ class DeepLens(nn.Module):
         depth: DepthNetwork | None = None,
         lens_blur: BorderUnmixing | None = None,
         upsample: GuidedUpsample | None = None,
-        shipped: bool = True,
         lens_points: int = LENS_POINTS,
     ) -> None:
         super().__init__()
-        self.depth = depth or _loaded(DepthNetwork(), MODELS["depth"].path if shipped else None)
-        known = MODELS.get("lens_blur") if shipped else None
-        self.lens_blur = lens_blur or _loaded(BorderUnmixing(), known.path if known else None)
-        self.upsample = upsample or _loaded(GuidedUpsample(), MODELS["upsample"].path if shipped else None)
+        self.depth = depth or DepthNetwork()
+        self.lens_blur = lens_blur or BorderUnmixing()
+        self.upsample = upsample or GuidedUpsample()
         points = torch.from_numpy(Aperture.disc().points(lens_points))
         self.points: Tensor
         self.register_buffer("points", points, persistent=False)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | os.PathLike[str] | None = None, lens_points: int = LENS_POINTS
+    ) -> DeepLens:
+        """Loads trained weights, ready to be trained further.
+
+        Args:
+            folder: holds the files of `save_pretrained`; None: the package's own weights.
+            lens_points: the number of points of the aperture.
+
+        Returns:
+            A new module, on the CPU.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file holds the weights of another network.
+        """
+        whole = cls(lens_points=lens_points)
+        depth, lens_blur, upsample = _files(WEIGHTS if folder is None else Path(folder))
+        for file in (depth, lens_blur, upsample):
+            if not file.is_file():
+                raise FileNotFoundError(
+                    f"there is no {file.name} in {file.parent}, expected a folder that `save_pretrained` made"
+                )
+        load_into(whole.depth, depth)
+        load_blur(whole.lens_blur, lens_blur)
+        load_blur(whole.upsample, upsample)
+        return whole
+
+    def save_pretrained(self, folder: str | os.PathLike[str], note: str = "", half: bool = False) -> None:
+        """Exports the three networks as `depth.onnx`, `lens_blur.onnx` and `upsample.onnx`, as the package runs them.
+
+        Args:
+            folder: made if it is not there; files in it are replaced.
+            note: description in the files: data, recipe, licence.
+            half: store large weights in half precision, as the package's own are.
+        """
+        depth, lens_blur, upsample = _files(Path(folder))
+        export_depth(self.depth, depth, half, note)
+        export_blur(self.lens_blur, lens_blur, note, half)
+        export_blur(self.upsample, upsample, note, half)
 
     def forward(
         self,
@@ -200,12 +238,8 @@ def _gathered(plane: Tensor, at: Tensor) -> Tensor:
     return plane.flatten(2).gather(2, flat).view_as(plane)
 
 
-def _loaded(module: _Module, weights: Path | None) -> _Module:
-    if weights is not None and isinstance(module, DepthNetwork):
-        load_into(module, weights)
-    elif weights is not None:
-        load_blur(module, weights)
-    return module
+def _files(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "depth.onnx", folder / "lens_blur.onnx", folder / "upsample.onnx"
 
 
 def _padded(part: Tensor) -> Tensor:

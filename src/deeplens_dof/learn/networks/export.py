@@ -7,6 +7,7 @@ float32 when a session opens: half the size, the same speed.
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from pathlib import Path
@@ -51,7 +52,7 @@ def export_depth(network: DepthNetwork, path: Path, half: bool = True, note: str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every shape it follows
         torch.onnx.export(
-            _Exported(network).eval().cpu().float(), (torch.rand(1, 3, 84, 112),), str(partial),
+            copy.deepcopy(_Exported(network)).eval().cpu().float(), (torch.rand(1, 3, 84, 112),), str(partial),
             opset_version=OPSET,
             input_names=["rgb"], output_names=["inverse_depth", "matte"], dynamo=False,
             dynamic_axes={"rgb": side, "inverse_depth": side, "matte": side},
@@ -71,8 +72,8 @@ class _Learnt(nn.Module):
         return self.network.logits(features), self.network.kernels
 
 
-def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
-    """Writes the ONNX file of a network in BLUR_PORTS, which names its inputs and outputs.
+def export_blur(network: nn.Module, path: Path, note: str = "", half: bool = True) -> None:
+    """Writes the ONNX file of a network in BLUR_PORTS, which names its inputs and outputs. half, note: as `export_depth`.
 
     Raises ValueError for another network.
     """
@@ -88,10 +89,10 @@ def export_blur(network: nn.Module, path: Path, note: str = "") -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every shape it follows
         torch.onnx.export(
-            exported.eval().cpu().float(), given, str(partial), opset_version=OPSET,
+            copy.deepcopy(exported).eval().cpu().float(), given, str(partial), opset_version=OPSET,
             input_names=list(inputs), output_names=list(outputs), dynamo=False, dynamic_axes=axes,
         )  # fmt: skip
-    _finish(partial, True, note)
+    _finish(partial, half, note)
     os.replace(partial, path)
 
 

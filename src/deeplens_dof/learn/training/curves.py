@@ -30,6 +30,19 @@ def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: sorted(values.items()) for name, values in sorted(series.items())}
 
 
+def held_out_scores(run: Path) -> list[str]:
+    """A line for each score of a run's validations: its name, the first and the last value. Empty without any."""
+    log = run / "log.jsonl"
+    series = read_log(log) if log.is_file() else {}
+    lines = []
+    for name, points in series.items():
+        if name.startswith("val_"):
+            (first, before), (last, after) = points[0], points[-1]
+            earlier = f", at step {first} {before:.4g}" if first < last else ""
+            lines.append(f"held out, {name.removeprefix('val_')}: {after:.4g} at step {last}{earlier}")
+    return lines
+
+
 def write_curves(run: Path) -> Path:
     """Writes curves.svg into a run's folder and returns its path.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deeplens_dof.datasets.cache import assets_folder, cache_folder
+from deeplens_dof.datasets.folder import Folder
 from deeplens_dof.datasets.frames import frame_files
 from deeplens_dof.learn.networks.depth import DepthNetwork
 from deeplens_dof.learn.networks.export import export_depth
@@ -23,16 +24,23 @@ from deeplens_dof.learn.training.depth_batches import Batch, Source, distillatio
 from deeplens_dof.learn.training.depth_recipes import DepthRecipe, Phase
 from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.schedule import parameter_groups, set_rates, set_trainable, spans
+from deeplens_dof.learn.training.toy_frames import toy_frames
 from deeplens_dof.learn.training.trainer import Task, TrainingData
 from deeplens_dof.models import MODELS
 from deeplens_dof.runtime.threads import thread_count
 
 VALIDATION_BATCH = 8
+HELD_OUT_EVERY = 8  # of measured pictures, where there are no frames
 
 
 def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone) -> DepthTask:
     """The training of a recipe on these folders. Raises ValueError when they hold too few frames."""
-    folders = data.frames or [cache_folder() / "scenes" / "train"]
+    if data.frames is None:
+        return _on_measured_alone(name, recipe, data)
+    if not data.frames and recipe.toy_frames:
+        folders = [toy_frames(recipe.toy_frames)]
+    else:
+        folders = [*data.frames] or [cache_folder() / "scenes" / "train"]
     files = [file for folder in folders for file in frame_files(folder)]
     if recipe.teacher_mattes:
         files = [file for file in files if read_matte(file) is not None]
@@ -53,6 +61,26 @@ def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone)
     return DepthTask(name, recipe, source, Source(held_out, teacher_mattes=recipe.teacher_mattes))
 
 
+def _on_measured_alone(name: str, recipe: DepthRecipe, data: TrainingData) -> DepthTask:
+    """The training on measured pictures without frames: every eighth of each folder, at least one, is kept for validation."""
+    training, held_out = zip(*(_parted(folder, recipe.held_out) for folder in data.measured), strict=True)
+    source = Source((), measured=training, measured_share=1.0, soft_px=recipe.soft_px)
+    return DepthTask(name, recipe, source, Source((), measured=held_out, measured_share=1.0), True)
+
+
+def _parted(folder: Folder, most: int) -> tuple[Folder, Folder]:
+    """The pictures of a folder to train on and, at most `most` of them, to validate with."""
+    entries = folder.entries
+    if len(entries) < 2:
+        raise ValueError(
+            f"{folder.path} holds {len(entries)} pictures, expected at least 2: one is kept for validation"
+        )
+    held_out = entries[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY][:most] or entries[-1:]
+    kept = {entry.name for entry in held_out}
+    training = tuple(entry for entry in entries if entry.name not in kept)
+    return replace(folder, entries=training), replace(folder, entries=held_out)
+
+
 @dataclass(frozen=True)
 class DepthTask(Task[DepthNetwork, Batch]):
     """Depth and matte, up to scale and shift. source: of the batches; held_out: of the validation."""
@@ -61,6 +89,7 @@ class DepthTask(Task[DepthNetwork, Batch]):
     recipe: DepthRecipe
     source: Source
     held_out: Source
+    validate_at_start: bool = False
     log_every = 20
     checkpoint_every_s = 180.0
 
@@ -174,18 +203,20 @@ class DepthTask(Task[DepthNetwork, Batch]):
 
     def _precision(self, device: torch.device) -> Any:
         """bfloat16 where the recipe wants it and it is faster: on graphics cards and on processors with AMX."""
-        quick = device.type != "cpu" or torch.cpu.get_capabilities().get("amx_bf16", False)
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
+        quick = device.type != "cpu" or capabilities.get("amx_bf16", False)
         use = self.recipe.bfloat16 and quick
         return torch.autocast(device.type, torch.bfloat16) if use else nullcontext()
 
     # Validation and export.
 
     def validate(self, network: DepthNetwork, step: int) -> dict[str, float]:
-        """Mean absolute difference (normalised), rank correlation and matte IoU on held-out frames."""
+        """Mean absolute difference (normalised), rank correlation and matte IoU on held-out frames or pictures."""
         device = next(network.parameters()).device
         long_side = self.phase_at(max(0, step - 1))[0].long_side
         totals = {"val_absolute": 0.0, "val_spearman": 0.0, "val_matte_iou": 0.0}
-        rounds = max(1, len(self.held_out.frames) // VALIDATION_BATCH)
+        held_out = len(self.held_out.frames) + sum(len(folder.entries) for folder in self.held_out.measured)
+        rounds = max(1, held_out // VALIDATION_BATCH)
         mattes = 0.0
         for index in range(rounds):
             one = depth_batches.batch(self.held_out, 0, index, VALIDATION_BATCH, long_side, augment=False)
@@ -193,16 +224,18 @@ class DepthTask(Task[DepthNetwork, Batch]):
             with self._precision(device):
                 prediction = network(one.rgb)
             predicted, target = (
-                losses.normalised(prediction.inverse_depth[:, 0].float()),
-                losses.normalised_target(one.inverse_depth),
+                losses.normalised(prediction.inverse_depth[:, 0].float(), one.known),
+                losses.normalised_target(one.inverse_depth, one.known),
             )
-            totals["val_absolute"] += float(losses.absolute(predicted, target, one.has_depth)) / rounds
-            totals["val_spearman"] += float(rank_correlation(predicted, target).mean()) / rounds
+            totals["val_absolute"] += float(losses.absolute(predicted, target, one.depth_weight)) / rounds
+            totals["val_spearman"] += float(rank_correlation(predicted, target, one.known).mean()) / rounds
             alpha, truth = prediction.matte_logits[:, 0].float() > 0, one.matte > 0.5
             overlap = (alpha & truth).sum((1, 2)) / (alpha | truth).sum((1, 2)).clamp(min=1)
             totals["val_matte_iou"] += float((overlap * one.has_matte).sum())
             mattes += float(one.has_matte.sum())
         totals["val_matte_iou"] /= max(mattes, 1.0)
+        if self.held_out.measured and not mattes:
+            del totals["val_matte_iou"]
         return {key: round(value, 4) for key, value in totals.items()}
 
     def facts(self, group: Alone) -> dict[str, Any]:
@@ -224,10 +257,23 @@ class DepthTask(Task[DepthNetwork, Batch]):
         export_depth(network, path, note=f"DeepLens depth and matte; recipe {self.name}, {data}. Apache-2.0")
 
 
-def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's coefficient of each sample of two (B, H, W) maps, on every third pixel; ties in order of place."""
-    ranks = [m[:, ::3, ::3].flatten(1).argsort(1).argsort(1).float() for m in (first, second)]
-    centred = [r - r.mean(1, keepdim=True) for r in ranks]
+def rank_correlation(first: Tensor, second: Tensor, known: Tensor | None = None) -> Tensor:
+    """Spearman's coefficient of each sample of two (B, H, W) maps, on every third pixel; ties in order of place.
+
+    known: (B, H, W), above 0 in the pixels that count; samples without any are left out. None: all do.
+    """
+    maps = [m[:, ::3, ::3].flatten(1) for m in (first, second)]
+    if known is None:
+        return _correlation(*(m.argsort(1).argsort(1).float() for m in maps))
+    of = known[:, ::3, ::3].flatten(1) > 0
+    pairs = [[m[sample][of[sample]][None] for m in maps] for sample in range(len(of)) if of[sample].any()]
+    found = [_correlation(*(m.argsort(1).argsort(1).float() for m in pair)) for pair in pairs]
+    return torch.cat(found) if found else first.new_zeros(1)
+
+
+def _correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Pearson's coefficient of each row of two (B, N)."""
+    centred = [r - r.mean(1, keepdim=True) for r in (first, second)]
     return (centred[0] * centred[1]).sum(1) / (centred[0].norm(dim=1) * centred[1].norm(dim=1)).clamp(
         min=1e-6
     )

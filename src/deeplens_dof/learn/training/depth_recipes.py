@@ -52,6 +52,7 @@ class DepthRecipe:
         teacher_mattes: use only frames with a teacher matte, and train the matte on it.
         soft_px: the distance from its steps up to which measured depth may be wrong (`soft_labels.py`); 0: it is exact.
         order_weight, mask_border_weight: of the losses on masks of near subjects (`mask_losses.py`).
+        toy_frames: where no frames are named, so many of plain shapes are made (`toy_frames.py`).
         network: arguments of DepthNetwork.
     """
 
@@ -73,6 +74,7 @@ class DepthRecipe:
     soft_px: int = 0
     order_weight: float = 0.0
     mask_border_weight: float = 0.0
+    toy_frames: int = 0
     network: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -206,6 +208,7 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         warm_up=2,
         ema=0.9,
         bfloat16=False,
+        toy_frames=16,
         network={
             "width": 32,
             "heads": 2,

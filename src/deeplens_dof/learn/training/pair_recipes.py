@@ -55,7 +55,8 @@ class PairRecipe(Recipe):
     network: makes the module. prepare, load: make and read the examples of pairs. predicted: prediction and target of a
     batch, toned (B, C, H, W). baseline: the prediction without the network, toned. loss: of prediction and target.
     crop: side of the examples' crops in px. pairs: the largest number of pairs used. largest_px: pairs with a larger CoC
-    are left out. bfloat16: in convolutions while training, twice as fast where the processor has it.
+    are left out. bfloat16: in convolutions while training, twice as fast where the processor has it. file: name of the
+    exported network; None: after the recipe.
     """
 
     network: Callable[[], nn.Module]
@@ -69,6 +70,7 @@ class PairRecipe(Recipe):
     pairs: int = 1_000_000
     largest_px: float = math.inf
     bfloat16: bool = False
+    file: str | None = None
 
 
 def _neural(network: nn.Module, examples: BorderExamples) -> tuple[Tensor, Tensor]:
@@ -154,8 +156,9 @@ PAIR_RECIPES: dict[str, PairRecipe] = {
     ),
     # Depth, lens blur and upsampling together, from the shipped weights: image in, bokeh out.
     "joint": PairRecipe(
-        network=lambda: DeepLens(lens_points=12),
+        network=lambda: DeepLens.from_pretrained(lens_points=12),
         predicted=_joint,
+        file="depth.onnx",
         baseline=lambda examples: to_tone(examples.light),
         iterations=240,
         batch=2,

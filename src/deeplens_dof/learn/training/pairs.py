@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from deeplens_dof.datasets.cache import cache_folder
 from deeplens_dof.datasets.pairs import largest_coc_px, pair_files
 from deeplens_dof.learn.networks.deeplens import DeepLens
-from deeplens_dof.learn.networks.export import export_blur, export_depth
+from deeplens_dof.learn.networks.export import export_blur
 from deeplens_dof.learn.training.distributed import Alone
 from deeplens_dof.learn.training.pair_recipes import PairRecipe
 from deeplens_dof.learn.training.tensor_batch import TensorBatch
@@ -104,15 +104,13 @@ class PairTask(Task[nn.Module, TensorBatch]):
 
     @property
     def file_name(self) -> str:
-        return f"{self.name}.onnx"
+        return self.recipe.file or f"{self.name}.onnx"
 
     def export(self, network: nn.Module, path: Path) -> None:
-        """Writes `weights.pt` and the ONNX file; for DeepLens one for each network, depth under the recipe's name."""
+        """Writes `weights.pt` and the ONNX file; for DeepLens those of `save_pretrained`."""
         super().export(network, path.with_name("weights.pt"))
         note = f"DeepLens; recipe {self.name}, {len(self.pairs)} pairs. Apache-2.0"
-        if not isinstance(network, DeepLens):
+        if isinstance(network, DeepLens):
+            network.save_pretrained(path.parent, note, half=True)
+        else:
             export_blur(network, path, note)
-            return
-        export_depth(network.depth, path, note=note)
-        export_blur(network.lens_blur, path.with_name("lens-blur.onnx"), note)
-        export_blur(network.upsample, path.with_name("upsample.onnx"), note)

@@ -59,13 +59,14 @@ class TrainingData:
     """The folders that a task opens.
 
     Args:
-        frames: frames or pairs of `deeplens scenes`; empty: the task's own below the cache folder.
+        frames: frames or pairs of `deeplens scenes`; empty: the task's own below the cache folder; None: no frames, measured
+            data alone.
         held_out: pairs to validate with, of other assets; None: the task's own.
         measured: folders of measured depth or of masks.
         measured_share: the part of the samples that comes from them, 0..1.
     """
 
-    frames: Sequence[Path] = ()
+    frames: Sequence[Path] | None = ()
     held_out: Path | None = None
     measured: Sequence[Folder] = ()
     measured_share: float = 0.3
@@ -230,7 +231,7 @@ class Trainer:
                 self.save()
                 return None
             self.validate()
-            self.save()
+            self.save(is_over=True)
 
         # Export.
         path = self.out / task.file_name
@@ -297,15 +298,23 @@ class Trainer:
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def save(self) -> None:
-        """Writes the checkpoint, complete or not at all."""
+    def save(self, is_over: bool = False) -> None:
+        """Writes the checkpoint, complete or not at all.
+
+        It holds what resuming needs: averages that equal the network's weights (frozen ones) are stored once, and the
+        optimiser, half of the file, is left out when the run is over.
+        """
         self.saved = time.monotonic()
         if not self.group.is_first:
             return
-        state = {
-            "step": self.step, "network": self.network.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }  # fmt: skip
+        network, average = self.network.state_dict(), self.average.state_dict()
+        average = {
+            name: network[name] if torch.equal(value, network[name]) else value
+            for name, value in average.items()
+        }
+        state = {"step": self.step, "network": network, "average": average}
+        if not is_over:
+            state["optimiser"] = self.optimiser.state_dict()
         write_atomically(self.out / "checkpoint.pt", lambda file: torch.save(state, file))
 
     def restore(self) -> None:
@@ -314,7 +323,8 @@ class Trainer:
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            self.optimiser.load_state_dict(state["optimiser"])
 
 
 def claim_folder(out: Path, resume: bool) -> None:

@@ -20,6 +20,7 @@ from deeplens_dof.photo.codecs.oiio import stored_bytes, stored_samples
 from deeplens_dof.photo.contents import Contents, Decoded
 from deeplens_dof.photo.errors import PhotoError
 from deeplens_dof.photo.metadata import exif, icc, ifd
+from deeplens_dof.photo.metadata.annotations import Density, checked_density
 from deeplens_dof.photo.metadata.orientation import upright
 from deeplens_dof.photo.metadata.primaries import REC709, colorants_of, to_rec709
 from deeplens_dof.photo.tone import decoded as light_of
@@ -41,6 +42,7 @@ class ExrHeader(NamedTuple):
     xmp: bytes | None
     orientation: int
     deep: bool
+    density: Density | None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,6 +71,7 @@ def read_exr_header(data: bytes) -> ExrHeader:
         next((value for name, (_, value) in found.items() if name.lower() == "xmp"), None),
         _orientation(found.get("Orientation", ("", b""))[1]),
         bool(version & _DEEP) or kind.startswith(b"deep"),
+        _density(found.get("xDensity", ("", b""))[1]),
     )
 
 
@@ -128,6 +131,8 @@ def exr_bytes(contents: Contents) -> bytes:
         "chromaticities": ("float[8]", REC709),
         "DateTime": _date(contents.exif),  # else it would be that of writing, and no two files alike
     }
+    if contents.annotations.density is not None:
+        attributes["xDensity"] = contents.annotations.density[0]
     if contents.xmp is not None:
         attributes["XMP"] = contents.xmp.decode("utf-8", "replace")
     channels = ("R", "G", "B") if alpha is None else ("R", "G", "B", "A")
@@ -228,6 +233,12 @@ def _orientation(value: bytes) -> int:
     """The attribute that OpenImageIO's tools write; the format defines none."""
     found = struct.unpack("<i", value)[0] if len(value) == 4 else 1
     return found if 1 <= found <= 8 else 1
+
+
+def _density(value: bytes) -> Density | None:
+    """Pixels per inch, the same in both directions."""
+    found = struct.unpack("<f", value)[0] if len(value) == 4 else 0.0
+    return checked_density(found, found)
 
 
 def _chromaticities(value: bytes) -> tuple[float, ...] | None:

@@ -23,7 +23,8 @@ class Format:
     suffixes: lower case, the usual one first. max_side: the format's limit, in px. spelled: its name in sentences.
     written: whether DeepLens writes it; photos of other formats are written as TIFF by default. extra: the extra of this
     package that it needs. The other fields say what survives reading and writing (only reading, for a format that is not
-    written): alpha, deep (16 bits), floats (light above white), icc, exif, xmp, and embedded depth.
+    written): alpha, deep (16 bits), floats (light above white), icc, named_colors (a name of its colours in place of a
+    profile), exif, date, xmp, iptc, text, density (dots per inch), gain map, and embedded depth.
     """
 
     name: str
@@ -38,6 +39,12 @@ class Format:
     icc: bool = True
     exif: bool = True
     xmp: bool = True
+    date: bool = True
+    iptc: bool = False
+    text: bool = False
+    density: bool = True
+    named_colors: bool = False
+    gain_map: Literal["no", "read", "yes"] = "no"
     depth: Literal["no", "yes"] = "yes"
     extra: str = ""
 
@@ -53,19 +60,29 @@ _RAW_SUFFIXES = (
 FORMATS = {
     form.name: form
     for form in (
-        Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "image/jpeg", 65_500, alpha=False),
-        Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True),
+        Format(
+            "JPEG",
+            (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+            "image/jpeg",
+            65_500,
+            alpha=False,
+            iptc=True,
+            gain_map="yes",
+        ),
+        Format("PNG", (".png",), "image/png", 2**31 - 1, deep=True, iptc=True, text=True, named_colors=True),
         Format("WEBP", (".webp",), "image/webp", 16_383, spelled="WebP"),
-        Format("AVIF", (".avif",), "image/avif", 65_535),
+        Format("AVIF", (".avif",), "image/avif", 65_535, named_colors=True),
         Format(
             "HEIF",
             (".heic", ".heif", ".hif"),
             "image/heic",
             16_384,
             spelled="HEIC",
+            named_colors=True,
+            gain_map="read",
             extra="heif",
         ),
-        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True),
+        Format("TIFF", (".tif", ".tiff"), "image/tiff", 2**31 - 1, deep=True, iptc=True),
         Format("EXR", (".exr",), "image/x-exr", 2**31 - 1, deep=True, floats=True, icc=False, exif=False),
         Format("JXL", (".jxl",), "image/jxl", 2**30, spelled="JPEG XL", deep=True),
         Format(
@@ -78,6 +95,7 @@ FORMATS = {
             alpha=False,
             deep=True,
             icc=False,
+            density=False,
             depth="no",
             extra="raw",
         ),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from deeplens_dof.photo.codecs import exr, jpeg, jxl, png, raw
 from deeplens_dof.photo.codecs.formats import Format
 from deeplens_dof.photo.codecs.isobmff import items_of
-from deeplens_dof.photo.codecs.tiff_page import FLOAT, TiffPage, page_of
+from deeplens_dof.photo.codecs.tiff_page import FLOAT, TiffPage, page_of, unread_compression
 from deeplens_dof.photo.contents import Compression
 from deeplens_dof.photo.errors import PhotoError
 
@@ -119,12 +119,17 @@ def _tiff(data: bytes, form: Format, name: str) -> Header:
         info = {key: block for key, block in blocks.items() if block is not None}
         half = page.kind == FLOAT and page.bits == 16
         return Header(form, page.size, info, deep=True, page=page, compression=Compression(half=half))
-    return _opened(TiffImageFile(io.BytesIO(data)), form)
+    try:
+        return _opened(TiffImageFile(io.BytesIO(data)), form)
+    except (KeyError, SyntaxError) as problem:  # Pillow's table has no such compression
+        if page.compression:
+            raise unread_compression(name, page) from problem
+        raise
 
 
 def _exr(data: bytes, form: Format, name: str) -> Header:
     facts = exr.read_exr_header(data)
-    info = {} if facts.xmp is None else {"xmp": facts.xmp}
+    info = {"xmp": facts.xmp, "density": facts.density}
     return Header(form, facts.size, info, compression=Compression(half=facts.half))
 
 

@@ -17,6 +17,7 @@ from deeplens_dof.photo.codecs.heif_samples import samples_of
 from deeplens_dof.photo.codecs.isobmff import XMP_TYPE, Item, Items, with_named_colors
 from deeplens_dof.photo.contents import Contents, Decoded, Pixels
 from deeplens_dof.photo.errors import PhotoError, UnknownFormatError
+from deeplens_dof.photo.gain_map import GainMap, GainMapError
 from deeplens_dof.photo.limits import Limits
 from deeplens_dof.photo.metadata import exif
 from deeplens_dof.photo.metadata.named_colors import NamedColors, of_nclx
@@ -29,7 +30,9 @@ _DEFAULT_QUALITY = 90
 
 
 class HeifContents(NamedTuple):
-    """The contents of a HEIF file. exif: TIFF-structured. depth_problem: why existing depth is not used, or None."""
+    """The contents of a HEIF file. exif: TIFF-structured. depth_problem, gain_problem: why depth or gain map that are there
+    are not used, or None.
+    """
 
     decoded: Decoded
     exif: bytes | None
@@ -37,6 +40,8 @@ class HeifContents(NamedTuple):
     depth: EmbeddedDepth | None
     depth_problem: str | None
     colors: NamedColors | None
+    gain: GainMap | None
+    gain_problem: str | None
 
 
 def pillow_heif(name: str) -> Any:
@@ -54,6 +59,7 @@ def pillow_heif(name: str) -> Any:
 def read_heif(data: bytes, items: Items, limits: Limits) -> HeifContents:
     """The primary picture with its metadata and depth. Raises PhotoError, and any exception of libheif for damaged files."""
     from deeplens_dof.photo.codecs.heif_depth import depth_of
+    from deeplens_dof.photo.codecs.heif_gain import gain_map_of
 
     name = items.name
     module = pillow_heif(name)
@@ -74,7 +80,12 @@ def read_heif(data: bytes, items: Items, limits: Limits) -> HeifContents:
         profile = colors.profile()
     decoded = from_samples(samples, samples.shape[2] - 1 if has_alpha else -1, premultiplied, profile)
     depth, problem = depth_of(items, image, stored, decoded.pixels.shape[:2], raw_exif, packet)
-    return HeifContents(decoded, raw_exif, packet, depth, problem, colors)
+    gain, gain_problem = None, None
+    try:
+        gain = gain_map_of(items, image, stored, decoded.pixels.shape[:2], raw_exif)
+    except GainMapError as why:
+        gain_problem = f"{name} holds {why}; it is left out"
+    return HeifContents(decoded, raw_exif, packet, depth, problem, colors, gain, gain_problem)
 
 
 def heif_bytes(contents: Contents, quality: int | None) -> bytes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from deeplens_dof.photo.errors import PhotoError
+from deeplens_dof.photo.metadata.annotations import Annotations, as_resources, checked_density, iptc_in
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,6 +22,9 @@ _SCAN, _END, _BARE = 0xDA, 0xD9, (0x01, *range(0xD0, 0xD8))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS, _HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 _PROGRESSIVE = (0xC2, 0xCA)
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_LONGEST_RESOURCES_BYTES = 65_000  # of one segment
+_PER_INCH = {1: 1.0, 2: 2.54}  # by the unit of a JFIF header
 _LOOKED_AHEAD = bytes(8)  # libjpeg reads on behind the last bit that it needs
 _ENDS = b"\xff\xd9"
 
@@ -49,6 +53,28 @@ def check_frame(data: bytes, name: str) -> None:
             raise PhotoError(
                 f"{name} is {kind}, which is not read, expected one of 8 bits; export it as TIFF or JPEG"
             )
+
+
+def annotations_of(image: Any) -> Annotations:
+    """Resolution, IPTC and comment of a JPEG that Pillow has opened."""
+    across, down = image.info.get("jfif_density", (0, 0))
+    per_inch = _PER_INCH.get(image.info.get("jfif_unit", 0), 0.0)
+    resources = b"".join(
+        body[len(_PHOTOSHOP) :]
+        for marker, body in image.applist
+        if marker == "APP13" and body.startswith(_PHOTOSHOP)
+    )
+    density = checked_density(across * per_inch, down * per_inch)
+    return Annotations(density, iptc_in(resources), image.info.get("comment"))
+
+
+def iptc_segments(iptc: bytes) -> bytes:
+    """APP13 segments of Photoshop's image resources."""
+    resources, segments = as_resources(iptc), list[bytes]()
+    for at in range(0, len(resources), _LONGEST_RESOURCES_BYTES):
+        body = _PHOTOSHOP + resources[at : at + _LONGEST_RESOURCES_BYTES]
+        segments.append(b"\xff\xed" + (2 + len(body)).to_bytes(2, "big") + body)
+    return b"".join(segments)
 
 
 def decoded_to_its_end(data: bytes) -> Rows | None:

@@ -11,11 +11,21 @@ import numpy.typing as npt
 
 from deeplens_dof.photo.codecs.formats import SIGNATURES
 from deeplens_dof.photo.contents import Contents, Pixels
+from deeplens_dof.photo.metadata.annotations import (
+    Annotations,
+    Density,
+    as_resources,
+    checked_density,
+    iptc_in,
+)
 from deeplens_dof.photo.metadata.named_colors import NamedColors, of_gamma
 
 (_SIGNATURE,) = SIGNATURES["PNG"]
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, not compressed, no language, no translation
 _RAW_PROFILE, _APP1_XMP = b"Raw profile type ", b"http://ns.adobe.com/xap/1.0/\0"
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_INCH_M = 0.0254
 _BAND_ROWS = 16
 _PAETH = 4
 
@@ -38,6 +48,7 @@ def png_bytes(contents: Contents) -> bytes:
         parts.append(_chunk(b"eXIf", contents.exif))
     if contents.xmp is not None:
         parts.append(_chunk(b"iTXt", _XMP_HEAD + contents.xmp))
+    parts += _annotation_chunks(contents.annotations)
     parts += [_chunk(b"IDAT", part) for part in _compressed(contents)]
     parts.append(_chunk(b"IEND", b""))
     return b"".join((_SIGNATURE, *parts))
@@ -53,7 +64,7 @@ def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
     for kind, body in chunks(data):
         if kind == b"eXIf":
             exif = exif or body
-        elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0"):
+        elif kind == b"iTXt" and body.startswith(_XMP_KEYWORD):
             xmp = xmp or _international_text(body)
         elif kind in (b"tEXt", b"zTXt") and body.startswith(_RAW_PROFILE):
             name = body[len(_RAW_PROFILE) :].partition(b"\0")[0]
@@ -65,6 +76,33 @@ def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
         else:
             exif = exif or found or None
     return exif, xmp or profiles.get(b"xmp") or None
+
+
+def annotations_of(data: bytes) -> Annotations:
+    """Resolution, IPTC and text of a PNG. Text that stands for EXIF, XMP or IPTC is not among the texts."""
+    density: Density | None = None
+    iptc, texts = None, list[tuple[bytes, bytes]]()
+    for kind, body in chunks(data):
+        if kind == b"pHYs" and len(body) == 9 and body[8] == 1:
+            across, down = struct.unpack_from(">II", body)
+            density = checked_density(across * _INCH_M, down * _INCH_M)
+        elif kind in _TEXT_CHUNKS and body.startswith((_RAW_PROFILE + b"iptc", _RAW_PROFILE + b"8bim")):
+            iptc = iptc or iptc_in(_raw_profile(kind, body) or b"")
+        elif kind in _TEXT_CHUNKS and not body.startswith((_XMP_KEYWORD, _RAW_PROFILE)):
+            texts.append((kind, body))
+    return Annotations(density, iptc, None, tuple(texts))
+
+
+def _annotation_chunks(found: Annotations) -> list[bytes]:
+    parts = []
+    if found.density is not None:
+        across, down = (min(round(value / _INCH_M), 2**31 - 1) for value in found.density)
+        parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if found.iptc is not None:
+        resources = as_resources(found.iptc)
+        text = f"\niptc\n{len(resources):8}\n{resources.hex()}\n".encode("ascii")
+        parts.append(_chunk(b"zTXt", _RAW_PROFILE + b"iptc\0\0" + zlib.compress(text)))
+    return [*parts, *(_chunk(kind, body) for kind, body in found.texts)]
 
 
 def colors(data: bytes) -> tuple[NamedColors | None, bytes | None]:

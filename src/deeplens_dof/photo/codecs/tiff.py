@@ -8,6 +8,7 @@ import numpy as np
 
 from deeplens_dof.photo.contents import Contents, Pixels
 from deeplens_dof.photo.metadata import exif, ifd
+from deeplens_dof.photo.metadata.annotations import density_in, density_tags, iptc_tags
 
 _STRIP_BYTES = 1 << 18  # before compression
 _LARGEST_BYTES = (1 << 32) - 1
@@ -43,7 +44,18 @@ def tiff_bytes(contents: Contents) -> bytes:
         page[0x8773] = ifd.bytes_field(ifd.UNDEFINED, contents.icc)
     if contents.xmp is not None:
         page[0x02BC] = ifd.bytes_field(ifd.BYTE, contents.xmp)
+    page |= _annotation_tags(order, contents)
     return _assembled(order, tags._replace(ifd0={**tags.ifd0, **page}), strips)
+
+
+def _annotation_tags(order: str, contents: Contents) -> ifd.Directory:
+    """IPTC, and the resolution where EXIF does not tell it already."""
+    found = contents.annotations
+    tags: ifd.Directory = {} if found.iptc is None else iptc_tags(found.iptc)
+    known = density_in(contents.exif)
+    if found.density is not None and (known is None or not np.allclose(known, found.density, rtol=0.005)):
+        tags |= density_tags(order, found.density)
+    return tags
 
 
 def _assembled(order: str, tags: ifd.Tags, strips: list[bytes]) -> bytes:

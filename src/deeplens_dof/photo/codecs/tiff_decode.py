@@ -28,10 +28,7 @@ def decode_page(data: bytes, page: TiffPage, orientation: int, name: str) -> Dec
         stored = stored_samples(data, ".tif", raw=True)
     except ValueError as problem:
         if page.compression:
-            raise PhotoError(
-                f"{name} is compressed with {page.compression}, which this installation does not read; save it with LZW "
-                "or Deflate"
-            ) from problem
+            raise tiff_page.unread_compression(name, page) from problem
         raise
     samples = upright(stored.samples, orientation)
     if page.color == tiff_page.WHITE_IS_ZERO and samples.dtype == np.uint8:

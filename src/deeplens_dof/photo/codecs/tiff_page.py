@@ -33,6 +33,7 @@ _COLOR_NAMES = {10: "ITU L*a*b*", 32803: "a camera's colour filter", 32844: "Log
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 UNSIGNED, SIGNED, FLOAT, UNDEFINED = 1, 2, 3, 4
 _FLOAT_BITS, _PLAIN_BITS = (16, 32, 64), (8, 16)
+_USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946)
 _COMPRESSIONS = {34676: "SGI Log", 34677: "SGI Log 24", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard"}
 _COMPRESSIONS |= {50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 34887: "LERC", 33003: "JPEG 2000"}
 
@@ -100,12 +101,23 @@ def page_of(data: bytes, name: str) -> TiffPage:
         extra=max(0, values(_CHANNELS, 1)[0] - own),
         alpha=own + covers[0] if covers else -1,
         associated=bool(covers) and extras[covers[0]] == _ASSOCIATED,
-        compression=_COMPRESSIONS.get(values(_COMPRESSION, 1)[0], ""),
+        compression=_compression(values(_COMPRESSION, 1)[0]),
         icc=block(_ICC),
         xmp=block(_XMP),
     )
     _check(page, name)
     return page
+
+
+def unread_compression(name: str, page: TiffPage) -> PhotoError:
+    """The sentence for a page whose compression nothing here reads."""
+    return PhotoError(
+        f"{name} is compressed with {page.compression}, which this installation does not read; save it with LZW or Deflate"
+    )
+
+
+def _compression(code: int) -> str:
+    return "" if code in _USUAL_COMPRESSIONS else _COMPRESSIONS.get(code, f"a method of its own ({code})")
 
 
 def _check(page: TiffPage, name: str) -> None:

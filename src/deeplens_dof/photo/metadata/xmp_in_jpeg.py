@@ -41,17 +41,22 @@ def joined(main: bytes | None, segments: Iterable[bytes]) -> bytes | None:
     return xmp.edited(main, edits)
 
 
-def split(packet: bytes, heavy: Mapping[str, str] = MappingProxyType({})) -> tuple[bytes, bytes]:
+def split(
+    packet: bytes, heavy: Mapping[str, str] = MappingProxyType({}), spare: int = 0
+) -> tuple[bytes, bytes]:
     """A main packet that fits into one segment, and complete APP1 segments with the rest, which may be empty.
+
+    spare: bytes of the segment that are left free.
 
     heavy: properties to split off first, as "namespace local-name" -> prefixed name in the extended packet. If that is not
     enough, everything but our own settings is split off.
     """
-    if len(packet) <= LONGEST_MAIN_BYTES:
+    longest = LONGEST_MAIN_BYTES - spare
+    if len(packet) <= longest:
         return packet, b""
     layout = xmp.scanned(packet, frozenset(heavy))
     main, extension = xmp.edited(packet, layout.unwanted), None
-    if len(main) < LONGEST_MAIN_BYTES - _LONGEST_NOTE_BYTES - 6 * len(layout.about):
+    if len(main) < longest - _LONGEST_NOTE_BYTES - 6 * len(layout.about):
         extension = _alone(packet, heavy, layout.about)
     if extension is None:
         main, extension = xmp.with_settings(None, layout.settings), xmp.edited(packet, layout.ours)
