@@ -66,6 +66,20 @@ def test_sharpness_moves_to_where_the_focus_is(scene) -> None:
     assert (near.coc_px[:, : WIDTH // 2] == 0).all()
 
 
+def test_the_amounts_before_and_behind_the_focus_are_apart(scene) -> None:
+    middle = {"focus": FAR, "focus_range": 0.0, "subject_sharp": 0.0}
+    lens = scene.coc_px(dl.Settings(**middle), focus_depth=0.5)
+    apart = dl.Settings(**middle, foreground_blur=0.5, background_blur=2)
+    amounts = scene.coc_px(apart, focus_depth=0.5)
+    before = lens > 0
+    assert before.any()
+    assert (~before).any()
+    np.testing.assert_allclose(amounts[before], 0.5 * lens[before], rtol=1e-6)
+    np.testing.assert_allclose(amounts[~before], 2 * lens[~before], rtol=1e-6)
+    none = dl.refocus(scene, dl.Settings(foreground_blur=0, background_blur=0))
+    assert np.array_equal(none.image, scene.photo.pixels)
+
+
 def subject_before_a_wall(relief: float = 0.3, confidence: float = 1.0) -> tuple[dl.Scene, np.ndarray]:
     """A scene whose subject, in the middle, comes nearer downwards by `relief`; and its mask."""
     y, x = np.mgrid[:HEIGHT, :WIDTH] / np.float32([HEIGHT, WIDTH])[:, None, None]

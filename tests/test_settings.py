@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import get_type_hints
 
@@ -21,6 +22,7 @@ def test_every_setting_says_what_it_is_and_there_are_few() -> None:
     for setting in setting_fields():
         assert setting.metadata["help"].endswith("."), setting.name
         assert setting.metadata["metavar"], setting.name
+        assert setting.metadata["group"], setting.name
         assert isinstance(setting.metadata["unit"], str), setting.name
 
 
@@ -78,6 +80,8 @@ def test_anything_else_is_no_focus(given) -> None:
         ("disc", "disc"),
         (" Blades:5:0:30", "blades:5:0:30"),
         ("ring:0.5", "ring"),
+        ("hexagon", "blades:6"),
+        ("Star", "star"),
         ("cat-eye:1.0", "cat-eye"),
         ("anamorphic:1.330", "anamorphic:1.33"),
         ("shapes/heart.png", "shapes/heart.png"),
@@ -89,7 +93,7 @@ def test_a_shape_is_a_name_with_numbers_or_a_file(given, shape) -> None:
     assert Settings(shape=shape).shape == shape
 
 
-@pytest.mark.parametrize("given", ["", "round", "blades", "blades:2", "ring:2", "disc:1", "a\0.png", None, 5])
+@pytest.mark.parametrize("given", ["", "blob", "blades", "blades:2", "ring:2", "disc:1", "a\0.png", None, 5])
 def test_anything_else_is_no_shape(given) -> None:
     with pytest.raises(ValueError, match=r"shape is .* expected"):
         Settings(shape=given)
@@ -152,3 +156,29 @@ def test_the_command_line_has_one_option_for_every_setting() -> None:
         assert [option.default, *option.param_decls][-1] == "--" + name.replace("_", "-")
         if setting.metadata["low"] is not None:
             assert f"{setting.metadata['low']:g} to {setting.metadata['high']:g}" in option.help
+
+
+@pytest.mark.parametrize("text", ["1.8", "f/1.8", "F1.8", "ƒ/1.8", " f / 1.8 "])
+def test_an_f_number_may_be_written_as_on_a_lens(text, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["blur", "missing.jpg", "--json", "--f-number", text])
+    assert end.value.code == 1  # only the photo is missing
+    assert json.loads(capsys.readouterr().out)["settings"]["f_number"] == 1.8
+
+
+def test_another_f_number_is_refused_in_a_sentence(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["blur", "a.jpg", "--f-number", "wide"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "deeplens: --f-number is 'wide', expected a number such as 1.8 or f/1.8\n"
+    )
+
+
+def test_the_help_begins_with_focus_aperture_and_look(capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["blur", "--help"])
+    shown = capsys.readouterr().out
+    panels = ["Focus", "Aperture", "Look", "Depth", "Output", "Many photos", "Sequences", "Cluster", "Report"]
+    places = [shown.index(f"╭─ {panel} ") for panel in panels]
+    assert places == sorted(places)

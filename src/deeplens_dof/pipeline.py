@@ -70,7 +70,9 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
         inverse_depth = given_depth(depth, photo)
         source = os.path.basename(depth) if isinstance(depth, (str, os.PathLike)) else "given"
     subject, faces = subject_and_faces(seen, inverse_depth.values, matte)
-    return Scene(photo, inverse_depth, subject.point, source, matte, subject.confidence, faces)
+    return Scene(
+        photo, inverse_depth, subject.point, source, matte, subject.confidence, faces, _simulated(photo)
+    )
 
 
 def preview(scene: Scene, most_pixels: int = 1_000_000) -> Scene:
@@ -105,6 +107,7 @@ def refocus(
 ) -> Result:
     """The scene through this lens, focused there. Cheap: may be called many times on one scene.
 
+    settings: None takes the defaults, with the f-number that a phone simulated where the photo's file tells one.
     focus_depth, focus_point: as `Scene.coc_px` takes them, instead of the settings' focus. lens_points: as `render` takes
     them; 32, say, for what is seen only while a hand moves. Raises ValueError for a focus that is not finite and for a
     lens that blurs by more than the renderer can, PhotoError for an aperture's picture that cannot be read.
@@ -113,7 +116,8 @@ def refocus(
     from deeplens_dof.lens_blur.render import LARGEST_COC_PX, render, render_subject
     from deeplens_dof.photo.aperture_picture import aperture_of
 
-    settings = settings or Settings()
+    if settings is None:
+        settings = Settings() if scene.f_number is None else Settings(f_number=scene.f_number)
     coc_px = scene.coc_px(settings, focus_depth, focus_point)
     if (largest_px := float(np.abs(coc_px).max())) > LARGEST_COC_PX:
         raise ValueError(
@@ -190,8 +194,12 @@ def restored(
 
 def as_shot(photo: Photo, settings: Settings) -> Settings:
     """Settings with the f-number that the phone simulated, where the photo's file tells one."""
-    own = photo.depth
-    return settings if own is None or own.f_number is None else replace(settings, f_number=own.f_number)
+    f_number = _simulated(photo)
+    return settings if f_number is None else replace(settings, f_number=f_number)
+
+
+def _simulated(photo: Photo) -> float | None:
+    return None if photo.depth is None else photo.depth.f_number
 
 
 @overload
@@ -300,9 +308,9 @@ def _with_its_own_depth(photo: Photo) -> Scene:
         found = InverseDepth(found.normalised(), "relative")
     matte = None if own.matte is None else np.clip(resize(own.matte, *size), 0, 1)
     if own.focus:
-        return Scene(photo, found, own.focus, "embedded", matte)
+        return Scene(photo, found, own.focus, "embedded", matte, f_number=own.f_number)
     subject, faces = subject_and_faces(seen, found.values, matte)
-    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence, faces)
+    return Scene(photo, found, subject.point, "embedded", matte, subject.confidence, faces, own.f_number)
 
 
 __all__ = ["Result", "Scene", "Settings", "analyse", "as_shot", "blur", "focus_overlay", "preview", "refocus"]

@@ -52,6 +52,7 @@ class Scene:
     matte: (H, W) 0..1 of the subject, or None where neither a network nor the photo's file gives one.
     subject_confidence: 0..1, how clearly something stands out as the subject.
     found_faces: the photo's faces where they are known already; None, and `faces` looks for them.
+    f_number: what the phone that took the photo simulated, or None.
     """
 
     photo: Photo = field(repr=False)
@@ -61,6 +62,7 @@ class Scene:
     matte: Plane | None = field(default=None, repr=False)
     subject_confidence: float = 1.0
     found_faces: tuple[Face, ...] | None = field(default=None, repr=False)
+    f_number: float | None = None
     _light: dict[float, Image] = field(default_factory=dict, init=False, repr=False)
     _weights: dict[tuple[float, float], SubjectWeight | None] = field(
         default_factory=dict, init=False, repr=False
@@ -231,7 +233,9 @@ class Scene:
             focus, width = self.focus_band(settings)
         depth = self._held(points, focus, settings.subject_sharp)
         blur_px = self.blur_px(settings, focus_depth is None and focus_point is None)
-        return signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+        coc_px = signed_coc_px(depth, focus, blur_px, width, WIDEST_TRANSITION * self.depth_range)
+        before, behind = np.float32(settings.foreground_blur), np.float32(settings.background_blur)
+        return coc_px if before == behind == 1 else coc_px * np.where(coc_px > 0, before, behind)
 
     def _held(self, points: tuple[Point, ...], focus: float, strength: float) -> Plane:
         """Inverse depth with the subject at each point held at one depth: a single one near the focus, several at theirs."""
@@ -343,7 +347,7 @@ class Result:
         return blurred.with_embedded_depth(
             depth,
             nearest_m=settings.nearest_m,
-            blur_at_infinity=blur_px / max(photo.width, photo.height),
+            blur_at_infinity=settings.background_blur * blur_px / max(photo.width, photo.height),
         )
 
     def overlay(self) -> npt.NDArray[np.uint8]:

@@ -20,6 +20,7 @@ def _setting(
     default: Any,
     help_: str,
     metavar: str,
+    group: str,
     unit: str = "",
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
@@ -30,13 +31,14 @@ def _setting(
         default: value if it is not given.
         help_: sentence for help texts.
         metavar: placeholder of its value in a usage line.
+        group: heading under which help texts list it.
         unit: of its value.
         limits: smallest and largest value, both allowed.
         choices: the values it may have.
     """
     low, high = limits or (None, None)
-    metadata = {"help": help_, "metavar": metavar, "unit": unit, "low": low, "high": high, "choices": choices}
-    return field(default=default, metadata=metadata)
+    metadata = {"help": help_, "metavar": metavar, "group": group, "unit": unit}
+    return field(default=default, metadata={**metadata, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,49 +57,81 @@ class Settings:
         "subject",
         "Focus point X,Y in the upright picture, 0..1 from the top left; or subject, face (one), faces (all).",
         "X,Y|subject|face|faces",
+        "Focus",
     )
     focus_range: float = _setting(
         0.1,
         "Width of the sharp band around the focus, as a share of the depth range.",
         "R",
+        "Focus",
         limits=(0.0, 1.0),
     )
     subject_sharp: float = _setting(
         1.0,
         "How much of the subject in focus stays sharp as a whole: 1 all of it, 0 only its part within the focus range.",
         "0..1",
-        "",
-        (0.0, 1.0),
+        "Focus",
+        limits=(0.0, 1.0),
     )
-    f_number: float = _setting(1.8, "Aperture; a smaller number gives more blur.", "N", "f/", (0.7, 64.0))
-    lens_mm: float = _setting(50.0, "Full-frame focal length.", "MM", "mm", (8.0, 1200.0))
-    nearest_m: float = _setting(
-        1.0, "Distance of the nearest object; used when depth is relative.", "M", "m", (0.05, 1000.0)
+    f_number: float = _setting(
+        1.8,
+        "Aperture; a smaller number gives more blur. A phone's photo has the one that the phone simulated.",
+        "N",
+        "Aperture",
+        unit="f/",
+        limits=(0.7, 64.0),
+    )
+    lens_mm: float = _setting(
+        50.0, "Full-frame focal length.", "MM", "Aperture", unit="mm", limits=(8.0, 1200.0)
+    )
+    foreground_blur: float = _setting(
+        1.0,
+        "Amount of blur before the focus: 1 as the lens gives it, 0 none.",
+        "0..2",
+        "Aperture",
+        limits=(0.0, 2.0),
+    )
+    background_blur: float = _setting(
+        1.0,
+        "Amount of blur behind the focus: 1 as the lens gives it, 0 none.",
+        "0..2",
+        "Aperture",
+        limits=(0.0, 2.0),
     )
     shape: str = _setting(
         "disc",
-        "Aperture shape, which out-of-focus points of light take on; or a picture of one.",
+        "Bokeh shape, which out-of-focus points of light take on; or a picture of one.",
         USAGE,
+        "Look",
     )
     highlights: float = _setting(
         0.5,
         "Strength of highlight reconstruction before the blur.",
         "0..1",
-        "",
-        (0.0, 1.0),
+        "Look",
+        limits=(0.0, 1.0),
     )
     grain: float = _setting(
         0.0,
         "Share of the photo's own grain to restore in blurred areas.",
         "0..1",
-        "",
-        (0.0, 1.0),
+        "Look",
+        limits=(0.0, 1.0),
     )
     renderer: str | Renderer = _setting(  # noqa: RUF009
         "optical",
         "Renderer: optical, matte (hair by a soft matte), neural (borders from a network), paper (the network of 2018).",
         "NAME",
+        "Look",
         choices=("optical", "matte", "neural", "paper"),
+    )
+    nearest_m: float = _setting(
+        1.0,
+        "Distance of the nearest object; used when depth is relative.",
+        "M",
+        "Depth",
+        unit="m",
+        limits=(0.05, 1000.0),
     )
 
     def __post_init__(self) -> None:
@@ -139,11 +173,13 @@ class Changes(TypedDict, total=False):
     subject_sharp: float
     f_number: float
     lens_mm: float
-    nearest_m: float
+    foreground_blur: float
+    background_blur: float
     shape: str
     highlights: float
     grain: float
     renderer: str | Renderer
+    nearest_m: float
 
 
 def parse_focus(value: Any) -> Focus:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deeplens_dof.optics.aperture import Aperture
-from deeplens_dof.optics.aperture_spec import SHAPES, parse_shape, shape_text
+from deeplens_dof.optics.aperture_spec import ALSO, SHAPES, parse_shape, shape_text
 
 DENSE = 401  # samples a side of the exact integrals
 X, Y = np.meshgrid(*[np.linspace(-1, 1, DENSE)] * 2)
@@ -33,6 +33,9 @@ SHAPE = {
     "cat's eye": Aperture.cat_eye(),
     "anamorphic": Aperture.anamorphic(2),
     "lying": Aperture.anamorphic(0.75),
+    "star": Aperture.star(),
+    "six thin points": Aperture.star(6, 0.3),
+    "built-in heart": Aperture.heart(),
     "heart": Aperture.kernel(heart()),
 }
 shapes = pytest.mark.parametrize("aperture", SHAPE.values(), ids=SHAPE)
@@ -237,6 +240,9 @@ def test_vignetting_closes_the_lens_alike_from_both_sides() -> None:
         "cat-eye:0.5",
         "anamorphic:1.33",
         "ring",
+        "star",
+        "star:6:0.3",
+        "heart",
     ],
 )
 def test_a_shape_is_its_text(text: str) -> None:
@@ -252,13 +258,32 @@ def test_defaults_of_the_text_are_those_of_the_constructors() -> None:
     assert Aperture.parse("ring") == Aperture.ring()
     assert Aperture.parse("cat-eye") == Aperture.cat_eye()
     assert Aperture.parse("blades:8") == Aperture.blades(8)
-    assert set(SHAPES) == {"disc", "blades", "ring", "cat-eye", "anamorphic"}
+    assert Aperture.parse("star") == Aperture.star()
+    assert set(SHAPES) == {"disc", "blades", "ring", "cat-eye", "anamorphic", "star", "heart"}
+
+
+def test_everyday_names_stand_for_shapes() -> None:
+    assert Aperture.parse("Hexagon") == Aperture.blades(6)
+    assert Aperture.parse("round") == Aperture.disc()
+    assert Aperture.parse(" hearts ") == Aperture.heart()
+    assert all(parse_shape(text) is not None for text in ALSO.values())
+
+
+def test_star_and_heart_stand_upright_behind_the_focus() -> None:
+    """There a point of light is drawn turned by 180 degrees, so above is y > 0 of the lens."""
+    for aperture in (Aperture.star(), Aperture.heart()):
+        light = aperture.density(X, Y)
+        widest = Y[light.sum(1).argmax(), 0]
+        assert widest > 0.05, aperture
+    assert Aperture.star().density(0, 0.98) == 1 == Aperture.heart().density(0, -0.98)
+    assert Aperture.star().density(0, -0.98) == 0 == Aperture.heart().density(0, 0.9)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("round", "shape is 'round', expected disc"),
+        ("hart", "shape is 'hart', did you mean heart"),
+        ("blob", "shape is 'blob', expected disc, hexagon"),
         ("", "shape is '', expected disc"),
         ("blades", "without its count, expected a whole number from 3 to 32; say blades:3"),
         ("anamorphic", "without its ratio"),
@@ -287,7 +312,7 @@ def test_wrong_numbers_are_refused_in_a_sentence() -> None:
         lambda: Aperture.cat_eye(2),
         lambda: Aperture.anamorphic(True),
         lambda: Aperture("kernel"),
-        lambda: Aperture("star"),
+        lambda: Aperture("flower"),
     ):
         with pytest.raises(ValueError, match=r"expected"):
             make()

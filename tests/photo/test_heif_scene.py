@@ -104,6 +104,14 @@ def test_the_phones_aperture_is_the_default_and_the_users_wins() -> None:
     assert dl.blur(photo, settings=dl.Settings()).settings.f_number == dl.Settings().f_number
     assert dl.blur(replace(photo, depth=None), depth=photo.depth.inverse_depth).settings == dl.Settings()  # type: ignore[union-attr]
     assert pipeline.as_shot(phone_photo(), dl.Settings(f_number=3)).f_number == 3
+    for depth in ("embedded", "predict", photo.depth.inverse_depth):  # type: ignore[union-attr]
+        scene = dl.analyse(photo, depth)
+        assert (
+            dl.refocus(scene).settings
+            == dl.refocus(dl.preview(scene, 5000)).settings
+            == dl.Settings(f_number=4.5)
+        )
+        assert dl.refocus(scene, dl.Settings()).settings == dl.Settings()
 
 
 # --- files ---------------------------------------------------------------------------------------------------

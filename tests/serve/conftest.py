@@ -1,22 +1,28 @@
-"""One service for all these tests: a real server with one worker and small limits."""
+"""One service for all these tests: a real server with one worker and small limits; and a browser for the page."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {
@@ -123,3 +129,77 @@ def opened(data: bytes) -> np.ndarray:
 def detail(pixels: np.ndarray) -> float:
     """How sharp a region is: the mean difference of neighbours."""
     return float(np.abs(np.diff(pixels[..., 1], axis=1)).mean())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra [dev])")
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    if not any(found):
+        pytest.skip("there is no Chromium; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=next(filter(None, found)), args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+class Watch:
+    """Console errors and requests to others, which no test may cause unless it expects them."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.errors: list[str] = []
+        self.strangers: list[str] = []
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((url, "blob:", "data:")) or self.strangers.append(request.url)
+            ),
+        )
+
+
+@pytest.fixture
+def expected_errors() -> list[str]:
+    """Parts of console messages that a test expects."""
+    return []
+
+
+@pytest.fixture
+def page(browser, server, expected_errors) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": 1200, "height": 760}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    made = context.new_page()
+    made.set_default_timeout(90_000)  # a busy machine takes its time
+    watch = Watch(made, server.url)
+    made.goto(server.url)
+    made.wait_for_selector("body[data-service=ready]")
+    yield made
+    context.close()
+    assert not [each for each in watch.errors if not any(part in each for part in expected_errors)]
+    assert not watch.strangers
+
+
+@pytest.fixture
+def stripes(page, server) -> Page:
+    """The page with a photo whose left half is near and whose right half is far."""
+    from page_driver import open_stripes
+
+    return open_stripes(page, server, two_depths(480, 320))
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """axe-core (MPL-2.0), fetched by npm for this test alone; it is no part of the package."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm to fetch axe-core with")
+    folder = tmp_path_factory.mktemp("axe")
+    packed = subprocess.run(
+        ["npm", "pack", "axe-core@4"], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    if packed.returncode:
+        pytest.skip("axe-core cannot be fetched")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()

@@ -19,6 +19,7 @@ from PIL.ExifTags import IFD
 import deeplens_dof as dl
 from deeplens_dof.cli import app
 from deeplens_dof.cli.blur import _option_name
+from deeplens_dof.photo.metadata.xmp import recorded_settings
 from deeplens_dof.settings import setting_fields
 
 FOCUS_LEFT, FOCUS_RIGHT = {"focus": "0.25,0.5", "focus_range": 0}, {"focus": "0.75,0.5", "focus_range": 0}
@@ -62,7 +63,17 @@ def test_a_photo_is_sent_once_and_refocused(client, photo) -> None:
 
 def test_a_predicted_photo_says_so(client) -> None:
     facts = client.post("/v1/photos", files={"file": picture()}).json()
-    assert set(facts) == {"id", "width", "height", "subject", "subject_confidence", "depth_source", "faces"}
+    assert set(facts) == {
+        "id",
+        "width",
+        "height",
+        "subject",
+        "subject_confidence",
+        "depth_source",
+        "f_number",
+        "faces",
+    }
+    assert facts["f_number"] == 1.8
     assert facts["depth_source"] == "predicted"
     assert facts["faces"] == []
 
@@ -418,6 +429,40 @@ def test_a_killed_worker_costs_only_its_job(server, client, photo) -> None:
         assert client.get("/healthz").status_code == 200
         is_problem(sent.result(), 503, "try again")
     assert blurred(client, photo, **FOCUS_LEFT).shape == (160, 240, 3)  # from its folder, by the new worker
+
+
+def test_a_stored_photo_is_described_again(client, photo) -> None:
+    assert client.get(f"/v1/photos/{photo['id']}").json() == photo
+    assert client.delete(f"/v1/photos/{photo['id']}").status_code == 204
+    is_problem(client.get(f"/v1/photos/{photo['id']}"), 404, "send it again")
+
+
+def test_a_phones_photo_has_the_f_number_that_the_phone_simulated(client) -> None:
+    pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif (extra [heif])")
+    import heif_files as heif
+    import photo_samples as samples
+
+    depth = np.repeat(np.linspace(0, 250, 160)[None], 120, 0).astype(np.uint8)
+    packet = heif.apple_xmp(SimulatedAperture=5.6, Accuracy="relative")
+    file = heif.portrait(samples.picture(240, 320), depth, depth_xmp=packet)
+    facts = client.post("/v1/photos", files={"file": file}).json()
+    assert facts["f_number"] == 5.6
+    own, chosen, other = (
+        blurred(client, facts, **query) for query in ({}, {"f_number": 5.6}, {"f_number": 1.8})
+    )
+    assert np.array_equal(own, chosen)
+    assert not np.array_equal(own, other)
+    once = client.post("/v1/blur", files={"file": file})
+    assert recorded_settings(dl.read(once.content).xmp)["f_number"] == "5.6"
+    once = client.post("/v1/blur", files={"file": file}, data={"f_number": "1.8"})
+    assert recorded_settings(dl.read(once.content).xmp)["f_number"] == "1.8"
+
+
+def test_the_quality_of_a_jpeg_is_chosen(client, photo) -> None:
+    address = f"/v1/photos/{photo['id']}/blur"
+    sizes = [len(client.get(address, params={"quality": quality}).content) for quality in (20, 60, 95)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    is_problem(client.get(address, params={"quality": 101}), 422)
 
 
 def test_limits_health_and_metrics(client) -> None:

@@ -2,170 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
-import shutil
-import subprocess
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, detail, picture, two_depths
+from conftest import ROOT, Watch, detail, picture, two_depths
+from page_driver import (
+    CUP,
+    LEFT,
+    PORTRAIT,
+    RIGHT,
+    changed,
+    click,
+    drag,
+    open_photo,
+    open_stripes,
+    rendered,
+    ring,
+    shown,
+    slide,
+)
 from PIL import Image
 from PIL.ExifTags import IFD
 
 import deeplens_dof as dl
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra [dev])")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; apt-get install chromium")
-
-PORTRAIT, CUP = ROOT / "examples/photos/astronaut.jpg", ROOT / "examples/photos/coffee.jpg"
-FULL = "#after[data-size=full]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
-class Watch:
-    """Console errors and requests to others, which no test may cause unless it expects them."""
-
-    def __init__(self, page: sync_api.Page, url: str) -> None:
-        self.errors: list[str] = []
-        self.strangers: list[str] = []
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((url, "blob:", "data:")) or self.strangers.append(request.url)
-            ),
-        )
-
-
-@pytest.fixture
-def expected_errors() -> list[str]:
-    """Parts of console messages that a test expects."""
-    return []
-
-
-@pytest.fixture
-def page(browser, server, expected_errors) -> Iterator[sync_api.Page]:
-    context = browser.new_context(
-        viewport={"width": 1200, "height": 760}, permissions=["clipboard-read", "clipboard-write"]
-    )
-    made = context.new_page()
-    made.set_default_timeout(90_000)  # a busy machine takes its time
-    watch = Watch(made, server.url)
-    made.goto(server.url)
-    made.wait_for_selector("body[data-service=ready]")
-    yield made
-    context.close()
-    assert not [each for each in watch.errors if not any(part in each for part in expected_errors)]
-    assert not watch.strangers
-
-
-def open_photo(page: sync_api.Page, *files: Path | dict[str, object]) -> None:
-    page.set_input_files("#files", list(files))
-    rendered(page)
-
-
-def rendered(page: sync_api.Page) -> None:
-    """Waits until a full picture is shown and nothing is under way."""
-    page.wait_for_selector(FULL, timeout=120_000)
-    page.locator("#progress").wait_for(state="hidden", timeout=60_000)
-    page.wait_for_timeout(400)
-    page.locator("#progress").wait_for(state="hidden", timeout=60_000)
-
-
-def changed(page: sync_api.Page, act) -> None:
-    """Does something, and waits for the full picture that follows."""
-    page.evaluate("delete document.getElementById('after').dataset.size")
-    act()
-    rendered(page)
-
-
-def shown(page: sync_api.Page) -> np.ndarray:
-    """The pixels of the picture on the stage, at its own size."""
-    link = page.evaluate(
-        """() => { const image = document.getElementById("after"), canvas = document.createElement("canvas");
-        canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
-        canvas.getContext("2d").drawImage(image, 0, 0); return canvas.toDataURL("image/png"); }"""
-    )
-    return np.asarray(
-        Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))).convert("RGB"), np.float32
-    )
-
-
-def click(page: sync_api.Page, x: float, y: float) -> None:
-    box = page.locator("#frame").bounding_box()
-    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-
-
-def drag(page: sync_api.Page, *points: tuple[float, float]) -> None:
-    box = page.locator("#frame").bounding_box()
-    for n, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
-        if n == 0:
-            page.mouse.down()
-    page.mouse.up()
-
-
-def slide(page: sync_api.Page, name: str, value: float) -> None:
-    page.locator(f"#{name}").evaluate(
-        """(range, value) => { range.value = value;
-        for (const name of ["input", "change"]) range.dispatchEvent(new Event(name, { bubbles: true })); }""",
-        value,
-    )
-
-
-@pytest.fixture
-def stripes(page, server) -> sync_api.Page:
-    """The page with a photo whose left half is near and whose right half is far."""
-    return open_stripes(page, server, two_depths(480, 320))
-
-
-def open_stripes(page: sync_api.Page, server, depth: bytes) -> sync_api.Page:
-    """Opens a striped photo; the service is given its depth beside it."""
-    page.route(
-        "**/v1/photos",
-        lambda route: route.fulfill(
-            response=route.fetch(
-                method="POST",
-                headers={
-                    "content-type": "multipart/form-data; boundary=cut",
-                    "host": server.url.split("//")[1],
-                },
-                post_data=_form(file=picture(480, 320), depth=depth),
-            )
-        ),
-    )
-    open_photo(page, {"name": "stripes.jpg", "mimeType": "image/jpeg", "buffer": picture(480, 320)})
-    page.unroute("**/v1/photos")
-    changed(page, lambda: slide(page, "focus_range", 0))
-    return page
-
-
-def _form(**files: bytes) -> bytes:
-    parts = [
-        f'--cut\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
-        + data
-        + b"\r\n"
-        for name, data in files.items()
-    ]
-    return b"".join(parts) + b"--cut--\r\n"
-
-
-LEFT, RIGHT = np.s_[60:260, 30:200], np.s_[60:260, 280:450]
 
 
 def test_sharpness_goes_where_one_clicks(stripes) -> None:
@@ -178,15 +40,6 @@ def test_sharpness_goes_where_one_clicks(stripes) -> None:
     assert stripes.locator("#focus-text").inner_text().startswith("At 75 %")
     changed(stripes, lambda: stripes.click("#subject"))
     assert stripes.locator("#focus-text").inner_text() == "On the subject"
-
-
-def ring(page: sync_api.Page) -> tuple[float, float]:
-    """The centre of the focus ring, which shows while the mouse is over the photo, as a point of 0..1."""
-    page.hover("#view")
-    sync_api.expect(page.locator("#reticle")).to_have_css("opacity", "1", timeout=60_000)
-    frame, box = (page.locator(name).bounding_box() for name in ("#frame", "#reticle"))
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    return (x - frame["x"]) / frame["width"], (y - frame["y"]) / frame["height"]
 
 
 def test_the_focus_ring_is_where_the_focus_is(page, expected_errors) -> None:
@@ -250,7 +103,7 @@ def test_a_rectangle_keeps_all_of_it_sharp(page, server) -> None:
     both = shown(page)
     assert detail(one[RIGHT]) < 0.5 * detail(one[LEFT])
     assert detail(both[RIGHT]) > 0.9 * detail(both[LEFT]) > 20
-    assert 0.75 < float(page.locator("output[for=focus_range]").inner_text()) < 0.9
+    assert 75 < float(page.locator("output[for=focus_range]").inner_text().removesuffix(" %")) < 90
 
 
 def test_depth_is_repaired_undone_and_done_again(stripes) -> None:
@@ -266,7 +119,6 @@ def test_depth_is_repaired_undone_and_done_again(stripes) -> None:
     assert detail(repaired[patch]) > 2 * detail(before[patch])
     changed(stripes, lambda: stripes.keyboard.press("Control+z"))
     np.testing.assert_allclose(shown(stripes), before, atol=2)
-    assert stripes.locator("#undo").is_disabled()
     changed(stripes, lambda: stripes.click("#redo"))
     np.testing.assert_allclose(shown(stripes), repaired, atol=2)
     with stripes.expect_download() as download:
@@ -465,7 +317,7 @@ def test_on_a_phone_everything_is_in_reach(browser, server, scheme) -> None:
     changed(page, lambda: page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + 0.3 * box["height"]))
     for tab, control in (
         ("focus", "#focus_range"),
-        ("lens", "#lens_mm"),
+        ("look", "#highlights"),
         ("repair", "#brush-size"),
         ("save", "#save"),
     ):
@@ -485,6 +337,13 @@ def test_the_page_is_small_and_quick(page, server) -> None:
     assert paint < 1000
 
 
+def test_every_script_is_asked_for_at_once() -> None:
+    """One by one, as imports are found, they would arrive late on a slow machine."""
+    folder = ROOT / "src/deeplens_dof/serve/page"
+    asked = re.findall(r'(?:href|src)="([\w]+\.js)"', (folder / "index.html").read_text())
+    assert sorted(asked) == sorted(file.name for file in folder.glob("*.js"))
+
+
 def test_axe_finds_nothing(page, axe) -> None:
     for act in (
         lambda: None,
@@ -495,18 +354,3 @@ def test_axe_finds_nothing(page, axe) -> None:
         act()
         found = page.evaluate(f"(() => {{ {axe}; return axe.run(); }})()")
         assert not [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    """axe-core (MPL-2.0), fetched by npm for this test alone; it is no part of the package."""
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm to fetch axe-core with")
-    folder = tmp_path_factory.mktemp("axe")
-    packed = subprocess.run(
-        ["npm", "pack", "axe-core@4"], cwd=folder, capture_output=True, text=True, timeout=120
-    )
-    if packed.returncode:
-        pytest.skip("axe-core cannot be fetched")
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        return archive.extractfile("package/axe.min.js").read().decode()

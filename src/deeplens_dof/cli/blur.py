@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from dataclasses import Field
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -219,11 +220,21 @@ def _setting_parameter(setting: Field[Any]) -> inspect.Parameter:
         _option_name(setting.name),
         help=facts["help"] + limits,
         metavar=facts["metavar"],
-        rich_help_panel="Settings",
+        rich_help_panel=facts["group"],
+        parser=_f_number if facts["unit"] == "f/" else None,
     )
     annotation: Any = Annotated[type(setting.default), option]
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(setting.name, kind, default=setting.default, annotation=annotation)
+
+
+def _f_number(text: str) -> float:
+    """The number in 1.8, f/1.8 or F1.8. Raises PlanError for anything else."""
+    number = re.fullmatch(r"\s*(?:[fFƒ]\s*/?)?\s*([0-9.]+)\s*", str(text))
+    try:
+        return float(number[1] if number else text)
+    except ValueError:
+        raise PlanError(f"--f-number is {text!r}, expected a number such as 1.8 or f/1.8") from None
 
 
 def _option_name(setting: str) -> str:

@@ -15,7 +15,8 @@ def _option(panel: str, *names: str, help: str, **facts: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, **facts)
 
 
-_FILES, _MANY, _SEQUENCE = "Files", "Many photos", "Sequences"
+_DEPTH, _OUTPUT, _MANY = "Depth", "Output", "Many photos"
+_SEQUENCE, _CLUSTER, _REPORT = "Sequences", "Cluster", "Report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +30,10 @@ class BlurArguments:
             help="Photos, folders, patterns such as 'in/**/*.jpg', @LIST of names, or - for standard input.",
         ),
     ] = None
-    out: Annotated[
-        str | None,
-        _option(
-            _FILES,
-            "-o",
-            "--out",
-            metavar="OUT",
-            help="File to write, or a folder for several photos; - is standard output.",
-        ),
-    ] = None
-    format: Annotated[
-        str | None,
-        _option(
-            _FILES, metavar="NAME", help="Format on standard output: jpeg, png, ... (default: the photo's)."
-        ),
-    ] = None
     depth: Annotated[
         str,
         _option(
-            _FILES,
+            _DEPTH,
             metavar="auto|embedded|predict|FILE|FOLDER",
             help="Depth source: embedded in the photo, predicted, a depth file (PNG, TIFF, EXR, npz, npy, pfm), or a "
             "folder with one for each photo. "
@@ -58,7 +43,7 @@ class BlurArguments:
     far_is_bright: Annotated[
         bool | None,
         _option(
-            _FILES,
+            _DEPTH,
             "--depth-far-bright/--depth-near-bright",
             help="What bright, or the larger number, is in depth files of other programs.",
             show_default="by kind",
@@ -67,37 +52,55 @@ class BlurArguments:
     depth_out: Annotated[
         Path | None,
         _option(
-            _FILES,
+            _DEPTH,
             metavar="FILE|FOLDER",
             help="Also write the depth (png, tiff, exr, npz, ply); of several photos into a folder.",
         ),
     ] = None
     overlay: Annotated[
         Path | None,
-        _option(_FILES, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
+        _option(_DEPTH, help="Also write an overlay of the focus: green sharp, blue nearer, red farther."),
+    ] = None
+    out: Annotated[
+        str | None,
+        _option(
+            _OUTPUT,
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="File to write, or a folder for several photos; - is standard output.",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        _option(
+            _OUTPUT, metavar="NAME", help="Format on standard output: jpeg, png, ... (default: the photo's)."
+        ),
+    ] = None
+    quality: Annotated[
+        int | None,
+        _option(
+            _OUTPUT, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."
+        ),
     ] = None
     strip_metadata: Annotated[
-        bool, _option(_FILES, "--strip-metadata", help="Remove EXIF (including GPS), XMP, IPTC and text.")
+        bool, _option(_OUTPUT, "--strip-metadata", help="Remove EXIF (including GPS), XMP, IPTC and text.")
     ] = False
     embed_depth: Annotated[
         bool,
         _option(
-            _FILES,
+            _OUTPUT,
             "--embed-depth",
             help="Embed depth and the original photo in the JPEG, for refocusing later.",
         ),
     ] = False
-    quality: Annotated[
-        int | None,
-        _option(_FILES, min=1, max=100, metavar="1..100", help="Quality of JPEG, WebP, AVIF, HEIC, JPEG XL."),
-    ] = None
     keep_time: Annotated[
-        bool, _option(_FILES, "--keep-time", help="Give results the modification time of their photo.")
+        bool, _option(_OUTPUT, "--keep-time", help="Give results the modification time of their photo.")
     ] = False
     allow_truncated: Annotated[
         bool,
         _option(
-            _FILES, "--allow-truncated", help="Accept a JPEG that ends too early; rows it lacks are grey."
+            _OUTPUT, "--allow-truncated", help="Accept a JPEG that ends too early; rows it lacks are grey."
         ),
     ] = False
     names_from: Annotated[
@@ -122,15 +125,9 @@ class BlurArguments:
             help="Photos to process in parallel (default: 1; with Ray: one per core).",
         ),
     ] = None
-    engine_name: Annotated[
-        str, _option(_MANY, "--engine", metavar="local|ray", help="Run on this machine or on a Ray cluster.")
-    ] = "local"
     resume: Annotated[
         bool, _option(_MANY, "--resume", help="Skip photos that the manifest in OUT lists as done.")
     ] = False
-    shard: Annotated[
-        str | None, _option(_MANY, metavar="I/N", help="Process share I of N only, one per machine.")
-    ] = None
     watch: Annotated[
         bool, _option(_MANY, "--watch", help="Keep processing photos that arrive in INPUT, until Ctrl-C.")
     ] = False
@@ -152,7 +149,14 @@ class BlurArguments:
         str | None,
         _option(_SEQUENCE, metavar="'FRAME:X,Y FRAME:X,Y'", help="Pull the focus from key to key."),
     ] = None
+    engine_name: Annotated[
+        str,
+        _option(_CLUSTER, "--engine", metavar="local|ray", help="Run on this machine or on a Ray cluster."),
+    ] = "local"
+    shard: Annotated[
+        str | None, _option(_CLUSTER, metavar="I/N", help="Process share I of N only, one per machine.")
+    ] = None
     json_report: Annotated[
-        bool, typer.Option("--json", help="Print a report as JSON on standard output.")
+        bool, _option(_REPORT, "--json", help="Print a report as JSON on standard output.")
     ] = False
     debug: Debug = False

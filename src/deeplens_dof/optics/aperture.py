@@ -21,6 +21,11 @@ from deeplens_dof.types import Array, Array64, Mask
 
 _SAMPLES = 3  # a side, within a cell of the grid of light
 LARGEST_KERNEL = CELLS  # a side; finer kernel pictures are averaged down to it
+# The heart's centre of light lies above the middle of its square: the two half discs hold pi / 4 of light, the square 1.
+_HEART_MIDDLE = -(math.sqrt(0.125) + math.sqrt(2) / (3 * math.pi)) * math.pi / (4 + math.pi)
+_HEART_SIZE = (
+    math.sqrt(0.5) - _HEART_MIDDLE
+)  # from there to the point below, which lies on the circle of confusion
 # Shapes that are the disc: (shape, index of a number, its value).
 _ROUND = {("blades", 1, 1.0), ("ring", 0, 0.0), ("cat-eye", 0, 0.0), ("anamorphic", 0, 1.0)}
 
@@ -43,7 +48,8 @@ class KernelGrid:
 
 @dataclass(frozen=True, slots=True)
 class Aperture:
-    """A shape in the square [-1, 1]^2. Make one with `disc`, `blades`, `ring`, `cat_eye`, `anamorphic`, `kernel`, `parse`.
+    """A shape in the square [-1, 1]^2. Make one with `disc`, `blades`, `ring`, `cat_eye`, `anamorphic`, `star`, `heart`,
+    `kernel`, `parse`. Star and heart stand upright behind the focus, where most lights are.
 
     Equal shapes are equal: seven blades rounded to a circle are the disc.
     """
@@ -93,6 +99,16 @@ class Aperture:
         return cls("anamorphic", numbers_of("anamorphic", [ratio]))
 
     @classmethod
+    def star(cls, count: int = 5, inner: float = 0.5) -> Aperture:
+        """A star of `count` points, 3..12; its notches lie at `inner` of the radius, 0.2..0.9."""
+        return cls("star", numbers_of("star", [count, inner]))
+
+    @classmethod
+    def heart(cls) -> Aperture:
+        """A heart."""
+        return cls("heart")
+
+    @classmethod
     def kernel(cls, image: npt.ArrayLike) -> Aperture:
         """Any shape, from a picture.
 
@@ -112,7 +128,8 @@ class Aperture:
         """The inverse of `str(aperture)`.
 
         Args:
-            text: disc, blades:N[:ROUND[:DEG]], ring[:INNER], cat-eye[:STRENGTH] or anamorphic:R.
+            text: disc, blades:N[:ROUND[:DEG]], ring[:INNER], cat-eye[:STRENGTH], anamorphic:R, star[:N[:INNER]],
+                heart, or an everyday name such as hexagon.
 
         Raises:
             ValueError: for anything else; a kernel picture is opened with `dl.read` and passed to `kernel`.
@@ -154,6 +171,10 @@ class Aperture:
         squared = x * x + y * y
         if self.kind == "blades":
             within = _polygon(x, y, *self.values)
+        elif self.kind == "star":
+            within = _star(x, -y, *self.values)
+        elif self.kind == "heart":
+            within = _heart(x, -y)
         elif self.kind == "anamorphic":
             half_x, half_y = self._half_axes()
             within = (x / half_x) ** 2 + (y / half_y) ** 2 <= 1
@@ -246,6 +267,27 @@ def _polygon(x: Array64, y: Array64, count: float, rounding: float, rotation_deg
     arc = 1 / rounding
     centre = apothem - math.sqrt(arc * arc - half_blade * half_blade)
     return np.asarray((along - centre) ** 2 + across**2 <= arc * arc)
+
+
+def _star(x: Array64, y: Array64, count: float, inner: float) -> Mask:
+    """Whether points lie within a star of `count` points on the unit circle, the first one at the top; its notches lie
+    on a circle of radius `inner`."""
+    half = math.pi / count
+    angle = np.arctan2(x, -y)
+    angle = np.abs(
+        angle - 2 * half * np.round(angle / (2 * half))
+    )  # from the nearest point of the star, 0..half
+    along, across = np.hypot(x, y) * np.cos(angle), np.hypot(x, y) * np.sin(angle)
+    notch_x, notch_y = inner * math.cos(half), inner * math.sin(half)
+    return np.asarray((1 - along) * notch_y - across * (1 - notch_x) >= 0)
+
+
+def _heart(x: Array64, y: Array64) -> Mask:
+    """Whether points lie within a heart, its point below: a square on its corner, with discs on its upper sides."""
+    x, y = x * _HEART_SIZE, y * _HEART_SIZE + _HEART_MIDDLE
+    side = math.sqrt(0.5)
+    lobe = (np.abs(x) - side / 2) ** 2 + (y + side / 2) ** 2 <= 0.25
+    return np.asarray(lobe | (np.abs(x) + np.abs(y) <= side))
 
 
 def _kernel_density(grid: KernelGrid, x: Array64, y: Array64) -> Array64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -29,8 +30,29 @@ SHAPES: dict[str, tuple[Number, ...]] = {
     "ring": (Number("inner", 0, 0.95, 0.5),),
     "cat-eye": (Number("strength", 0, 1, 1.0),),
     "anamorphic": (Number("ratio", 0.25, 4),),
+    "star": (Number("count", 3, 12, 5.0, whole=True), Number("inner", 0.2, 0.9, 0.5)),
+    "heart": (),
 }
-USAGE = "disc|blades:N[:ROUND[:DEG]]|ring[:INNER]|cat-eye[:STRENGTH]|anamorphic:R|KERNEL.png"
+# Everyday names of shapes.
+ALSO = {
+    "circle": "disc",
+    "round": "disc",
+    "triangle": "blades:3",
+    "square": "blades:4:0:45",
+    "diamond": "blades:4",
+    "pentagon": "blades:5",
+    "hexagon": "blades:6",
+    "heptagon": "blades:7",
+    "octagon": "blades:8",
+    "oval": "anamorphic:1.33",
+    "donut": "ring",
+    "stars": "star",
+    "hearts": "heart",
+}
+USAGE = (
+    "disc|hexagon|star[:N[:INNER]]|heart|blades:N[:ROUND[:DEG]]|ring[:INNER]|cat-eye[:STRENGTH]|"
+    "anamorphic:R|KERNEL.png"
+)
 
 Named = tuple[str, tuple[float, ...]]
 
@@ -38,19 +60,26 @@ Named = tuple[str, tuple[float, ...]]
 def parse_shape(text: Any) -> Named | None:
     """The name and all numbers of a shape; None when the text names a picture file, which is not opened.
 
-    A text with a dot or a slash that does not begin with a shape's name is a file.
+    Everyday names stand for shapes: a hexagon is six blades. A text with a dot or a slash that does not begin with a
+    shape's name is a file.
 
     Raises:
         ValueError: for anything else.
     """
     if not isinstance(text, str):
         raise ValueError(f"shape is {text!r}, expected {USAGE}")
+    text = ALSO.get(text.strip().lower(), text)
     name, *given = text.strip().split(":")
     if name.lower() in SHAPES:
         return name.lower(), numbers_of(name.lower(), given)
     if "\0" not in text and (os.path.splitext(text.strip())[1] or "/" in text or os.sep in text):
         return None
-    raise ValueError(f"shape is {text!r}, expected {USAGE}")
+    likely = get_close_matches(text.strip().lower(), [*SHAPES, *ALSO], 1)
+    meant = f"did you mean {likely[0]}? Or" if likely else "expected"
+    raise ValueError(
+        f"shape is {text!r}, {meant} disc, hexagon (or another polygon), star, heart, ring, cat-eye, oval, blades:N, "
+        f"anamorphic:R, or the file of a picture, white where light passes"
+    )
 
 
 def numbers_of(name: str, given: list[Any]) -> tuple[float, ...]:

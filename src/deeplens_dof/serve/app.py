@@ -32,7 +32,7 @@ from deeplens_dof.serve.openapi import (
     picture_responses,
 )
 from deeplens_dof.serve.problems import Problem, invalid_parameters, problem_responses
-from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_from
+from deeplens_dof.serve.query import BlurQuery, Rendering, describe_settings, settings_as_shot, settings_from
 from deeplens_dof.serve.service import Service
 from deeplens_dof.serve.telemetry import Metrics
 
@@ -119,6 +119,7 @@ async def get_blur(request: Request, id: str, query: Annotated[BlurQuery, Query(
     settings, rendering = settings_from(query), _rendering(query)
     service = service_of(request)
     with service.store.use(id) as stored:
+        settings = settings_as_shot(query, settings, stored.facts["f_number"])
         data, headers = await service.blur(request, stored, settings, rendering)
     return Response(data, media_type=f"image/{rendering['format']}", headers=headers)
 
@@ -169,6 +170,7 @@ async def get_overlay(request: Request, id: str, query: Annotated[BlurQuery, Que
     settings, size = settings_from(query), query.size
     service = service_of(request)
     with service.store.use(id) as stored:
+        settings = settings_as_shot(query, settings, stored.facts["f_number"])
         data = await service.job(request, worker.overlay, stored.files, settings, size, full=size == "full")
     return Response(data, media_type="image/png")
 
@@ -184,6 +186,16 @@ async def get_original(request: Request, id: str, size: Size = "full") -> Respon
     with service.store.use(id) as stored:
         data = await service.job(request, worker.original, stored.files, size, full=size == "full")
     return Response(data, media_type="image/jpeg")
+
+
+@api.get(
+    "/photos/{id}",
+    summary="What the upload answered, with the depth source as it is now",
+    responses=problem_responses(400, 401, 403, 404, 421, 422),
+)
+async def get_photo(request: Request, id: str) -> dict[str, Any]:
+    with service_of(request).store.use(id) as stored:
+        return stored.facts
 
 
 @api.delete(
@@ -217,6 +229,7 @@ async def blur_once(request: Request, query: Annotated[BlurQuery, Query()]) -> R
         raise invalid_parameters(error.errors()) from None
     settings, rendering = settings_from(query), _rendering(query)
     stored = await service.add_photo(request, file, depth)
+    settings = settings_as_shot(query, settings, stored.facts["f_number"])
     try:
         data, headers = await service.blur(request, stored, settings, rendering)
     finally:

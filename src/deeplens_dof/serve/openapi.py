@@ -44,6 +44,9 @@ class SentPhoto(BaseModel):
     depth_source: str = Field(
         description="predicted, embedded, given, repaired, or the name of the depth file."
     )
+    f_number: float = Field(
+        description="At which it is blurred unless the query has one: a phone's own, or the default."
+    )
     faces: list[SentFace] = Field(description="The most prominent first.")
 
 

@@ -41,7 +41,7 @@ class PhotoFiles:
 
         Args:
             depth: inverse depth (H, W).
-            facts: subject, subject_confidence, depth_source and faces.
+            facts: subject, subject_confidence, depth_source, f_number and faces.
             scale: the scale of the depth that this one repairs; None stores it as the first depth, which
                 later repairs are compared with.
 
@@ -76,7 +76,7 @@ class PhotoFiles:
         return matte
 
     def facts(self) -> dict[str, Any]:
-        """subject, subject_confidence, depth_source, faces and scale."""
+        """subject, subject_confidence, depth_source, f_number, faces and scale."""
         found: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
         return found
 

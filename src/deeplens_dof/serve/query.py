@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field
+from dataclasses import Field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -44,6 +44,9 @@ class Rendering(BaseModel):
             ge=1, le=4096, description="Maximum number of lens samples; 32 suits previews while dragging."
         ),
     ] = None
+    quality: Annotated[
+        int | None, Parameter(ge=1, le=100, description="JPEG quality; about that of the photo unless given.")
+    ] = None
     keep_gps: Annotated[bool, Parameter(description="Keep the GPS location in the metadata.")] = False
 
 
@@ -62,6 +65,11 @@ def _parameter(setting: Field[Any]) -> Any:
 BlurQuery: Any = create_model(
     "BlurQuery", __base__=Rendering, **{setting.name: _parameter(setting) for setting in setting_fields()}
 )
+
+
+def settings_as_shot(query: Any, settings: Settings, f_number: float) -> Settings:
+    """The settings of a query; where it names no f-number, with that of the photo (`pipeline.as_shot`)."""
+    return settings if "f_number" in query.model_fields_set else replace(settings, f_number=f_number)
 
 
 def settings_from(query: Any) -> Settings:

@@ -21,7 +21,7 @@ from deeplens_dof.imaging.resize import resize
 from deeplens_dof.optics.inverse_depth import InverseDepth
 from deeplens_dof.photo import Photo, read
 from deeplens_dof.photo.remove_gps import without_gps
-from deeplens_dof.pipeline import Scene, Settings, analyse, focus_overlay, preview, refocus
+from deeplens_dof.pipeline import Scene, Settings, analyse, as_shot, focus_overlay, preview, refocus
 from deeplens_dof.scene import NETWORKS
 from deeplens_dof.serve.facts import described_faces, faces_from
 from deeplens_dof.serve.limits import ServiceLimits
@@ -30,7 +30,7 @@ from deeplens_dof.warmup import warm_up
 
 Size = Literal["preview", "full"]
 OnProgress = Callable[[str], None]
-PREVIEW_QUALITY, FULL_QUALITY = 85, None  # JPEG quality; None matches that of the photo
+PREVIEW_QUALITY = 85  # of JPEG; that of full pictures matches the photo's
 # Pixels, linear light, reconstructed light, depth, temporary arrays.
 BYTES_PER_PIXEL = 3 + 12 + 12 + 4 + 12
 
@@ -108,7 +108,7 @@ def analyse_photo(
         depth: a depth file, or "auto", "embedded", "predict".
 
     Returns:
-        subject, subject_confidence, depth_source and faces.
+        subject, subject_confidence, depth_source, faces, and f_number, at which the photo is blurred unless another is given.
 
     Raises:
         ValueError: for a depth file that cannot be read, and a photo without embedded depth if that was asked for.
@@ -120,6 +120,7 @@ def analyse_photo(
         "subject": found.subject,
         "subject_confidence": round(found.subject_confidence, 3),
         "depth_source": found.depth_source,
+        "f_number": as_shot(photo, Settings()).f_number,
         "faces": described_faces(found),
     }
     files.write_matte(found.matte)
@@ -142,7 +143,7 @@ def blur(
     scene = state.scene(files, rendering["size"])
     result = refocus(scene, settings, lens_points=rendering["lens_points"])
     photo = result.as_photo()
-    picture = _file(photo, rendering["size"], rendering["format"], settings.as_dict(), rendering["keep_gps"])
+    picture = _file(photo, settings.as_dict(), **rendering)
     _, black, white = files.scale()
     x, y = scene.focus_point(settings)
     near = (scene.focus_depth(settings) - black) / (white - black)
@@ -182,7 +183,7 @@ def repair_depth(
     resampled to the photo.
 
     Returns:
-        The facts of the photo, with depth_source "repaired".
+        The facts that change: depth_source is "repaired".
 
     Raises:
         ValueError: for a file that is not a depth picture of the photo's shape.
@@ -210,7 +211,7 @@ def repair_depth(
         matte=None if matte is None else resize(matte, *small),
     )
     state.keep(files, "preview", repaired)
-    return facts
+    return {"depth_source": facts["depth_source"]}
 
 
 def forget(state: WorkerState, on_progress: OnProgress, id: str) -> None:
@@ -234,8 +235,17 @@ def _repaired(first: InverseDepth, given: InverseDepth, scale: Scale) -> Inverse
     return InverseDepth(np.clip(values, black, white), first.unit)
 
 
-def _file(photo: Photo, size: Size, form: str, settings: dict[str, Any], keep_gps: bool) -> bytes:
+def _file(
+    photo: Photo,
+    settings: dict[str, Any],
+    size: Size,
+    format: str,
+    quality: int | None,
+    keep_gps: bool,
+    lens_points: int | None,
+) -> bytes:
+    """The picture as a file. All but photo and settings: the fields of `query.Rendering`."""
     if size == "preview":
-        return photo.to_bytes(strip_metadata=True, format=form, quality=PREVIEW_QUALITY)
+        return photo.to_bytes(strip_metadata=True, format=format, quality=quality or PREVIEW_QUALITY)
     photo = photo if keep_gps else without_gps(photo)
-    return photo.to_bytes(settings=settings, format=form, quality=FULL_QUALITY)
+    return photo.to_bytes(settings=settings, format=format, quality=quality)

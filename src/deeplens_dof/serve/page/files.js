@@ -1,11 +1,21 @@
-// The ways photos come in: the file dialog, drag and drop, the clipboard, and the samples.
+// The ways files come in: the file dialogs, drag and drop, the clipboard, and the samples.
 
 import { call } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** open(files): called with the files that a person chose. */
-export function listenToFiles(open) {
+/** open(photos), load(file): called with the photos, and with the file of settings, that a person chose. */
+export function listenToFiles(openPhotos, load) {
+  const isSettings = ({ name, type }) => type === "application/json" || name?.endsWith(".json");
+  const open = (files) => {
+    const settings = [...files].find(isSettings);
+    if (settings) load(settings);
+    return openPhotos([...files].filter((file) => !isSettings(file)));
+  };
+  $("settings-file").onchange = () => {
+    open($("settings-file").files);
+    $("settings-file").value = "";
+  };
   $("files").onchange = () => open($("files").files).finally(() => ($("files").value = ""));
   for (const button of document.querySelectorAll("[data-sample]")) {
     button.onclick = async () => {

@@ -1,6 +1,6 @@
 // The film strip: a thumbnail button for each photo, shown from the second photo on.
 
-import { element } from "./controls.js";
+import { element } from "./slider.js";
 
 const WIDTH = 124, HEIGHT = 92; // px of a thumbnail, two per CSS px
 

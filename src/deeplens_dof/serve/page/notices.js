@@ -9,12 +9,13 @@ export const say = (sentence) => ($("status").textContent = sentence);
 
 /** share: 0..1 done, undefined for an unknown share, null to hide the bar. */
 export function progress(share) {
-  const bar = $("progress");
+  const bar = $("progress"), known = typeof share === "number";
   bar.hidden = share === null;
-  if (share) {
+  if (known) {
     bar.setAttribute("aria-valuenow", Math.round(100 * share));
     bar.style.setProperty("--done", `${100 * share}%`);
   } else bar.removeAttribute("aria-valuenow");
+  $("quick").textContent = known ? `Preview · ${Math.round(100 * share)} %` : "Preview";
 }
 
 /** Shows a Problem. again: called by the button "Try again"; null shows no button. Other errors are thrown on. */

@@ -6,11 +6,14 @@ import { blurred } from "./requests.js";
 
 const REST_MS = 220;
 const QUICK_LENS_POINTS = 32;
+const FIRST_GUESS_MS = 3000; // of a full picture, until one has been made
+const RENDERING_SHARE = 0.9; // of the progress; the rest is the transfer
 
 export class Renderer {
   /**
    * query(photo): its settings as a query. show(photo, blob, { size, depth }): called with each picture.
-   * progress(share): 0..1 of the full picture, undefined for an unknown share, null when none is being rendered.
+   * progress(share): 0..1 of the full picture, null when none is being rendered. While the service renders it is judged by
+   * the time that the picture before took.
    * failed(problem, again): called when a request fails. lost(photo, again): when the service has deleted the photo.
    */
   constructor({ query, show, progress, failed, lost }) {
@@ -19,6 +22,7 @@ export class Renderer {
     this.pumping = false;
     this.full = null;
     this.timer = 0;
+    this.usualMs = FIRST_GUESS_MS;
   }
 
   /** Requests a preview now and, if final, the full picture unless another change follows. */
@@ -53,12 +57,21 @@ export class Renderer {
   async finish(photo) {
     while (this.pumping) await pause(20);
     const controller = (this.full = new AbortController());
-    this.progress(undefined);
+    const begun = performance.now();
+    const rendering = () => this.progress(RENDERING_SHARE * (1 - Math.exp((-1.5 * (performance.now() - begun)) / this.usualMs)));
+    rendering();
+    const clock = setInterval(rendering, 100);
+    controller.signal.addEventListener("abort", () => clearInterval(clock));
     try {
-      await this.draw(photo, "full", "", controller.signal, this.progress);
+      await this.draw(photo, "full", "", controller.signal, (share) => {
+        clearInterval(clock);
+        this.progress(RENDERING_SHARE + (1 - RENDERING_SHARE) * share);
+      });
+      this.usualMs = performance.now() - begun;
     } catch (problem) {
       if (problem.name !== "AbortError") await this.recover(photo, problem, () => this.finish(photo));
     } finally {
+      clearInterval(clock);
       if (this.full === controller || this.full === null) this.progress(null);
     }
   }

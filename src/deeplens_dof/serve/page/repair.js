@@ -1,18 +1,12 @@
-// Brush strokes that repair a depth map, and their history.
+// Brush strokes that repair a depth map.
 
 const STEP = 0.12; // change of depth by one stroke of Nearer or Farther, of the range 0..1
-const MOST_STEPS = 60; // that can be undone
 
 export class Repair {
   /** map: the DepthMap to change, in place. */
   constructor(map) {
     this.map = map;
-    this.done = [];
-    this.undone = [];
-  }
-
-  get changed() {
-    return this.done.length > 0;
+    this.strokes = 0; // that are in the map
   }
 
   /** Begins a stroke at a point of 0..1. kind: nearer, farther or same. radius: px of the map. soft: 0..1 of the radius. */
@@ -43,44 +37,32 @@ export class Repair {
         const share = distance <= inner ? 1 : (radius - distance) / (radius - inner);
         const i = row * width + column;
         const smooth = share * share * (3 - 2 * share);
-        if (smooth > weight[i]) this.apply(i, (weight[i] = smooth));
+        if (smooth > weight[i]) this.paint(i, (weight[i] = smooth));
       }
     }
   }
 
-  apply(i, weight) {
+  paint(i, weight) {
     const { kind, before, target } = this.stroke;
     const move = kind === "same" ? target - before[i] : (kind === "nearer" ? STEP : -STEP) * 65535;
     this.map.codes[i] = Math.min(65535, Math.max(0, Math.round(before[i] + weight * move)));
   }
 
-  /** Ends the stroke. Returns whether it changed the depth. */
+  /** Ends the stroke. Returns it, to be undone and done again; null if it changed nothing. */
   end() {
     const { before } = this.stroke;
     const indices = [];
     for (let i = 0; i < before.length; i++) if (before[i] !== this.map.codes[i]) indices.push(i);
-    const step = { indices: Uint32Array.from(indices), before: Uint16Array.from(indices, (i) => before[i]), after: Uint16Array.from(indices, (i) => this.map.codes[i]) };
     this.stroke = null;
-    if (!indices.length) return false;
-    this.done.push(step);
-    if (this.done.length > MOST_STEPS) this.done.shift();
-    this.undone = [];
-    return true;
+    if (!indices.length) return null;
+    this.strokes += 1;
+    return { indices: Uint32Array.from(indices), before: Uint16Array.from(indices, (i) => before[i]), after: Uint16Array.from(indices, (i) => this.map.codes[i]) };
   }
 
-  undo() {
-    return this.move(this.done, this.undone, "before");
-  }
-
-  redo() {
-    return this.move(this.undone, this.done, "after");
-  }
-
-  move(from, to, side) {
-    const step = from.pop();
-    if (!step) return false;
-    step.indices.forEach((i, n) => (this.map.codes[i] = step[side][n]));
-    to.push(step);
-    return true;
+  /** way: "undo" or "redo". */
+  apply({ indices, before, after }, way) {
+    const codes = way === "undo" ? before : after;
+    indices.forEach((i, n) => (this.map.codes[i] = codes[n]));
+    this.strokes += way === "undo" ? -1 : 1;
   }
 }

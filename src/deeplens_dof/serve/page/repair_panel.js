@@ -1,7 +1,8 @@
-// The panel "Repair depth": the brush, its history, and sending the repaired depth.
+// The panel "Repair": the brush, and sending the repaired depth.
 
 import { failed } from "./notices.js";
 import * as requests from "./requests.js";
+import { fill } from "./slider.js";
 
 const $ = (id) => document.getElementById(id);
 const SEND_DELAY_MS = 150; // from the end of a stroke
@@ -18,8 +19,6 @@ export class RepairPanel {
       $(id).oninput = () => this.drawSlider($(id));
       this.drawSlider($(id));
     }
-    $("undo").onclick = () => this.step("undo");
-    $("redo").onclick = () => this.step("redo");
   }
 
   get brushes() {
@@ -32,16 +31,14 @@ export class RepairPanel {
   }
 
   draw() {
-    const { brush, photo } = this.session;
+    const { brush } = this.session;
     for (const button of this.brushes) button.setAttribute("aria-pressed", button.dataset.brush === brush);
     this.view.takeBrush(brush ? this.radius : null);
-    $("undo").disabled = !photo?.repair?.done.length;
-    $("redo").disabled = !photo?.repair?.undone.length;
   }
 
   drawSlider(range) {
     document.querySelector(`output[for=${range.id}]`).textContent = `${range.value} %`;
-    range.style.setProperty("--fill", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
+    fill(range);
     if (this.session.brush) this.view.brush = this.radius;
   }
 
@@ -59,18 +56,13 @@ export class RepairPanel {
 
   end() {
     const { repair } = this.session.photo;
-    if (repair?.stroke && repair.end()) this.changed();
+    const stroke = repair?.stroke && repair.end();
+    if (stroke) this.session.addStroke(stroke);
   }
 
-  /** way: "undo" or "redo". */
-  step(way) {
-    if (this.session.photo?.repair?.[way]()) this.changed();
-  }
-
-  changed() {
+  /** Sends the depth of the photo on stage shortly after it has changed. */
+  sendSoon() {
     const { photo } = this.session;
-    this.draw();
-    this.drawOverlay();
     clearTimeout(photo.depthTimer);
     photo.depthTimer = setTimeout(() => this.send(photo), SEND_DELAY_MS);
   }

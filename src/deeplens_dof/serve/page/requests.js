@@ -21,6 +21,17 @@ export async function upload(photo, waiting) {
   }
 }
 
+/** Has the service describe a photo that it was sent earlier. Returns whether it still holds it. */
+export async function describe(photo) {
+  try {
+    photo.describe(await json(`v1/photos/${photo.id}`));
+    return true;
+  } catch (problem) {
+    if (problem.status === 404) return false;
+    throw problem;
+  }
+}
+
 /** The refocused picture as a Response. query: settings, size and format. */
 export const blurred = (photo, query, options) => call(`v1/photos/${photo.id}/blur?${query}`, options);
 

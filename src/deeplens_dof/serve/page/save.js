@@ -13,19 +13,20 @@ export const settingsName = (name) => `${stem(name)}-settings.json`;
 /** focus: "subject" or [x, y]. */
 export const focusText = (focus) => (focus === "subject" ? focus : focus.map((part) => Number(part.toFixed(4))).join(","));
 
-export function asCommand(photo, values, defaults, format) {
+export function asCommand(photo, values, defaults, format, quality) {
   const options = changes({ ...values, focus: focusText(photo.focus) }, defaults).map(([name, value]) => `--${name.replaceAll("_", "-")} ${value}`);
-  if (photo.repair?.changed) options.push(`--depth ${quoted(depthName(photo.name))}`);
+  if (photo.isRepaired) options.push(`--depth ${quoted(depthName(photo.name))}`);
+  if (quality) options.push(`--quality ${quality}`);
   return ["deeplens blur", quoted(photo.name), "-o", quoted(bokehName(photo.name, format)), ...options].join(" ");
 }
 
-export function asPython(photo, values, defaults, format) {
+export function asPython(photo, values, defaults, format, quality) {
   const literal = (value) => (typeof value === "number" ? String(value) : JSON.stringify(value));
   const given = changes(values, defaults).filter(([name]) => name !== "focus").map(([name, value]) => `${name}=${literal(value)}`);
   if (photo.focus !== "subject") given.unshift(`focus=(${focusText(photo.focus).replace(",", ", ")})`);
-  if (photo.repair?.changed) given.push(`depth=${JSON.stringify(depthName(photo.name))}`);
+  if (photo.isRepaired) given.push(`depth=${JSON.stringify(depthName(photo.name))}`);
   const call = [JSON.stringify(photo.name), ...given].join(", ");
-  return `import deeplens_dof as dl\n\ndl.blur(${call}).save(${JSON.stringify(bokehName(photo.name, format))})\n`;
+  return `import deeplens_dof as dl\n\ndl.blur(${call}).save(${[JSON.stringify(bokehName(photo.name, format)), ...(quality ? [`quality=${quality}`] : [])].join(", ")})\n`;
 }
 
 export function asJson(photo, values) {

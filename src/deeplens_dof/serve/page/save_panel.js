@@ -1,16 +1,17 @@
 // The panel "Save": downloads of pictures, depth and settings, and the same picture as a command or in Python.
 
-import { element } from "./controls.js";
 import { failed, progress, say } from "./notices.js";
 import * as requests from "./requests.js";
 import { asCommand, asJson, asPython, bokehName, depthName, settingsName } from "./save.js";
+import { element } from "./slider.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class SavePanel {
-  /** controls: the settings. query(photo): they as a query. sendAgain(photo, then): for a photo that was deleted. */
-  constructor(session, controls, query, sendAgain) {
-    Object.assign(this, { session, controls, query, sendAgain });
+  /** query(photo): its settings as a query. sendAgain(photo, then): for a photo that was deleted. */
+  constructor(session, query, sendAgain) {
+    Object.assign(this, { session, query, sendAgain });
+    $("save-format").onchange = () => ($("quality-row").hidden = this.format !== "jpeg");
     $("save").onclick = $("save-top").onclick = () => this.picture(session.photo);
     $("save-all").onclick = async () => {
       for (const photo of session.photos) await this.picture(photo);
@@ -25,9 +26,15 @@ export class SavePanel {
     return $("save-format").value;
   }
 
+  /** Of a JPEG, 1..100; "" for about that of the photo. */
+  get quality() {
+    return this.format === "jpeg" ? $("save-quality").value : "";
+  }
+
   async picture(photo) {
     const name = bokehName(photo.name, this.format);
-    const query = `${this.query(photo)}&size=full&format=${this.format}&keep_gps=${$("keep-gps").checked}`;
+    const quality = this.quality && `&quality=${this.quality}`;
+    const query = `${this.query(photo)}&size=full&format=${this.format}${quality}&keep_gps=${$("keep-gps").checked}`;
     say(`Rendering ${name}…`);
     progress(undefined);
     try {
@@ -52,13 +59,14 @@ export class SavePanel {
   }
 
   settings(photo) {
-    const text = asJson(photo, this.controls.values);
+    const text = asJson(photo, this.session.valuesFor(photo));
     download(new Blob([text], { type: "application/json" }), settingsName(photo.name));
   }
 
   /** form: asCommand or asPython. title: of the copied text, for the status line. */
   async copy(form, title) {
-    await copyText(form(this.session.photo, this.controls.values, this.controls.defaults, this.format));
+    const { photo, settings, defaults } = this.session;
+    await copyText(form(photo, settings, { ...defaults, focus: "subject" }, this.format, this.quality));
     say(`Copied ${title}`);
   }
 }

@@ -3,7 +3,8 @@
 /**
  * key: KeyboardEvent.key, letters in lower case, after "Ctrl+" (also Cmd) and "Ctrl+Shift+".
  * action: the name of a function in `actions`, called with `given` and whether Shift is held.
- * photo: only while a photo is on stage. on: only while the element with this id has the keyboard.
+ * photo: only while a photo is on stage. on: only while the element with this id has the keyboard. held: the action is called
+ * with true when the key goes down, and with false when it comes up.
  */
 export const SHORTCUTS = [
   { key: "o", action: "openFiles" },
@@ -16,6 +17,7 @@ export const SHORTCUTS = [
   { key: "[", action: "stepAperture", given: -1, photo: true },
   { key: "]", action: "stepAperture", given: 1, photo: true },
   { key: "b", action: "toggleComparing", photo: true },
+  { key: "\\", action: "holdBefore", photo: true, held: true },
   { key: "d", action: "toggleOverlay", given: "depth", photo: true },
   { key: "f", action: "toggleOverlay", given: "focus", photo: true },
   { key: "z", action: "toggleZoom", photo: true },
@@ -33,7 +35,11 @@ export function listenToKeys(actions, hasPhoto) {
     const shortcut = SHORTCUTS.find(({ key, on }) => key === pressed && (!on || event.target.id === on));
     if (!shortcut || (shortcut.photo && !hasPhoto())) return;
     event.preventDefault();
-    actions[shortcut.action](shortcut.given, event.shiftKey);
+    actions[shortcut.action](shortcut.held ? true : shortcut.given, event.shiftKey);
+  });
+  addEventListener("keyup", (event) => {
+    const shortcut = SHORTCUTS.find(({ key, held }) => held && key === event.key);
+    if (shortcut) actions[shortcut.action](false);
   });
 }
 

@@ -1,11 +1,12 @@
 // The photo on stage: its zoom and position, and the gestures of mouse and fingers on it.
 
-import { element } from "./controls.js";
+import { element } from "./slider.js";
 
 const CLICK_PX = 6; // a pointer that moves less is a click
+const HOLD_MS = 350; // a pointer that rests so long shows the photo as it was
 
 export class View {
-  /** gestures: focus(x, y), rectangle(left, top, right, bottom), brushBegin(x, y), brushTo(x, y), brushEnd(), zoomed(is); all 0..1. */
+  /** gestures: focus(x, y), rectangle(left, top, right, bottom), brushBegin(x, y), brushTo(x, y), brushEnd(); all 0..1; hold(is), zoomed(is). */
   constructor(gestures) {
     this.gestures = gestures;
     this.view = document.getElementById("view");
@@ -89,6 +90,7 @@ export class View {
     view.addEventListener("pointermove", (event) => this.move(event));
     for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, (event) => this.up(event));
     view.addEventListener("pointerleave", () => (this.ring.hidden = true));
+    view.addEventListener("contextmenu", (event) => this.drag && event.preventDefault()); // of a finger that is held
     view.addEventListener("wheel", (event) => {
       event.preventDefault();
       const box = view.getBoundingClientRect();
@@ -99,9 +101,10 @@ export class View {
   }
 
   down(event) {
-    if (event.button || event.target.closest("#split")) return;
+    if (event.button || event.target.closest("#split, button")) return;
     this.view.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, event);
+    this.release();
     if (this.pointers.size === 2) {
       if (this.drag?.kind === "brush") this.gestures.brushEnd();
       this.marquee.hidden = true;
@@ -112,6 +115,18 @@ export class View {
     const kind = this.brush !== null ? "brush" : this.fitted || event.shiftKey ? "rectangle" : "pan";
     this.drag = { kind, start, event, x: this.x, y: this.y, moved: false };
     if (kind === "brush") this.gestures.brushBegin(...start);
+    else this.holdTimer = setTimeout(() => this.hold(), HOLD_MS);
+  }
+
+  hold() {
+    this.drag.held = true;
+    this.gestures.hold(true);
+  }
+
+  /** Ends what a resting pointer shows, or would show. */
+  release() {
+    clearTimeout(this.holdTimer);
+    if (this.drag?.held) this.gestures.hold(false);
   }
 
   move(event) {
@@ -127,6 +142,8 @@ export class View {
     if (!drag) return;
     const [dx, dy] = [event.clientX - drag.event.clientX, event.clientY - drag.event.clientY];
     drag.moved ||= Math.hypot(dx, dy) > CLICK_PX;
+    if (drag.held) return;
+    if (drag.moved) this.release();
     if (drag.kind === "brush") this.gestures.brushTo(...this.point(event));
     else if (drag.moved && drag.kind === "pan") this.place(drag.x + dx, drag.y + dy);
     else if (drag.moved && drag.kind === "rectangle") this.showMarquee(drag.start, this.point(event));
@@ -135,6 +152,7 @@ export class View {
   up(event) {
     if (!this.pointers.delete(event.pointerId)) return;
     const { drag } = this;
+    this.release();
     if (drag?.kind === "pinch") {
       if (!this.pointers.size) this.drag = null;
       return;
@@ -142,7 +160,7 @@ export class View {
     this.drag = null;
     this.marquee.hidden = true;
     if (drag?.kind === "brush") this.gestures.brushEnd();
-    if (!drag || drag.kind === "brush" || event.type === "pointercancel") return;
+    if (!drag || drag.held || drag.kind === "brush" || event.type === "pointercancel") return;
     if (!drag.moved) this.gestures.focus(...drag.start);
     else if (drag.kind === "rectangle") this.gestures.rectangle(...this.corners(drag.start, this.point(event)));
   }
