@@ -2,6 +2,7 @@
 
 import { json, onTokenNeeded, Problem, ready } from "./api.js";
 import { Controls } from "./controls.js";
+import { drawFaces, eyeOr } from "./faces.js";
 import { listenToFiles } from "./files.js";
 import { drawFilm, thumbnail } from "./film.js";
 import { failed, hideMessage, progress, say } from "./notices.js";
@@ -22,7 +23,7 @@ const session = new Session((part) => draw[part]());
 const renderer = new Renderer({ query, show: showPicture, progress, failed, lost: sendAgain });
 const focusOverlay = new FocusOverlay($("overlay"), query, failed);
 const view = new View({
-  focus: (x, y) => session.focusOn([x, y]),
+  focus: (x, y) => session.focusOn(eyeOr([x, y], session.photo)),
   rectangle: focusOnRectangle,
   zoomed: (is) => press("zoom", is),
   brushBegin: (x, y) => repairPanel.begin(x, y),
@@ -66,6 +67,7 @@ async function drawPhoto() {
 function drawFocus() {
   const { photo } = session;
   view.mark(photo.focusPoint);
+  drawFaces($("faces"), photo, (eye) => session.focusOn(eye));
   const onSubject = photo.subjectIsClear ? "On the subject" : "No clear subject: tap the part to keep sharp";
   $("focus-text").textContent = photo.focus === "subject" ? onSubject : `At ${percent(photo.focus, "%")}`;
   press("subject", photo.focus === "subject");

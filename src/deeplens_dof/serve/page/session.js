@@ -12,6 +12,7 @@ export class StoredPhoto {
   height = 0;
   subject = [0.5, 0.5];
   subjectConfidence = 0; // 0..1
+  faces = []; // of the service's answer: box, focus (the nearer eye), the most prominent first
   focus = "subject"; // or a point
   focusDepth = 0.5; // 0 far .. 1 near, as in the depth map
   map = null; // DepthMap of the preview's size, once loaded
@@ -25,8 +26,8 @@ export class StoredPhoto {
   }
 
   /** Takes over the service's answer to an upload. */
-  describe({ id, width, height, subject, subject_confidence }) {
-    Object.assign(this, { id, width, height, subject, subjectConfidence: subject_confidence });
+  describe({ id, width, height, subject, subject_confidence, faces }) {
+    Object.assign(this, { id, width, height, subject, subjectConfidence: subject_confidence, faces });
   }
 
   setMap(map) {
