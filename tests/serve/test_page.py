@@ -23,6 +23,7 @@ from page_driver import (
     ring,
     shown,
     slide,
+    sync_api,
 )
 from PIL import Image
 from PIL.ExifTags import IFD
@@ -61,6 +62,36 @@ def test_the_focus_ring_is_where_the_focus_is(page, expected_errors) -> None:
     assert ring(page) == pytest.approx(answer.value.json()["subject"], abs=0.005)
     page.locator("#film button").first.click()
     assert ring(page) == background  # each photo keeps its own focus
+
+
+def test_a_face_has_a_frame_that_focuses_on_its_eye(page, expected_errors) -> None:
+    """By a click anywhere in it, by the keyboard; a second click there means the point itself."""
+    expected_errors.append("429")
+    with page.expect_response("**/v1/photos") as answer:
+        open_photo(page, PORTRAIT)
+    (face,) = answer.value.json()["faces"]
+    left, _, right, bottom = face["box"]
+    frame = page.get_by_role("button", name="Focus on the face")
+    sync_api.expect(frame).to_have_attribute("aria-pressed", "false")
+    photo, box = page.locator("#frame").bounding_box(), frame.bounding_box()
+    assert box["x"] == pytest.approx(photo["x"] + left * photo["width"], abs=1.5)
+    assert box["width"] == pytest.approx((right - left) * photo["width"], abs=1.5)
+    eye, chin = pytest.approx(face["focus"], abs=0.005), ((left + right) / 2, bottom - 0.01)
+    click(page, *chin)
+    assert ring(page) == eye
+    sync_api.expect(frame).to_have_attribute("aria-pressed", "true")
+    click(page, *chin)
+    assert ring(page) == pytest.approx(chin, abs=0.005)
+    click(page, 0.9, 0.1)
+    frame.focus()
+    page.keyboard.press("Enter")
+    assert ring(page) == eye
+    sync_api.expect(frame).to_be_focused()
+    page.locator("#view").press("ArrowRight")
+    assert ring(page) == pytest.approx((face["focus"][0] + 0.02, face["focus"][1]), abs=0.005)
+    page.set_input_files("#files", CUP)
+    page.locator("#view[aria-label*='coffee']").wait_for()
+    sync_api.expect(page.locator("#faces")).to_be_hidden()
 
 
 def test_blur_grows_as_the_aperture_opens(stripes) -> None:

@@ -3,6 +3,7 @@
 import { json, onTokenNeeded, Problem, ready } from "./api.js";
 import { Band } from "./band.js";
 import { Controls } from "./controls.js";
+import { drawFaces, eyeOr } from "./faces.js";
 import { listenToFiles } from "./files.js";
 import { drawFilm, thumbnail } from "./film.js";
 import { failed, hideMessage, progress, say } from "./notices.js";
@@ -29,7 +30,7 @@ const session = new Session((part, final) => {
 const renderer = new Renderer({ query, show: showPicture, progress, failed, lost: sendAgain });
 const focusOverlay = new FocusOverlay($("overlay"), query, failed);
 const view = new View({
-  focus: (x, y) => session.focusOn([x, y]),
+  focus: (x, y) => session.focusOn(eyeOr([x, y], session.photo)),
   rectangle: focusOnRectangle,
   hold: (is) => session.hold(is),
   zoomed: (is) => press("zoom", is),
@@ -89,6 +90,7 @@ function drawFocus(final = true) {
   const { photo } = session;
   const onSubject = photo.focus === "subject", unclear = onSubject && !photo.subjectIsClear;
   view.mark(photo.focusPoint);
+  drawFaces($("faces"), photo, (eye) => session.focusOn(eye));
   $("focus-text").textContent = onSubject ? (unclear ? "No clear subject" : "On the subject") : `At ${percent(photo.focus, "%")}`;
   $("hint").hidden = !unclear;
   press("subject", onSubject);

@@ -14,6 +14,7 @@ export class StoredPhoto {
   subject = [0.5, 0.5];
   subjectConfidence = 0; // 0..1
   fNumber = null; // at which it is blurred until another is chosen: a phone's own, or the default
+  faces = []; // of the service's answer: box, focus (the nearer eye), the most prominent first
   focus = "subject"; // or a point
   focusDepth = 0.5; // 0 far .. 1 near, as in the depth map
   map = null; // DepthMap of the preview's size, once loaded
@@ -29,8 +30,8 @@ export class StoredPhoto {
   }
 
   /** Takes over the service's description of the photo. */
-  describe({ id, width, height, subject, subject_confidence, f_number, depth_source }) {
-    Object.assign(this, { id, width, height, subject, subjectConfidence: subject_confidence, fNumber: f_number });
+  describe({ id, width, height, subject, subject_confidence, f_number, faces, depth_source }) {
+    Object.assign(this, { id, width, height, subject, subjectConfidence: subject_confidence, fNumber: f_number, faces });
     this.wasRepaired = depth_source === "repaired";
   }
 
