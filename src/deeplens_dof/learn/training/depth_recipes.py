@@ -193,8 +193,8 @@ DEPTH_RECIPES: dict[str, DepthRecipe] = {
         seed=5,
         teacher_mattes=True,
     ),
-    # The matte head alone on photos (`--frames none`, `--rgbd mattes:` and `masks:`): a teacher's mattes of all kinds of things
-    # beside true masks, so that signs, plants and houses stay subjects too. Depth does not change, to the bit.
+    # The matte head alone on photos (`--frames none`, `--rgbd mattes:` and `masks:`): a teacher's mattes of all kinds of
+    # things beside true masks, so that signs, plants and houses stay subjects too. Depth does not change, to the bit.
     "matte-photos": DepthRecipe(
         (Phase(320, 336, 0, 0, 0, 1.2e-3),),
         init="shipped",

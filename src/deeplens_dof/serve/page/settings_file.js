@@ -25,7 +25,9 @@ export async function readSettings(file, fields) {
   return values;
 }
 
+/** The page focuses on faces by their frames, so a focus on them is one on the subject here: on its eye, where it has one. */
 function point(value) {
+  if (["face", "faces"].includes(value)) return "subject";
   const parts = String(value).split(",").map(Number);
   return value === "subject" || parts.length !== 2 ? value : parts;
 }
