@@ -77,7 +77,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 MODELS: dict[str, Model] = {
     "depth": Model(
         file="depth.onnx",
-        sha256="51079e753d49e99b3e44801276ae89579ec05c3067e011d53c7c67153bad59bb",
+        sha256="d12ad75be581cba40579f8342c9233c2c11f69115c697c549c2ffe4fe12f79a9",
         licence="Apache-2.0",
         task="relative inverse depth of one photo, and the matte of its subject",
         input_name="rgb",
