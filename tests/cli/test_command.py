@@ -251,7 +251,7 @@ def test_strange_names_are_names(deeplens, depth) -> None:
         (["blur", "in.png", "--focus", "2,2"], "--focus is '2,2', expected X,Y with both from 0 to 1"),
         (["blur", "in.png", "--focus", "left"], "--focus is 'left', expected"),
         (["blur", "in.png", "--renderer", "vivid"], "--renderer is 'vivid', expected one of: optical"),
-        (["blur", "in.png", "--shape", "star"], "--shape is 'star', expected disc|blades:N"),
+        (["blur", "in.png", "--shape", "starr"], "--shape is 'starr', did you mean star?"),
         (
             ["blur", "in.png", "--shape", "blades:2"],
             "--shape is 'blades' with count '2', expected a whole number",
