@@ -1,7 +1,7 @@
 // Quiet frames over the faces of a photo. Each is a button for the keyboard and for readers of the screen; a click on the
 // photo within a frame means the face too.
 
-import { element } from "./controls.js";
+import { element } from "./slider.js";
 
 /** Draws the frames into an element. choose(point): called with the nearer eye of a face that is chosen. */
 export function drawFaces(layer, { faces, focus }, choose) {
