@@ -197,3 +197,24 @@ def test_large_pictures_are_shown_small() -> None:
     assert Image.open(io.BytesIO(photo._repr_png_())).size == (640, 64)
     depth = dl.InverseDepth(np.zeros((1300, 2000), np.float32), "relative")
     assert max(Image.open(io.BytesIO(depth._repr_png_())).size) <= 1280
+
+
+class _Full(io.RawIOBase):
+    """A file that takes nothing more: `answer` says so in its way."""
+
+    def __init__(self, answer: int | None) -> None:
+        self.answer = answer
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int | None:
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [0, None])
+def test_a_file_that_takes_no_more_is_a_sentence(answer: int | None) -> None:
+    from deeplens_dof.photo.file_objects import write_bytes
+
+    with pytest.raises(dl.PhotoError, match="takes no more bytes, 9 are left"):
+        write_bytes(_Full(answer), b"a picture")

@@ -51,8 +51,8 @@ def analyse(photo: Photo, depth: DepthSource = "auto") -> Scene:
     depth: "predict" predicts it; "embedded" takes what the photo's file holds; "auto" takes that when it is fine
     enough (`depth.embedded_check`), and predicts otherwise. An InverseDepth, an array (H, W) of relative inverse depth
     (larger is nearer) or the path of a depth file is fitted to the photo (`depth.given`). A function takes the photo and
-    returns any of these. A photo that holds its own untouched original is refocused from that. Raises ValueError or OSError
-    when the given depth cannot be used.
+    returns one of the last three. A photo that holds its own untouched original is refocused from that. Raises ValueError or
+    OSError when the given depth cannot be used.
     """
     from deeplens_dof.depth.predict import predict_scene
     from deeplens_dof.faces.focus import subject_and_faces

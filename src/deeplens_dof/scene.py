@@ -223,7 +223,15 @@ class Scene:
         """
         from deeplens_dof.depth.subject import depth_at
 
-        points = (focus_point,) if focus_point else self.focus_points(settings)
+        if (
+            focus_depth is not None
+            and focus_point is None
+            and settings.focus in ("face", "faces")
+            and not self.faces
+        ):
+            points: tuple[Point, ...] = ()  # no face to hold, and none needed
+        else:
+            points = (focus_point,) if focus_point else self.focus_points(settings)
         width = settings.focus_range * self.depth_range
         if focus_depth is not None:
             focus = focus_depth

@@ -66,8 +66,18 @@ def test_depth_of_several_photos_goes_into_a_folder(folder: Path) -> None:
     with pytest.raises(PlanError, match="--depth-out names one file"):
         planned(folder, depth_out=folder / "made.png")
     Image.new("RGB", (4, 4)).save(folder / "in" / "a.png")
-    with pytest.raises(PlanError, match="would be written twice"):
-        planned(folder, depth_out=folder / "made")
+    jobs = planned(folder, depth_out=folder / "made")
+    assert [jobs[name].depth_out.name for name in ("a.jpg", "a.png", "sub/b.jpg")] == [
+        "a.jpg.png", "a.png.png", "b.png",
+    ]  # fmt: skip
+
+
+def test_a_photo_is_never_its_own_depth(folder: Path) -> None:
+    jobs = planned(folder, depth=str(folder / "in"))
+    assert "holds no depth file of it" in jobs["a.jpg"].problem
+    (folder / "depth" / "a.png").rename(folder / "in" / "a-depth.tif")
+    jobs = plan(expand_inputs([str(folder / "in" / "a.jpg")]), None, depth=str(folder / "in")).jobs
+    assert jobs[0].depth == folder / "in" / "a-depth.tif"
 
 
 def test_depth_that_is_read_is_not_overwritten(folder: Path) -> None:

@@ -60,7 +60,7 @@ def test_an_eye_beyond_the_border_has_a_depth() -> None:
 
 def test_the_default_focus_is_on_the_face_in_the_matte(faces) -> None:
     faces += [LEFT, RIGHT]
-    depth = columns(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    depth = columns(0.1, 0.1, 0.11, 0.1, 0.1, 0.1)
     for face in faces:
         subject, found = subject_and_faces(DARK, depth, matte_at(face))
         assert subject.point in face.eyes
@@ -82,6 +82,18 @@ def test_a_face_that_is_no_part_of_the_subject_changes_nothing(faces, matte) -> 
     faces.append(LEFT)
     assert subject_and_faces(DARK, depth, matte) == (without, (LEFT,))
     assert none == ()
+
+
+def test_a_face_in_the_matte_far_behind_the_subject_changes_nothing(faces) -> None:
+    """One of a crowd behind a dancer, say."""
+    depth = columns(0.1, 0.1, 0.1, 0.9, 0.9, 0.9)
+    faces.append(LEFT)
+    assert subject_and_faces(DARK, depth, np.ones((HEIGHT, WIDTH), np.float32))[0].point not in LEFT.eyes
+
+
+def test_a_given_depth_in_focus_needs_no_face() -> None:
+    scene = scene_of(depth=columns(0.1, 0.9))
+    assert np.isfinite(scene.coc_px(dl.Settings(focus="face"), focus_depth=0.5)).all()
 
 
 def test_a_matte_of_nan_has_no_say_and_breaks_nothing(faces) -> None:

@@ -165,6 +165,20 @@ def test_text_that_names_the_place_goes_with_it() -> None:
     assert left == ((b"tEXt", b"Title\0cat"),)
 
 
+def test_the_place_goes_from_packed_text_and_comments_too() -> None:
+    place, title = zlib.compress(b"GPS 52 N, 13 E"), zlib.compress(b"a cat")
+    texts = (
+        (b"zTXt", b"Comment\0\0" + place),
+        (b"iTXt", b"Comment\0\1\0en\0\0" + place),
+        (b"zTXt", b"Broken\0\0" + place[:-3]),
+        (b"zTXt", b"Title\0\0" + title),
+        (b"iTXt", b"Title\0\1\0en\0\0" + title),
+    )
+    left = Annotations(comment=b"gps: 52 N", texts=texts).without_place()
+    assert left == Annotations(texts=texts[3:])
+    assert Annotations(comment=b"a cat").without_place().comment == b"a cat"
+
+
 def test_too_much_text_is_refused() -> None:
     chunk = b"tEXt" + b"a\0" + bytes(SERVICE_LIMITS.max_text_bytes)
     data = png_with_text()

@@ -88,6 +88,13 @@ def test_a_map_of_three_colours_with_a_list_of_numbers() -> None:
     )
 
 
+def test_a_map_with_two_numbers_for_its_channels_is_left_out() -> None:
+    numbers = "<rdf:Seq><rdf:li>1</rdf:li><rdf:li>2</rdf:li></rdf:Seq>"
+    found = photo.read(ultra_hdr(GainMapMax=numbers))
+    assert found.gain_map is None
+    assert any("gain map" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("common", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_iso_21496_is_read(common: bool, channels: int) -> None:

@@ -124,20 +124,22 @@ def plan(
         else:
             raise PlanError(f"{str(source)!r} is a folder; name a folder for the results with -o")
     if depth_folder:
-        jobs = [replace(job, depth_out=depths.depth_out_in(depth_folder, job.name)) for job in jobs]
+        outs = depths.depth_outs_in(depth_folder, [job.name for job in jobs])
+        jobs = [replace(job, depth_out=out) for job, out in zip(jobs, outs, strict=True)]
     if depth not in depths.FROM_PHOTOS and os.path.isdir(depth):
-        jobs = [_with_depth(job, Path(depth)) for job in jobs]
+        photos = {job.source for job in jobs}
+        jobs = [_with_depth(job, Path(depth), photos) for job in jobs]
     own = [str(job.depth) for job in jobs if job.depth]
     refuse_clashes(jobs, [name for name in (depth, *also_read, *own) if os.path.isfile(name)])
     return Plan(jobs, as_path(out) if out and into_folder else None, several)
 
 
-def _with_depth(job: Job, folder: Path) -> Job:
+def _with_depth(job: Job, folder: Path, photos: set[Path]) -> Job:
     """The job with its depth file in a folder, or with the problem that there is none."""
     if job.problem:
         return job
     try:
-        return replace(job, depth=depths.depth_file_in(folder, job.name))
+        return replace(job, depth=depths.depth_file_in(folder, job.name, photos))
     except ValueError as problem:
         return replace(job, problem=f"{job.source} cannot be processed: {problem}")
 

@@ -40,7 +40,7 @@ def _inverse_depth(depth: Any) -> InverseDepth:
     if not is_array_like(depth):
         raise ValueError(
             f"depth is of type {type(depth).__name__}, expected 'auto', 'predict', 'embedded', a depth file, an array, "
-            "InverseDepth(values, unit) or a function that returns one of them"
+            "InverseDepth(values, unit) or a function that returns one of the last three"
         )
     values = as_array(depth)
     if values.dtype.kind not in "fiu":

@@ -14,8 +14,8 @@ from deeplens_dof.types import Plane
 
 # Of the matte, mean over a face: it is part of the subject.
 _IN_MATTE = 0.5
-# Of the depth range: where there is no matte, a face so near the subject's depth is part of it.
-_AT_SUBJECT = 0.1
+# Of the depth range: a face so near the subject's depth is part of it, where there is a matte and where there is none.
+_AT_SUBJECT_IN_MATTE, _AT_SUBJECT = 0.15, 0.1
 # Of the distance of the eyes: radius of an eye.
 _EYE = 0.15
 # Of the depth range: beyond the nearest and the farthest of several faces, so that the relief of those is sharp too.
@@ -45,11 +45,12 @@ def subject_and_faces(
 
 
 def is_of_subject(face: Face, inverse_depth: Plane, matte: Plane | None, point: Point) -> bool:
-    """Whether a face is part of the subject: by its matte, or, where there is none, by the depth at its point."""
-    if matte is not None:
-        return float(np.nan_to_num(_within(matte, face.box), nan=0.0).mean()) >= _IN_MATTE
+    """Whether a face is part of the subject: by its matte, if there is one, and by the depth at its point."""
+    if matte is not None and float(np.nan_to_num(_within(matte, face.box), nan=0.0).mean()) < _IN_MATTE:
+        return False
     apart = abs(depth_at(inverse_depth, face.centre) - depth_at(inverse_depth, point))
-    return apart <= _AT_SUBJECT * float(np.ptp(inverse_depth))
+    most = _AT_SUBJECT if matte is None else _AT_SUBJECT_IN_MATTE
+    return apart <= most * float(np.ptp(inverse_depth))
 
 
 def nearer_eye(face: Face, inverse_depth: Plane) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Protocol, TypeGuard, runtime_checkable
 
@@ -66,6 +67,10 @@ def write_bytes(file: Writable, data: bytes) -> None:
     try:
         while left:  # a raw file may take less at a time
             taken = file.write(bytes(left))
+            if taken == 0 or (taken is None and isinstance(file, io.RawIOBase)):
+                raise PhotoError(
+                    f"{name} takes no more bytes, {len(left):,} are left; give a file that takes all of them"
+                )
             left = left[taken:] if isinstance(taken, int) and 0 < taken < len(left) else left[:0]
     except OSError as problem:
         raise PhotoError(f"{name} cannot be written: {reason(problem)}") from problem

@@ -81,6 +81,8 @@ class Coding:
             or self.offset_hdr < 0
         ):
             raise GainMapError("a gain map of numbers beyond all measure")
+        if not {len(self.low), len(self.high), len(self.gamma)} <= {1, 3}:
+            raise GainMapError("a gain map with neither one number nor three for its channels")
         if self.base_is_hdr:
             raise GainMapError("a gain map that makes an HDR picture darker, which is not read")
         low, high, gamma = (np.array(values, np.float32) for values in (self.low, self.high, self.gamma))

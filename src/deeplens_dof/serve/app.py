@@ -191,6 +191,7 @@ async def get_original(request: Request, id: str, size: Size = "full") -> Respon
 @api.get(
     "/photos/{id}",
     summary="What the upload answered, with the depth source as it is now",
+    response_model=SentPhoto,
     responses=problem_responses(400, 401, 403, 404, 421, 422),
 )
 async def get_photo(request: Request, id: str) -> dict[str, Any]:

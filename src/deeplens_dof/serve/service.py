@@ -223,7 +223,8 @@ class Service:
         ending = suffix_by_content(head)
         if ending is None:
             raise Problem(
-                415, "the depth is not a PNG, TIFF, JPEG, EXR or npz file; export it as one of these"
+                415,
+                "the depth is not a PNG, TIFF, JPEG, EXR, npz, npy or pfm file; export it as one of these",
             )
         path = stored.folder / f"depth{ending}"
         await asyncio.to_thread(_write, depth, path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -59,31 +57,99 @@ def test_photographing_keeps_range_and_shape() -> None:
         assert 0 <= picture.min() <= picture.max() <= 1
 
 
-# Of `frames_folder` and the photo below, recorded before measured depth could be mixed in. They hold for these versions of
-# the libraries for JPEG, resizing and random numbers only.
+# Of `frames_folder` and the photo below: means of pictures, depths and mattes of four batches, plain and weighted by row.
+# They hold for these versions of the libraries for JPEG, resizing and random numbers; processors differ in the last bits.
 MADE_WITH = {"numpy": "2.4.6", "pillow": "13.0.0", "opencv-python-headless": "5.0.0.93"}
-FRAMES_ALONE = "b554c6df4d9ff989e559590b0399f6cc3f8cc5adb0fba5ba80349d125dde32f9"
-WITH_A_PHOTO = "d120c175285c64480e6b1933d9fb5364e9f2b61563ef21f0acc8074fe97f1ee8"
+FRAMES_ALONE = [
+    0.48394,
+    0.24274,
+    2.12282,
+    1.05766,
+    0.09109,
+    0.05716,
+    4.0,
+    2.0,
+    0.43938,
+    0.19664,
+    2.09721,
+    0.96095,
+    0.14925,
+    0.05033,
+    4.0,
+    3.0,
+    0.60054,
+    0.31246,
+    2.43409,
+    1.26468,
+    0.05251,
+    0.02618,
+    4.0,
+    1.0,
+    0.44977,
+    0.23737,
+    1.80906,
+    0.94075,
+    0.10653,
+    0.07874,
+    4.0,
+    3.0,
+]
+WITH_A_PHOTO = [
+    0.52833,
+    0.26929,
+    0.98811,
+    0.51653,
+    0.24839,
+    0.12343,
+    2.0,
+    2.0,
+    0.49867,
+    0.25988,
+    1.6938,
+    0.89244,
+    0.12437,
+    0.06192,
+    3.0,
+    1.0,
+    0.54135,
+    0.25962,
+    2.26003,
+    1.0888,
+    0.05125,
+    0.02978,
+    4.0,
+    1.0,
+    0.50768,
+    0.24552,
+    1.4552,
+    0.70054,
+    0.18219,
+    0.09033,
+    3.0,
+    2.0,
+]
 
 
-def digest(source: Source) -> str:
-    """SHA-256 of four batches."""
-    found = hashlib.sha256()
+def summary(source: Source) -> list[float]:
+    """Means of four batches."""
+    found = []
     for index in range(4):
         one = batch(source, 1, index, 4, 84)
-        for part in (one.rgb, one.inverse_depth, one.matte, one.has_depth, one.has_matte):
-            found.update(part.numpy().tobytes())
-    return found.hexdigest()
+        rows = torch.linspace(0, 1, one.rgb.shape[-2])[:, None]
+        for part in (one.rgb, one.inverse_depth, one.matte):
+            found += [float(part.mean()), float((part * rows).mean())]
+        found += [float(one.has_depth.sum()), float(one.has_matte.sum())]
+    return found
 
 
 def test_without_measured_data_batches_are_those_of_before(frames_folder: Path) -> None:
-    if {name: version(name) for name in MADE_WITH} != MADE_WITH or platform.machine() != "x86_64":
+    if {name: version(name) for name in MADE_WITH} != MADE_WITH:
         pytest.skip(f"the batches were made with {MADE_WITH}")
     rng = np.random.default_rng(7)
     photo = Photo(rng.integers(0, 256, (60, 80, 3), np.uint8), rng.random((60, 80), np.float32))
     files = frame_files(frames_folder)
-    assert digest(Source(files)) == FRAMES_ALONE
-    assert digest(Source(files, (photo,), 0.4)) == WITH_A_PHOTO
+    assert summary(Source(files)) == pytest.approx(FRAMES_ALONE, abs=3e-4)
+    assert summary(Source(files, (photo,), 0.4)) == pytest.approx(WITH_A_PHOTO, abs=3e-4)
     assert batch(Source(files), 1, 0, 2, 56).known is None
 
 

@@ -63,6 +63,8 @@ def depth_task(name: str, recipe: DepthRecipe, data: TrainingData, group: Alone)
 
 def _on_measured_alone(name: str, recipe: DepthRecipe, data: TrainingData) -> DepthTask:
     """The training on measured pictures without frames: every eighth of each folder, at least one, is kept for validation."""
+    if not data.measured:
+        raise ValueError("there are neither frames nor pictures of your own; name a folder of either")
     training, held_out = zip(*(_parted(folder, recipe.held_out) for folder in data.measured), strict=True)
     source = Source((), measured=training, measured_share=1.0, soft_px=recipe.soft_px)
     return DepthTask(name, recipe, source, Source((), measured=held_out, measured_share=1.0), True)

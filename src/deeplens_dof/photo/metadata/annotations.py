@@ -7,6 +7,7 @@ resource of Photoshop (Adobe, "Photoshop File Formats", image resource blocks); 
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass, replace
 
 from deeplens_dof.photo.metadata import ifd
@@ -19,6 +20,7 @@ _INCH, _CM = 2, 3
 _CM_PER_INCH = 2.54
 _MOST_PER_INCH = 1e6
 _STEPS = 1000  # of a rational number
+_MOST_TEXT = 1 << 20  # bytes of one text, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,33 @@ class Annotations:
         return Annotations(self.density)
 
     def without_place(self) -> Annotations:
-        """Without text that names GPS. IPTC stays: it tells the place in words that its author wrote."""
-        return replace(self, texts=tuple(text for text in self.texts if b"gps" not in text[1].lower()))
+        """Without text and comment that name GPS. IPTC stays: it tells the place in words that its author wrote."""
+        comment = None if self.comment and b"gps" in self.comment.lower() else self.comment
+        texts = tuple(text for text in self.texts if b"gps" not in _unpacked(*text).lower())
+        return replace(self, comment=comment, texts=texts)
 
     def upright(self, orientation: int) -> Annotations:
         """Of the picture turned by its EXIF orientation 1..8."""
         return self if self.density is None or orientation < 5 else replace(self, density=self.density[::-1])
+
+
+def _unpacked(kind: bytes, body: bytes) -> bytes:
+    """The content of a PNG text chunk, what is compressed in it unpacked; "gps" itself where that cannot be done."""
+    if kind == b"tEXt":
+        return body
+    keyword, _, rest = body.partition(b"\0")
+    if kind == b"iTXt":
+        if rest[:1] != b"\1":
+            return body
+        rest = rest[2:].split(b"\0", 2)[-1]  # past flag, method, language and translated keyword
+    else:
+        rest = rest[1:]
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(rest, _MOST_TEXT)
+    except zlib.error:
+        return b"gps"
+    return keyword + text if unpacker.eof else b"gps"
 
 
 def checked_density(across: float, down: float) -> Density | None:
