@@ -255,8 +255,8 @@ def runtime() -> str:
         ValueError: DEEPLENS_RUNTIME is none of them, or is not installed.
     """
     asked = os.environ.get("DEEPLENS_RUNTIME")
-    if asked == "onnxruntime":
-        return asked
+    if asked == "onnxruntime" or (asked == "openvino" and find_spec("openvino") is not None):
+        return asked  # without a look at the cards, which imports ONNX Runtime
     installed = runtimes()
     if not asked:
         return next(name for name in _UNASKED if name in installed and name not in _failed)
